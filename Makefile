@@ -1,0 +1,43 @@
+# A thin door to meson: `make`, `make demo`, `make test`, `make bench`. Everything a target needs
+# on a fresh Debian 12 is installed by it, from Debian, by package name.
+
+BUILD ?= build
+ASAN ?= build-asan
+KEEP ?=
+export KEEP
+
+.PHONY: all demo test test-all bench lint format install clean deps deps-test
+
+all: deps
+	@build-aux/build $(BUILD)
+
+demo: all
+	@$(BUILD)/myelin lab up $(if $(KEEP),,--once) examples/four-dcs.conf
+
+# Tests run what users run (the plain build) and, for everything that is C, a build with
+# AddressSanitizer and UndefinedBehaviorSanitizer beside it.
+test: deps-test
+	@build-aux/build $(BUILD)
+	@build-aux/build $(ASAN) -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+	@test/run --build $(BUILD) --asan $(ASAN)
+
+bench: all
+	@$(BUILD)/bench/macsec --json $(BUILD)/bench.json
+
+lint: deps-test
+	@build-aux/lint $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+deps:
+	@build-aux/install-deps build
+
+deps-test:
+	@build-aux/install-deps test
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,20 @@
+/* raw: AES-GCM as the library does it, with nothing around it: what a path is measured against. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct raw;
+
+struct raw_op {
+	uint8_t *data; /* in place; the tag goes behind it */
+	const uint8_t *aad;
+	uint32_t len, aad_len;
+	uint8_t iv[12];
+};
+
+/* NULL when the library does not serve this processor. key: 16 or 32 bytes. */
+struct raw *raw_new(const uint8_t *key, size_t len);
+void raw_free(struct raw *r);
+void raw_run(const struct raw *r, const struct raw_op *v, unsigned n, bool encrypt);

@@ -1,0 +1,44 @@
+/*
+ * cli: the client `myelin`, a table of commands.
+ *
+ * A command is a row: its words, its arguments, a line of help and a handler. Parsing, help and
+ * the list of what would have been accepted come from the rows, so a folder that brings commands
+ * (lab) brings rows and nothing else; cli/main.c names the tables. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Exit codes of `myelin`. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* Options that every command takes, before, between or after its words (not after `--`). */
+struct cli {
+	const char *node; /* --node NAME, or NULL: the only daemon there is */
+	bool json;        /* --json: the answer as it is, no tables */
+	FILE *out, *err;
+};
+
+struct cli_command {
+	const char *words; /* "show peers" */
+	const char *args; /* for people and completion: "FILE", "NODE|HOST -- CMD…"; "" for none */
+	const char *help; /* one line, without a full stop */
+	/* Arguments after the words; `--` and what follows are counted and passed as they are. */
+	unsigned min, max;
+	bool options; /* takes options of its own; else a word with `-` in front is an error */
+	/* Returns an exit code. argv[0..argc-1] are the arguments alone. */
+	int (*run)(const struct cli *c, const struct cli_command *cmd, int argc, char **argv);
+};
+
+/* Each ends with a row whose words are NULL. */
+extern const struct cli_command cli_config_commands[]; /* cli/config.c */
+extern const struct cli_command cli_show_commands[];   /* cli/show.c */
+
+/* What main() does, with the tables given (a list that ends with NULL). */
+int cli_main(const struct cli_command *const *tables, int argc, char **argv, FILE *out, FILE *err);
+
+/* Says what is wrong and how the command is used; returns CLI_USAGE. */
+int cli_usage(const struct cli *c, const struct cli_command *cmd, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));

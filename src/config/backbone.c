@@ -1,0 +1,389 @@
+/*
+ * backbone: the tree as meant, as plain structures. Works on trees with errors too (checks look at
+ * the same structures): what is missing or bad is NULL, 0 or left out. Strings are the backbone's.
+ */
+#include "config/model.h"
+#include "msg/msg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Strings and arrays of one backbone hang on a list, so that one walk frees them. */
+struct piece {
+	struct piece *next;
+	max_align_t body[];
+};
+
+struct made {
+	struct backbone b; /* first: a struct backbone is the start of its struct made */
+	struct piece *pieces;
+};
+
+static void *grab(struct backbone *b, size_t count, size_t size)
+{
+	struct made *m = (struct made *)b;
+	struct piece *p;
+	size_t n;
+
+	if (__builtin_mul_overflow(count, size, &n) || __builtin_add_overflow(n, sizeof(*p), &n))
+		return NULL;
+	p = calloc(1, n);
+	if (!p)
+		return NULL;
+	p->next = m->pieces;
+	m->pieces = p;
+	return p->body;
+}
+
+static const char *text(struct backbone *b, const char *s)
+{
+	size_t n = s ? strlen(s) + 1 : 0;
+	char *copy = n ? grab(b, n, 1) : NULL;
+
+	return copy ? memcpy(copy, s, n) : NULL;
+}
+
+void *backbone_grab(struct backbone *b, size_t count, size_t size)
+{
+	return grab(b, count, size);
+}
+
+static int pick(const char *word, const char *const *words)
+{
+	for (int i = 0; word && words[i]; i++)
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	return 0;
+}
+
+/* Counts the good entries of a top-level list and numbers them. */
+static size_t number(const struct conf_tree *t, const char *list)
+{
+	size_t n = 0;
+
+	for (struct conf_node *c = tree_child(t, NULL, list); c; c = tree_same(c))
+		c->index = n++;
+	return n;
+}
+
+#define OF(type, list, array)                                                                      \
+	const struct bb_##type *backbone_##type##_of(const struct backbone *b,                     \
+						     const struct conf_tree *t, const char *name)  \
+	{                                                                                          \
+		const struct conf_node *n = name ? tree_entry(t, NULL, list, name) : NULL;         \
+                                                                                                   \
+		return n && b->array ? &b->array[n->index] : NULL;                                 \
+	}
+OF(site, "site", sites)
+OF(service, "service", services)
+OF(node, "node", nodes)
+OF(peer, "peer", peers)
+
+static struct bb_prefix *prefixes(struct backbone *b, const struct conf_tree *t,
+				  const struct conf_node *parent, const char *name, size_t *count)
+{
+	struct bb_prefix *v;
+	size_t n = 0;
+
+	*count = 0;
+	for (const struct conf_node *c = tree_child(t, parent, name); c; c = tree_same(c))
+		n++;
+	v = n ? grab(b, n, sizeof(*v)) : NULL;
+	if (!v)
+		return NULL;
+	for (const struct conf_node *c = tree_child(t, parent, name); c; c = tree_same(c))
+		if (value_prefix(c->value, &v[*count]))
+			(*count)++;
+	return v;
+}
+
+static void make_site(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+		      struct bb_site *s)
+{
+	const char *location = tree_leaf(t, n, "location");
+	char *comma;
+
+	s->name = text(b, n->value);
+	if (location) {
+		s->lat = strtod(location, &comma);
+		s->located = *comma == ',';
+		s->lon = s->located ? strtod(comma + 1, NULL) : 0;
+	}
+	s->networks = prefixes(b, t, n, "networks", &s->network_count);
+}
+
+static void make_service(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+			 struct bb_service *s)
+{
+	static const char *const types[] = {"ethernet", "ip", "internet", NULL};
+	static const char *const topologies[] = {"e-lan", "e-line", NULL};
+	const struct conf_node *emulate = tree_child(t, n, "emulate");
+	const char *mtu = tree_leaf(t, n, "mtu"), *jitter;
+
+	s->name = text(b, n->value);
+	s->provider = text(b, tree_leaf(t, n, "provider"));
+	s->type = (enum bb_service_type)pick(tree_leaf(t, n, "type"), types);
+	s->topology = (enum bb_topology)pick(tree_leaf(t, n, "topology"), topologies);
+	s->mtu = mtu ? (uint16_t)strtoul(mtu, NULL, 10) : 0;
+	if (!emulate)
+		return;
+	s->emulate.loss_ppm = value_ppm(tree_leaf(t, emulate, "loss"));
+	s->emulate.reorder_ppm = value_ppm(tree_leaf(t, emulate, "reorder"));
+	jitter = tree_leaf(t, emulate, "jitter");
+	if (jitter)
+		value_duration(jitter, &s->emulate.jitter_ns);
+	s->emulate.tunnel_reserved = tree_child(t, emulate, "tunnel-reserved") != NULL;
+}
+
+static const char *port_unsupported(const struct conf_tree *t, const struct conf_node *n,
+				    const struct bb_port *p)
+{
+	if (p->dhcp || p->slaac)
+		return "this version gets no addresses by dhcp or slaac";
+	if (tree_child(t, n, "outer-vlan"))
+		return "this version sends one VLAN tag at most, no `outer-vlan`";
+	if (tree_child(t, n, "bridge"))
+		return "this version routes between lan and overlay, it does not `bridge`";
+	if (tree_child(t, n, "lan") && tree_child(t, n, "vlan"))
+		return "this version tags wan ports only; give a lan port a VLAN interface of Linux's";
+	return NULL;
+}
+
+static void make_port(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+		      struct bb_port *p)
+{
+	static const struct {
+		const char *word;
+		uint32_t bit;
+	} classes[] = {{"dhcp", MSG_ALLOW_DHCP},
+		       {"bgp", MSG_ALLOW_BGP},
+		       {"lldp", MSG_ALLOW_LLDP},
+		       {"ssh", MSG_ALLOW_SSH},
+		       {"ping", MSG_ALLOW_PING}};
+	const char *vlan = tree_leaf(t, n, "vlan"), *gateway = tree_leaf(t, n, "gateway");
+
+	p->name = text(b, n->value);
+	p->interface = text(b, tree_leaf(t, n, "interface"));
+	p->vlan = vlan ? (uint16_t)strtoul(vlan, NULL, 10) : 0;
+	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
+	p->addresses = prefixes(b, t, n, "address", &p->address_count);
+	p->has_gateway = gateway && value_prefix(gateway, &p->gateway);
+	for (const struct conf_node *a = tree_child(t, n, "address"); a; a = tree_same(a)) {
+		p->dhcp |= strcmp(a->value, "dhcp") == 0;
+		p->slaac |= strcmp(a->value, "slaac") == 0;
+	}
+	for (const struct conf_node *a = tree_child(t, n, "allow"); a; a = tree_same(a))
+		for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++)
+			if (strcmp(a->value, classes[i].word) == 0)
+				p->allow |= classes[i].bit;
+	p->unsupported = port_unsupported(t, n, p);
+}
+
+static void make_node(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+		      struct bb_node *node)
+{
+	const char *id = tree_leaf(t, n, "id");
+	size_t count = 0, i = 0;
+
+	node->name = text(b, n->value);
+	node->id = id ? (uint16_t)strtoul(id, NULL, 10) : 0;
+	node->site = backbone_site_of(b, t, tree_leaf(t, n, "site"));
+	for (const struct conf_node *p = tree_child(t, n, "port"); p; p = tree_same(p))
+		count++;
+	node->ports = count ? grab(b, count, sizeof(*node->ports)) : NULL;
+	if (!node->ports)
+		return;
+	node->port_count = count;
+	for (const struct conf_node *p = tree_child(t, n, "port"); p; p = tree_same(p))
+		make_port(b, t, p, &node->ports[i++]);
+}
+
+static void make_mka(struct backbone *b, const struct conf_tree *t, const struct conf_node *overlay,
+		     struct bb_mka *m)
+{
+	static const struct {
+		const char *word;
+		uint8_t mac[6];
+	} groups[] = {{"pae-group", {0x01, 0x80, 0xc2, 0, 0, 0x03}},
+		      {"broadcast", {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+		      {"bridge-group", {0x01, 0x80, 0xc2, 0, 0, 0x00}},
+		      {"lldp-multicast", {0x01, 0x80, 0xc2, 0, 0, 0x0e}}};
+	const struct yang_node *s = yang_child(t->model, overlay->schema, "mka", 3);
+	const struct conf_node *n = tree_child(t, overlay, "mka");
+	/* Without an `mka` statement the defaults hold all the same. */
+	const struct conf_node none = {.schema = s};
+	const char *dst, *type, *time;
+
+	if (!n)
+		n = &none;
+	m->key_chain = text(b, tree_leaf(t, n, "key-chain"));
+	m->fallback = text(b, tree_leaf(t, n, "fallback"));
+	dst = tree_leaf(t, n, "destination");
+	for (size_t i = 0; dst && i < sizeof(groups) / sizeof(*groups); i++)
+		if (strcmp(dst, groups[i].word) == 0)
+			memcpy(m->destination, groups[i].mac, 6);
+	if (dst && strchr(dst, ':'))
+		value_mac(dst, m->destination);
+	type = tree_leaf(t, n, "ethertype");
+	m->ethertype = type ? (uint16_t)strtoul(type, NULL, 16) : 0;
+	if ((time = tree_leaf(t, n, "hello")))
+		value_duration(time, &m->hello_ns);
+	if ((time = tree_leaf(t, n, "life")))
+		value_duration(time, &m->life_ns);
+	if ((time = tree_leaf(t, n, "rekey")))
+		value_duration(time, &m->rekey_ns);
+}
+
+static void make_macsec(const struct conf_tree *t, const struct conf_node *overlay,
+			struct bb_macsec *m)
+{
+	/* In the order of enum macsec_suite. */
+	static const char *const suites[] = {"gcm-aes-128", "gcm-aes-256", "gcm-aes-xpn-128",
+					     "gcm-aes-xpn-256", NULL};
+	/* In the order of enum macsec_validate. */
+	static const char *const validates[] = {"strict", "check", "disabled", NULL};
+	const struct conf_node none = {.schema =
+					       yang_child(t->model, overlay->schema, "macsec", 6)};
+	const struct conf_node *n = tree_child(t, overlay, "macsec");
+	const char *window, *protect, *offset, *on, *send;
+
+	if (!n)
+		n = &none;
+	m->suite = (enum macsec_suite)pick(tree_leaf(t, n, "cipher-suite"), suites);
+	offset = tree_leaf(t, n, "confidentiality-offset");
+	m->conf = !offset || !strcmp(offset, "0") ? MACSEC_CONF_0
+		  : !strcmp(offset, "30")         ? MACSEC_CONF_30
+						  : MACSEC_CONF_50;
+	on = tree_leaf(t, n, "confidentiality");
+	if (on && !strcmp(on, "off"))
+		m->conf = MACSEC_CONF_NONE;
+	window = tree_leaf(t, n, "replay-window");
+	m->window = window ? (uint32_t)strtoul(window, NULL, 10) : 0;
+	m->validate = (enum macsec_validate)pick(tree_leaf(t, n, "validate"), validates);
+	send = tree_leaf(t, n, "send-sci");
+	m->send_sci = !send || strcmp(send, "true") == 0;
+	protect = tree_leaf(t, n, "replay-protect");
+	m->replay_protect = protect && strcmp(protect, "true") == 0;
+}
+
+static const char *why_unsupported(const struct conf_tree *t, const struct conf_node *n,
+				   const struct bb_overlay *o)
+{
+	const struct conf_node *auth = tree_child(t, n, "auth");
+
+	if (o->design != BB_MACSEC)
+		return "this version runs overlays of design macsec only";
+	if (o->keying != BB_MKA && o->keying != BB_PSK)
+		return "this version keys macsec by mka or psk only";
+	if (o->keying == BB_MKA && auth && tree_child(t, auth, "ca"))
+		return "this version authenticates mka by a key-chain only, not by `auth ca`";
+	if (o->over_count > 1)
+		return "this version runs an overlay of design macsec over one service";
+	return NULL;
+}
+
+static void make_overlay(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+			 struct bb_overlay *o)
+{
+	static const char *const designs[] = {"macsec", "ipsec", "dmvpn", "group", NULL};
+	static const char *const keyings[] = {"mka", "ikev2", "g-ikev2", "gdoi", "psk", NULL};
+	static const enum bb_keying usual[] = {BB_MKA, BB_IKEV2, BB_IKEV2, BB_GIKEV2};
+	const char *keying = tree_leaf(t, n, "keying"), *subnet = tree_leaf(t, n, "subnet"), *word;
+	const struct conf_node *auth = tree_child(t, n, "auth");
+	size_t count = 0;
+
+	o->name = text(b, n->value);
+	o->design = (enum bb_design)pick(tree_leaf(t, n, "design"), designs);
+	o->keying = keying ? (enum bb_keying)pick(keying, keyings) : usual[o->design];
+	for (const struct conf_node *s = tree_child(t, n, "over"); s; s = tree_same(s))
+		count++;
+	o->over = count ? grab(b, count, sizeof(*o->over)) : NULL;
+	for (const struct conf_node *s = tree_child(t, n, "over"); o->over && s; s = tree_same(s)) {
+		const struct bb_service *service = backbone_service_of(b, t, s->value);
+
+		if (service)
+			o->over[o->over_count++] = service;
+	}
+	o->has_subnet = subnet && value_prefix(subnet, &o->subnet);
+	word = tree_leaf(t, n, "routing");
+	o->managed = word && strcmp(word, "managed") == 0;
+	word = tree_leaf(t, n, "preference");
+	o->preference = word ? (uint8_t)strtoul(word, NULL, 10) : 0;
+	o->psk = auth ? text(b, tree_leaf(t, auth, "psk")) : NULL;
+	make_macsec(t, n, &o->macsec);
+	make_mka(b, t, n, &o->mka);
+	o->unsupported = why_unsupported(t, n, o);
+	backbone_members(b, t, n, o);
+}
+
+#define MAKE(b, t, type, list, array, count)                                                       \
+	do {                                                                                       \
+		size_t i_ = 0;                                                                     \
+                                                                                                   \
+		(b)->count = number((t), (list));                                                  \
+		(b)->array = (b)->count ? grab((b), (b)->count, sizeof(*(b)->array)) : NULL;       \
+		if ((b)->count && !(b)->array)                                                     \
+			goto fail;                                                                 \
+		for (struct conf_node *n_ = tree_child((t), NULL, (list)); n_; n_ = tree_same(n_)) \
+			make_##type((b), (t), n_, &(b)->array[i_++]);                              \
+	} while (0)
+
+static void make_peer(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+		      struct bb_peer *p)
+{
+	p->name = text(b, n->value);
+	p->site = backbone_site_of(b, t, tree_leaf(t, n, "site"));
+	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
+}
+
+struct backbone *backbone_of(const struct conf_tree *t)
+{
+	struct made *m = calloc(1, sizeof(*m));
+	struct backbone *b = &m->b;
+
+	if (!m)
+		return NULL;
+	b->name = text(b, tree_leaf(t, NULL, "backbone"));
+	MAKE(b, t, site, "site", sites, site_count);
+	MAKE(b, t, service, "service", services, service_count);
+	MAKE(b, t, node, "node", nodes, node_count);
+	MAKE(b, t, peer, "peer", peers, peer_count);
+	MAKE(b, t, overlay, "overlay", overlays, overlay_count);
+	return b;
+fail:
+	backbone_free(b);
+	return NULL;
+}
+
+void backbone_free(struct backbone *b)
+{
+	struct made *m = (struct made *)b;
+
+	if (!m)
+		return;
+	for (struct piece *p = m->pieces, *next; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	free(m);
+}
+
+const struct bb_node *backbone_node(const struct backbone *b, const char *name)
+{
+	for (size_t i = 0; i < b->node_count; i++)
+		if (strcmp(b->nodes[i].name, name) == 0)
+			return &b->nodes[i];
+	return NULL;
+}
+
+uint16_t backbone_overlay_mtu(const struct bb_overlay *o)
+{
+	uint16_t least = UINT16_MAX;
+
+	for (size_t i = 0; i < o->over_count; i++)
+		if (o->over[i]->mtu < least)
+			least = o->over[i]->mtu;
+	if (!o->over_count || least < MACSEC_TAG_SCI_LEN + MACSEC_ICV_LEN)
+		return 0;
+	return (uint16_t)(least - MACSEC_TAG_SCI_LEN - MACSEC_ICV_LEN);
+}

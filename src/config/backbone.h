@@ -1,0 +1,141 @@
+/*
+ * backbone: the whole file as plain C structures, references resolved, templates and tags
+ * expanded, defaults filled in. Made from a checked tree (config/tree.h); read-only afterwards.
+ * Everything belongs to the struct backbone and goes with backbone_free().
+ */
+#pragma once
+
+#include "wire/macsec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bb_prefix {
+	uint8_t family;   /* 4 or 6 */
+	uint8_t len;      /* bits */
+	uint8_t addr[16]; /* as written: host bits are kept for interface addresses */
+};
+
+struct bb_site {
+	const char *name;
+	bool located;
+	double lat, lon; /* degrees */
+	struct bb_prefix *networks;
+	size_t network_count;
+};
+
+enum bb_service_type { BB_ETHERNET, BB_IP, BB_INTERNET };
+enum bb_topology { BB_E_LAN, BB_E_LINE };
+
+struct bb_service {
+	const char *name, *provider; /* provider may be NULL */
+	enum bb_service_type type;
+	enum bb_topology topology;
+	uint16_t mtu; /* bytes of Ethernet payload after the tags in clear */
+	struct {      /* the lab's carrier */
+		uint32_t loss_ppm;
+		uint64_t jitter_ns;
+		uint32_t reorder_ppm;
+		bool tunnel_reserved; /* carries 01:80:c2:00:00:00-0f */
+	} emulate;
+};
+
+struct bb_port {
+	const char *name, *interface;
+	uint16_t vlan;                    /* 0: untagged */
+	const struct bb_service *service; /* NULL: a lan port */
+	struct bb_prefix *addresses;
+	size_t address_count;
+	bool dhcp, slaac;
+	bool has_gateway;
+	struct bb_prefix gateway;
+	uint32_t allow;          /* enum msg_allow values of `allow` */
+	const char *unsupported; /* NULL, or why this version cannot run it; control refuses it */
+};
+
+struct bb_node {
+	const char *name;
+	uint16_t id;
+	const struct bb_site *site;
+	struct bb_port *ports;
+	size_t port_count;
+};
+
+struct bb_peer {
+	const char *name;
+	const struct bb_site *site; /* may be NULL */
+	const struct bb_service *service;
+};
+
+enum bb_design { BB_MACSEC, BB_IPSEC, BB_DMVPN, BB_GROUP };
+enum bb_keying { BB_MKA, BB_IKEV2, BB_GIKEV2, BB_GDOI, BB_PSK };
+
+struct bb_member {
+	const struct bb_node *node; /* NULL: a peer */
+	const struct bb_peer *peer;
+	const struct bb_port
+		*port; /* of node: where it attaches to the first service of `over` it has */
+	bool has_address;
+	struct bb_prefix address; /* in the overlay's subnet, with the subnet's prefix length */
+	uint8_t priority;         /* MKA key server priority, 0 best, 255 never */
+};
+
+struct bb_mka {
+	const char *key_chain; /* secret: the CAK and its CKN */
+	const char *fallback;  /* secret, or NULL */
+	uint8_t destination[6];
+	uint16_t ethertype;
+	uint64_t hello_ns, life_ns; /* 802.1X MKA Hello Time, MKA Life Time */
+	uint64_t rekey_ns;          /* SAK lifetime, 0: by packet number alone */
+};
+
+struct bb_macsec {
+	enum macsec_suite suite;
+	enum macsec_conf conf;
+	uint32_t window; /* packets */
+	bool replay_protect;
+	bool send_sci;
+	enum macsec_validate validate;
+};
+
+struct bb_overlay {
+	const char *name;
+	enum bb_design design;
+	enum bb_keying keying;
+	const struct bb_service **over;
+	size_t over_count;
+	struct bb_member *members;
+	size_t member_count;
+	bool has_subnet;
+	struct bb_prefix subnet;
+	bool managed; /* routing managed: we put routes to the members' networks into the kernel */
+	uint8_t preference;
+	const char *psk; /* secret of `auth psk`, or NULL */
+	struct bb_macsec macsec;
+	struct bb_mka mka;
+	const char *unsupported; /* NULL, or why this version cannot run it; control refuses it */
+};
+
+struct backbone {
+	const char *name;
+	struct bb_site *sites;
+	size_t site_count;
+	struct bb_service *services;
+	size_t service_count;
+	struct bb_node *nodes;
+	size_t node_count;
+	struct bb_peer *peers;
+	size_t peer_count;
+	struct bb_overlay *overlays;
+	size_t overlay_count;
+};
+
+struct conf;
+
+/* Never fails on a conf that was read, but without memory. */
+struct backbone *backbone_new(const struct conf *conf);
+void backbone_free(struct backbone *b);
+const struct bb_node *backbone_node(const struct backbone *b, const char *name);
+/* Bytes of IP packet that fit through the overlay: the service's MTU less the framing. */
+uint16_t backbone_overlay_mtu(const struct bb_overlay *o);

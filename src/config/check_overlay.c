@@ -1,0 +1,400 @@
+/* check_overlay: each overlay by itself, and overlays against one another. */
+#include "config/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MS 1000000ull
+#define SECOND (1000 * MS)
+
+static void check_name(const struct check *c, const struct conf_node *n, const struct bb_overlay *o)
+{
+	/* Names that mean something else among the kernel's interfaces. */
+	static const char *const taken[] = {"lo", "all", "default"};
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		if (strcmp(o->name, taken[i]) == 0)
+			errlist_add(c->errs, n->key,
+				    "`%s` cannot be an interface's name, so no overlay's", o->name);
+	for (size_t i = 0; i < o->member_count; i++) {
+		const struct bb_node *node = o->members[i].node;
+
+		for (size_t k = 0; node && k < node->port_count; k++) {
+			if (!node->ports[k].interface ||
+			    strcmp(node->ports[k].interface, o->name) != 0)
+				continue;
+			errlist_add(
+				c->errs, n->key,
+				"overlay `%s` makes an interface of that name, which is port `%s` of node `%s`",
+				o->name, node->ports[k].name, node->name);
+			return;
+		}
+	}
+}
+
+static void check_keys(const struct check *c, const struct conf_node *n, const struct bb_overlay *o)
+{
+	const struct conf_node *auth = tree_child(c->t, n, "auth"),
+			       *mka = tree_child(c->t, n, "mka");
+	bool ca = auth && tree_child(c->t, auth, "ca");
+
+	if (check_bad(n, "design") || check_bad(n, "keying") || check_bad(n, "auth") ||
+	    check_bad(n, "mka") || (auth && (check_bad(auth, "psk") || check_bad(auth, "ca"))) ||
+	    (mka && check_bad(mka, "key-chain")))
+		return;
+	switch (o->keying) {
+	case BB_MKA:
+		if (o->design == BB_MACSEC && !o->mka.key_chain && !ca)
+			errlist_add(
+				c->errs, n->where,
+				"overlay `%s` needs keys: `mka { key-chain NAME; }`, or `keying psk; auth psk NAME;`",
+				o->name);
+		break;
+	case BB_PSK:
+		if (!o->psk)
+			errlist_add(c->errs, check_at(c, n, "keying"),
+				    "keying psk needs `auth psk NAME;`");
+		if (mka)
+			errlist_add(c->errs, mka->where, "`mka` says nothing with keying psk");
+		break;
+	case BB_IKEV2:
+		if (!o->psk && !ca)
+			errlist_add(c->errs, n->where,
+				    "overlay `%s` needs `auth psk NAME;` or `auth ca NAME;`",
+				    o->name);
+		break;
+	default:
+		if (!tree_child(c->t, n, "key-group") && !check_bad(n, "key-group"))
+			errlist_add(c->errs, n->where, "overlay `%s` needs `key-group NAME;`",
+				    o->name);
+	}
+}
+
+/* The times of 802.1X, with room for slow links and fast tests. */
+static void check_times(const struct check *c, const struct conf_node *mka, const struct bb_mka *m)
+{
+	const char *text;
+	uint64_t ns;
+	static const char *const names[] = {"hello", "life", "rekey"};
+
+	for (size_t i = 0; i < 3; i++) {
+		text = tree_leaf(c->t, mka, names[i]);
+		if (check_bad(mka, names[i]))
+			return;
+		if (text && (!value_duration(text, &ns) || ns > 366 * 86400 * SECOND)) {
+			errlist_add(c->errs, check_at(c, mka, names[i]), "`%s` is at most 366d",
+				    names[i]);
+			return;
+		}
+	}
+	if (m->hello_ns < 100 * MS || m->hello_ns > 60 * SECOND)
+		errlist_add(c->errs, check_at(c, mka, "hello"), "`hello` is from 100ms to 60s");
+	else if (m->life_ns < 3 * m->hello_ns)
+		errlist_add(
+			c->errs, check_at(c, mka, "life"),
+			"`life` is at least three times `hello`, here %llums: two lost hellos must not end a session",
+			(unsigned long long)(3 * m->hello_ns / MS));
+	if (m->life_ns > 3600 * SECOND)
+		errlist_add(c->errs, check_at(c, mka, "life"), "`life` is at most 1h");
+	if (m->rekey_ns && m->rekey_ns < m->life_ns)
+		errlist_add(c->errs, check_at(c, mka, "rekey"),
+			    "`rekey` is 0s (by packet number alone) or at least `life`");
+}
+
+static void check_mka(const struct check *c, const struct conf_node *n, const struct bb_overlay *o)
+{
+	/* EtherTypes that are something else on these wires: IP, ARP, tags, MACsec. */
+	static const uint16_t taken[] = {0x0800, 0x0806, 0x86dd, 0x8100, 0x88a8, 0x88e5};
+	static const uint8_t zero[6];
+	const struct conf_node *mka = tree_child(c->t, n, "mka");
+	const struct bb_mka *m = &o->mka;
+
+	if (!mka || o->design != BB_MACSEC)
+		return;
+	check_times(c, mka, m);
+	if (!check_bad(mka, "ethertype")) {
+		bool bad = m->ethertype < 0x0600;
+
+		for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+			bad |= m->ethertype == taken[i];
+		if (bad)
+			errlist_add(
+				c->errs, check_at(c, mka, "ethertype"),
+				"0x%04x cannot be MKA's EtherType; take one from 0x0600 that is not in use, such as 0x888e or 0x876f",
+				m->ethertype);
+	}
+	if (check_bad(mka, "destination"))
+		return;
+	if (memcmp(m->destination, zero, 6) == 0)
+		errlist_add(c->errs, check_at(c, mka, "destination"),
+			    "nobody has this MAC address");
+}
+
+static void check_macsec(const struct check *c, const struct conf_node *n,
+			 const struct bb_overlay *o)
+{
+	const struct conf_node *macsec = tree_child(c->t, n, "macsec");
+	const struct bb_macsec *m = &o->macsec;
+	const char *offset;
+
+	if (o->design != BB_MACSEC || !macsec || check_bad(macsec, "confidentiality-offset") ||
+	    check_bad(macsec, "cipher-suite"))
+		return;
+	if (m->validate == MACSEC_DISABLED && m->conf != MACSEC_CONF_NONE &&
+	    !check_bad(macsec, "validate"))
+		errlist_add(
+			c->errs, check_at(c, macsec, "validate"),
+			"`validate disabled` takes no encrypted frame, so nothing would pass; it goes with `confidentiality off` only");
+	if (!m->send_sci && !check_bad(n, "members") && o->member_count != 2)
+		errlist_add(c->errs, check_at(c, macsec, "send-sci"),
+			    "`send-sci false` is for an overlay of two members; `%s` has %zu",
+			    o->name, o->member_count);
+	offset = tree_leaf(c->t, macsec, "confidentiality-offset");
+	if (m->conf == MACSEC_CONF_NONE && offset && strcmp(offset, "0") != 0)
+		errlist_add(c->errs, check_at(c, macsec, "confidentiality-offset"),
+			    "with `confidentiality off` there is nothing to offset");
+	if (!macsec_conf_fits(&macsec_suites[m->suite], m->conf))
+		errlist_add(
+			c->errs, check_at(c, macsec, "confidentiality-offset"),
+			"cipher suite %s has no confidentiality offset; use `cipher-suite gcm-aes-256` or gcm-aes-128, or offset 0",
+			macsec_suites[m->suite].keyword);
+}
+
+/* Routes need a next hop of their own family. */
+static void warn_family(const struct check *c, const struct conf_node *n,
+			const struct bb_overlay *o)
+{
+	for (size_t i = 0; i < o->member_count; i++) {
+		const struct bb_member *m = &o->members[i];
+		const struct bb_site *s = m->node ? m->node->site : m->peer->site;
+
+		for (size_t k = 0; s && k < s->network_count; k++)
+			if (s->networks[k].family != o->subnet.family) {
+				errlist_add(
+					c->warns, check_at(c, n, "subnet"),
+					"the IPv%u networks of site `%s` are not routed over overlay `%s`: its `subnet` is IPv%u",
+					s->networks[k].family, s->name, o->name, o->subnet.family);
+				return;
+			}
+	}
+}
+
+/* What runs, but perhaps not as wished. */
+static void warn_overlay(const struct check *c, const struct conf_node *n,
+			 const struct bb_overlay *o)
+{
+	static const uint8_t reserved[5] = {0x01, 0x80, 0xc2, 0, 0};
+	const struct conf_node *mka = tree_child(c->t, n, "mka");
+	const struct conf_node *macsec = tree_child(c->t, n, "macsec");
+
+	if (o->unsupported) {
+		errlist_add(c->warns, n->where, "overlay `%s` will not run: %s", o->name,
+			    o->unsupported);
+		return;
+	}
+	if (o->keying == BB_MKA && memcmp(o->mka.destination, reserved, 5) == 0 &&
+	    o->mka.destination[5] < 0x10 && o->over_count && !o->over[0]->emulate.tunnel_reserved)
+		errlist_add(
+			c->warns, mka ? check_at(c, mka, "destination") : n->where,
+			"carrier bridges consume frames to 01:80:c2:00:00:%02x; unless `%s` tunnels them, use `destination broadcast`",
+			o->mka.destination[5], o->over[0]->name);
+	if (mka && o->mka.fallback)
+		errlist_add(c->warns, check_at(c, mka, "fallback"),
+			    "`fallback` is not used by this version");
+	if (o->macsec.conf == MACSEC_CONF_NONE)
+		errlist_add(
+			c->warns, check_at(c, macsec, "confidentiality"),
+			"overlay `%s` encrypts nothing: the carrier can read every frame, and the members' wan ports let such frames out",
+			o->name);
+	else if (macsec_confs[o->macsec.conf].clear)
+		errlist_add(
+			c->warns, check_at(c, macsec, "confidentiality-offset"),
+			"overlay `%s` shows the carrier the first %u octets of every frame behind the SecTAG: inner EtherType, addresses and, in part, ports",
+			o->name, macsec_confs[o->macsec.conf].clear);
+	if (o->macsec.validate != MACSEC_STRICT)
+		errlist_add(
+			c->warns, check_at(c, macsec, "validate"),
+			"overlay `%s` lets frames in that did not authenticate: whoever can send to a wan port of it can forge them",
+			o->name);
+	if (!o->macsec.replay_protect)
+		errlist_add(c->warns, n->where, "overlay `%s` takes replayed frames", o->name);
+	if (o->managed && o->has_subnet)
+		warn_family(c, n, o);
+	if (o->member_count < 2)
+		errlist_add(c->warns, n->where, "overlay `%s` has %zu member%s", o->name,
+			    o->member_count, o->member_count == 1 ? "" : "s");
+	if (o->managed && !o->has_subnet && !check_bad(n, "subnet"))
+		errlist_add(c->warns, n->where,
+			    "overlay `%s` has no `subnet`, so no routes are put over it", o->name);
+}
+
+static void check_mtu(const struct check *c, const struct conf_node *n, const struct bb_overlay *o)
+{
+	uint16_t mtu = backbone_overlay_mtu(o), least = 576;
+	const struct conf_node *over = tree_child(c->t, n, "over");
+
+	if (o->design != BB_MACSEC || !o->over_count || !mtu)
+		return;
+	if (o->has_subnet && o->subnet.family == 6)
+		least = 1280;
+	for (size_t i = 0; i < o->member_count; i++) {
+		const struct bb_node *node = o->members[i].node;
+
+		for (size_t k = 0; node && node->site && k < node->site->network_count; k++)
+			if (node->site->networks[k].family == 6)
+				least = 1280;
+	}
+	if (mtu < least)
+		errlist_add(
+			c->errs, over ? over->where : n->where,
+			"service `%s` leaves %u bytes inside MACsec, and IPv%d needs %u; its `mtu` must be at least %u",
+			o->over[0]->name, mtu, least == 1280 ? 6 : 4, least,
+			least + MACSEC_TAG_SCI_LEN + MACSEC_ICV_LEN);
+}
+
+/* One MACsec port, one SecY: its SCI is the port's MAC address. */
+static void check_shared_port(const struct check *c, const struct conf_node *n,
+			      const struct bb_overlay *o)
+{
+	const struct bb_overlay *first = c->b->overlays;
+
+	if (o->design != BB_MACSEC)
+		return;
+	for (const struct bb_overlay *x = first; x < o; x++) {
+		if (x->design != BB_MACSEC || !x->over_count || !o->over_count ||
+		    x->over[0] != o->over[0])
+			continue;
+		/* Both lists are in file order. */
+		for (size_t i = 0, k = 0; i < o->member_count && k < x->member_count;) {
+			if (o->members[i].port && o->members[i].port == x->members[k].port) {
+				errlist_add(
+					c->errs, check_at(c, n, "over"),
+					"overlay `%s` already runs MACsec on port `%s` of node `%s`; one overlay of design macsec per port",
+					x->name, o->members[i].port->name,
+					o->members[i].node->name);
+				return;
+			}
+			if (!x->members[k].node ||
+			    (o->members[i].node && o->members[i].node < x->members[k].node))
+				i++;
+			else
+				k++;
+		}
+	}
+}
+
+/* The same static key under two packet-number counters would repeat a nonce. */
+static void check_shared_psk(const struct check *c, const struct conf_node *n,
+			     const struct bb_overlay *o)
+{
+	const struct conf_node *auth = tree_child(c->t, n, "auth");
+
+	if (o->keying != BB_PSK || !o->psk || !auth)
+		return;
+	for (const struct bb_overlay *x = c->b->overlays; x < o; x++)
+		if (x->keying == BB_PSK && x->psk && strcmp(x->psk, o->psk) == 0) {
+			errlist_add(
+				c->errs, check_at(c, auth, "psk"),
+				"secret `%s` is already overlay `%s`'s; static keys serve one overlay",
+				o->psk, x->name);
+			return;
+		}
+}
+
+static bool overlap(const struct bb_prefix *a, const struct bb_prefix *b)
+{
+	return value_within(a, b) || value_within(b, a);
+}
+
+static void check_subnet(const struct check *c, const struct conf_node *n,
+			 const struct bb_overlay *o)
+{
+	char buf[64];
+
+	if (!o->has_subnet)
+		return;
+	for (const struct bb_overlay *x = c->b->overlays; x < o; x++)
+		if (x->has_subnet && overlap(&x->subnet, &o->subnet))
+			errlist_add(c->errs, check_at(c, n, "subnet"),
+				    "`subnet` overlaps %s of overlay `%s`",
+				    value_show(&x->subnet, true, buf), x->name);
+	for (size_t i = 0; i < c->b->site_count; i++)
+		for (size_t k = 0; k < c->b->sites[i].network_count; k++)
+			if (value_within(&o->subnet, &c->b->sites[i].networks[k]))
+				errlist_add(c->errs, check_at(c, n, "subnet"),
+					    "`subnet` covers network %s of site `%s`",
+					    value_show(&c->b->sites[i].networks[k], true, buf),
+					    c->b->sites[i].name);
+}
+
+/* Marks the sites with networks that an overlay reaches. */
+static void mark_sites(const struct check *c, const struct bb_overlay *o, uint32_t *mark,
+		       uint32_t as)
+{
+	for (size_t i = 0; i < o->member_count; i++) {
+		const struct bb_member *m = &o->members[i];
+		const struct bb_site *s = m->node ? m->node->site : m->peer->site;
+
+		if (s && s->network_count)
+			mark[s - c->b->sites] = as;
+	}
+}
+
+/*
+ * Of several overlays that lead to one network the lowest preference wins, so two that a node
+ * could choose between must differ: they have two sites in common, where one is the other's goal.
+ * A routing daemon makes its own choice.
+ */
+static void check_ties(const struct check *c)
+{
+	uint32_t *mark = calloc(c->b->site_count + 1, sizeof(*mark)), as = 0;
+	const struct bb_overlay *v = c->b->overlays;
+
+	for (struct conf_node *n = tree_child(c->t, NULL, "overlay"); mark && n; n = tree_same(n)) {
+		const struct bb_overlay *o = &v[n->index];
+
+		if (!o->managed)
+			continue;
+		mark_sites(c, o, mark, ++as);
+		for (const struct bb_overlay *x = v; x < o; x++) {
+			const struct bb_site *common[2] = {NULL, NULL};
+
+			if (!x->managed || x->preference != o->preference)
+				continue;
+			for (size_t i = 0; i < x->member_count && !common[1]; i++) {
+				const struct bb_member *m = &x->members[i];
+				const struct bb_site *s = m->node ? m->node->site : m->peer->site;
+
+				if (!s || mark[s - c->b->sites] != as || s == common[0])
+					continue;
+				common[common[0] != NULL] = s;
+			}
+			if (common[1])
+				errlist_add(
+					c->errs, check_at(c, n, "preference"),
+					"overlays `%s` and `%s` both reach the networks of `%s` and `%s` with preference %u; give one another `preference`",
+					x->name, o->name, common[0]->name, common[1]->name,
+					o->preference);
+		}
+	}
+	free(mark);
+}
+
+void check_overlays(const struct check *c)
+{
+	for (struct conf_node *n = tree_child(c->t, NULL, "overlay"); n; n = tree_same(n)) {
+		const struct bb_overlay *o = &c->b->overlays[n->index];
+
+		check_name(c, n, o);
+		check_keys(c, n, o);
+		check_mka(c, n, o);
+		check_macsec(c, n, o);
+		check_mtu(c, n, o);
+		check_members(c, n, o);
+		check_shared_port(c, n, o);
+		check_shared_psk(c, n, o);
+		check_subnet(c, n, o);
+		warn_overlay(c, n, o);
+	}
+	check_ties(c);
+}

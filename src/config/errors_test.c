@@ -1,0 +1,429 @@
+/*
+ * errors: a table of configurations that are wrong in one way each, and exactly what is said of
+ * them: place, what, and what would be accepted; and nothing else. Most are lines behind BASE,
+ * which is right by itself.
+ */
+#include "config/conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define BASE                                                                                       \
+	"backbone demo;\n"                                                                         \
+	"site fra { location 50.11,8.68; networks 10.10.0.0/16; }\n"                               \
+	"site nyc { networks 10.20.0.0/16; }\n"                                                    \
+	"service wave { type ethernet; mtu 1600; }\n"                                              \
+	"service mpls { type ip; }\n"                                                              \
+	"node fra1 { id 1; site fra; port wan { interface eth1; service wave; } }\n"               \
+	"node nyc1 { id 2; site nyc; port wan { interface eth1; service wave; } }\n"               \
+	"overlay core { design macsec; over wave; subnet 10.255.0.0/24; mka key-chain cak; }\n"
+
+struct error_case {
+	const char *name, *text;
+	size_t len; /* 0: as a string */
+	const char *told;
+};
+
+static const struct error_case cases[] = {
+	{"empty_file", "", 0,
+	 "x.conf:1:1: the file needs `backbone`: a name: lower-case letters, digits and `-`, a letter first, at most 31 characters\n"},
+	{"offset_of_no_suite", BASE "overlay core macsec confidentiality-offset 20;\n", 0,
+	 "x.conf:9:44: `confidentiality-offset` takes a number 0, or 30, or 50, not `20`\n"},
+	{"offset_with_xpn", BASE "overlay core macsec confidentiality-offset 30;\n", 0,
+	 "x.conf:9:44: cipher suite gcm-aes-xpn-256 has no confidentiality offset; use `cipher-suite gcm-aes-256` or gcm-aes-128, or offset 0\n"},
+	{"offset_without_confidentiality",
+	 BASE
+	 "overlay core macsec { cipher-suite gcm-aes-128; confidentiality off; confidentiality-offset 30; }\n",
+	 0, "x.conf:9:93: with `confidentiality off` there is nothing to offset\n"},
+	{"no_sci_among_three",
+	 BASE "node nyc2 { id 3; site nyc; port wan { interface eth1; service wave; } }\n"
+	      "overlay core macsec send-sci false;\n",
+	 0, "x.conf:10:30: `send-sci false` is for an overlay of two members; `core` has 3\n"},
+	{"nothing_encrypted_passes_unvalidated", BASE "overlay core macsec validate disabled;\n", 0,
+	 "x.conf:9:30: `validate disabled` takes no encrypted frame, so nothing would pass; it goes with `confidentiality off` only\n"},
+	{"comments_only",
+	 "# nothing\n"
+	 "\t# here\n",
+	 0,
+	 "x.conf:1:1: the file needs `backbone`: a name: lower-case letters, digits and `-`, a letter first, at most 31 characters\n"},
+	{"unclosed_brace",
+	 BASE "site lon {\n"
+	      "\tnetworks 10.30.0.0/16;\n",
+	 0, "x.conf:9:10: `{` is never closed\n"},
+	{"forgotten_close_before_next_block",
+	 BASE "site lon {\n"
+	      "\tnetworks 10.30.0.0/16;\n"
+	      "service inet { type internet; }\n",
+	 0,
+	 "x.conf:11:1: `service` does not stand in `site`; is the `}` of line 9's `{` missing before it?\n"},
+	{"brace_too_many", BASE "site lon { networks 10.30.0.0/16; } }\n", 0,
+	 "x.conf:9:37: `}` closes nothing\n"},
+	{"unclosed_list", BASE "site lon { networks [ 10.30.0.0/16; }\n", 0,
+	 "x.conf:9:21: `[` is never closed: expected a value or `]`, found `;`\n"},
+	{"empty_list", BASE "site lon { networks [ ]; }\n", 0,
+	 "x.conf:9:23: `networks` takes an IPv4 prefix such as 10.1.0.0/16, or an IPv6 prefix such as 2001:db8:1::/48\n"},
+	{"list_for_a_leaf", BASE "site lon location [ 1,2 ];\n", 0,
+	 "x.conf:9:19: `location` takes one value, no list\n"},
+	{"unterminated_quote",
+	 BASE "service inet { type internet; provider \"Carrier\n"
+	      "}\n",
+	 0, "x.conf:9:40: the string has no closing `\"` on its line\n"},
+	{"unknown_escape", BASE "service inet { type internet; provider \"a\\qb\"; }\n", 0,
+	 "x.conf:9:40: unknown escape in the string; known are \\\", \\\\, \\n, \\t and \\r\n"},
+	{"semicolon_missing_at_line_end",
+	 BASE "service inet {\n"
+	      "\ttype internet\n"
+	      "\tmtu 1500;\n"
+	      "}\n",
+	 0, "x.conf:10:15: `;` is missing after the `type` statement\n"},
+	{"semicolon_missing_at_block_end", BASE "service inet { type internet }\n", 0,
+	 "x.conf:9:29: `;` is missing after the `type` statement\n"},
+	{"semicolon_missing_on_one_line", BASE "service inet { type internet mtu 1500; }\n", 0,
+	 "x.conf:9:30: unexpected `mtu`; `;` ends the `type` statement\n"},
+	{"block_after_a_leaf", BASE "service inet { type internet { } mtu 1500; }\n", 0,
+	 "x.conf:9:30: `type` has no block; end it with `;`\n"},
+	{"value_missing", BASE "service inet { type ; }\n", 0,
+	 "x.conf:9:21: `type` takes one of `ethernet`, `ip` or `internet`\n"},
+	{"key_missing", BASE "site { location 1,2; }\n", 0,
+	 "x.conf:9:6: `site` takes a name: lower-case letters, digits and `-`, a letter first, at most 31 characters\n"},
+	{"statement_begins_with_brace", BASE "{ }\n", 0,
+	 "x.conf:9:1: expected a statement, found `{`\n"},
+	{"statement_in_quotes", BASE "\"site\" lon;\n", 0,
+	 "x.conf:9:1: a statement's name stands without quotes, not as `site`\n"},
+	{"key_as_statement", BASE "site lon { name par; }\n", 0,
+	 "x.conf:9:17: `name` stands after `site`, not among its statements\n"},
+	{"control_byte", BASE "site \001lon;\n", 0,
+	 "x.conf:9:6: control character 0x01; the file is UTF-8 text\n"},
+	{"zero_byte", BASE "site lon\000;\n", 417,
+	 "x.conf:9:9: control character 0x00; the file is UTF-8 text\n"},
+	{"bad_utf8", BASE "service inet { type internet; provider \"Caf\351\"; }\n", 0,
+	 "x.conf:9:44: byte 0xe9 is not UTF-8; the file is UTF-8 text\n"},
+	{"overlong_utf8", BASE "service inet { type internet; provider \"\300\257\"; }\n", 0,
+	 "x.conf:9:41: byte 0xc0 is not UTF-8; the file is UTF-8 text\n"},
+	{"columns_count_characters",
+	 BASE "service inet { provider \"S\303\243o Paulo\"; type net; }\n", 0,
+	 "x.conf:9:43: `type` takes one of `ethernet`, `ip` or `internet`, not `net`\n"},
+	{"columns_count_a_tab_as_one",
+	 BASE "service inet {\n"
+	      "\t\ttype net;\n"
+	      "}\n",
+	 0, "x.conf:10:8: `type` takes one of `ethernet`, `ip` or `internet`, not `net`\n"},
+	{"unknown_statement_near_another", BASE "overlay core prefrence 10;\n", 0,
+	 "x.conf:9:14: unknown statement `prefrence` in `overlay`; did you mean `preference`?\n"},
+	{"unknown_statement_lists_accepted", BASE "site lon { xyzzy 5; }\n", 0,
+	 "x.conf:9:12: unknown statement `xyzzy` in `site`; accepted here: location, networks\n"},
+	{"unknown_block_is_passed_over",
+	 BASE "frobnicate a { b { c; } }\n"
+	      "site lon { location 91,0; }\n",
+	 0,
+	 "x.conf:9:1: unknown statement `frobnicate`; accepted here: backbone, site, service, template, node, peer, key-group, overlay\n"
+	 "x.conf:10:21: latitude 91 is not from -90 to 90 degrees\n"},
+	{"wrong_case_of_name", BASE "site LON;\n", 0,
+	 "x.conf:9:6: `site` takes a name: lower-case letters, digits and `-`, a letter first, at most 31 characters, not `LON`\n"},
+	{"number_out_of_range", BASE "node fra1 port wan vlan 4095;\n", 0,
+	 "x.conf:9:25: `vlan` takes a number from 1 to 4094, not `4095`\n"},
+	{"number_with_letters", BASE "overlay core member fra1 priority ten;\n", 0,
+	 "x.conf:9:35: `priority` takes a number from 0 to 255, not `ten`\n"},
+	{"enumeration", BASE "service inet type interweb;\n", 0,
+	 "x.conf:9:19: `type` takes one of `ethernet`, `ip` or `internet`, not `interweb`\n"},
+	{"duration_without_unit", BASE "overlay core mka hello 2;\n", 0,
+	 "x.conf:9:24: `hello` takes a duration such as 500ms, 2s, 10m, 1h or 3d, not `2`\n"},
+	{"address_is_none", BASE "node fra1 port wan address 10.1.1.300/24;\n", 0,
+	 "x.conf:9:28: `address` takes an IPv4 prefix such as 10.1.0.0/16, or an IPv6 prefix such as 2001:db8:1::/48, or one of `dhcp` or `slaac`, not `10.1.1.300/24`\n"},
+	{"ipv6_address_is_none", BASE "node fra1 port wan address 2001:db8:::1/64;\n", 0,
+	 "x.conf:9:28: `address` takes an IPv4 prefix such as 10.1.0.0/16, or an IPv6 prefix such as 2001:db8:1::/48, or one of `dhcp` or `slaac`, not `2001:db8:::1/64`\n"},
+	{"mac_too_short", BASE "overlay core mka destination 01:80:c2:00:00;\n", 0,
+	 "x.conf:9:30: `destination` takes one of `pae-group`, `broadcast`, `bridge-group` or `lldp-multicast`, or a MAC address such as 01:80:c2:00:00:03, not `01:80:c2:00:00`\n"},
+	{"overlay_name_too_long", BASE "overlay abcdefghijklmnop { design macsec; over wave; }\n",
+	 0,
+	 "x.conf:9:9: `overlay` takes a name: lower-case letters, digits and `-`, a letter first, at most 15 characters, as the interface takes the overlay's name, not `abcdefghijklmnop`\n"},
+	{"interface_name_too_long",
+	 BASE "node fra1 port lan { interface abcdefghijklmnop; lan; }\n", 0,
+	 "x.conf:9:32: `interface` takes an interface name of letters, digits, `.`, `:`, `-` and `_`, at most 15 characters, not `abcdefghijklmnop`\n"},
+	{"leaf_twice", BASE "node fra1 id 3;\n", 0,
+	 "x.conf:9:14: `id` is already set to `1`, at line 6\n"},
+	{"value_twice", BASE "site fra networks 10.10.0.0/16;\n", 0,
+	 "x.conf:9:19: `networks` already has `10.10.0.0/16`, from line 2\n"},
+	{"block_twice", BASE "site fra { }\n", 0,
+	 "x.conf:9:1: site `fra` is already described at line 2\n"},
+	{"both_sides_of_a_choice", BASE "node fra1 port wan lan;\n", 0,
+	 "x.conf:9:20: `lan` and `service` exclude each other; `service` is at line 6\n"},
+	{"reference_to_nothing", BASE "node lon1 { id 3; site lon; }\n", 0,
+	 "x.conf:9:24: no site is called `lon`; there is fra, nyc\n"},
+	{"reference_near_another", BASE "overlay core members [ fra1 nyc2 ];\n", 0,
+	 "x.conf:9:29: no node or peer is called `nyc2`; did you mean `nyc1`?\n"},
+	{"mandatory_missing", BASE "service inet;\n", 0,
+	 "x.conf:9:1: service `inet` needs `type`: one of `ethernet`, `ip` or `internet`\n"},
+	{"backbone_missing",
+	 "\n"
+	 "site fra { location 50.11,8.68; networks 10.10.0.0/16; }\n"
+	 "site nyc { networks 10.20.0.0/16; }\n"
+	 "service wave { type ethernet; mtu 1600; }\n"
+	 "service mpls { type ip; }\n"
+	 "node fra1 { id 1; site fra; port wan { interface eth1; service wave; } }\n"
+	 "node nyc1 { id 2; site nyc; port wan { interface eth1; service wave; } }\n"
+	 "overlay core { design macsec; over wave; subnet 10.255.0.0/24; mka key-chain cak; }\n",
+	 0,
+	 "x.conf:1:1: the file needs `backbone`: a name: lower-case letters, digits and `-`, a letter first, at most 31 characters\n"},
+	{"macsec_over_ip", BASE "overlay two { design macsec; over mpls; mka key-chain cak; }\n", 0,
+	 "x.conf:9:35: design macsec runs over a service of type ethernet only\n"},
+	{"ipsec_over_ethernet", BASE "overlay two { design ipsec; over wave; auth psk x; }\n", 0,
+	 "x.conf:9:34: this design needs a service of type ip or internet; over ethernet use design macsec\n"},
+	{"group_without_customer_routes",
+	 BASE "key-group g { key-servers fra1; auth ca x; }\n"
+	      "overlay two { design group; over mpls; key-group g; }\n",
+	 0,
+	 "x.conf:10:34: design group keeps the inner addresses, so the service must have `customer-routes`; use ipsec or dmvpn otherwise\n"},
+	{"keying_of_another_design", BASE "overlay core keying gdoi;\n", 0,
+	 "x.conf:9:21: this keying does not fit the design: macsec takes mka, g-ikev2 or psk; ipsec takes ikev2 or psk; dmvpn takes ikev2, g-ikev2 or gdoi; group takes g-ikev2 or gdoi\n"},
+	{"statement_of_another_design", BASE "overlay core phase 3;\n", 0,
+	 "x.conf:9:20: `phase` belongs to design dmvpn\n"},
+	{"rule_outside_of_a_group", BASE "overlay core rule r action drop;\n", 0,
+	 "x.conf:9:14: `rule` belongs to design group; the other designs protect all that is routed into them\n"},
+	{"key_group_without_group_keying",
+	 BASE "key-group g { key-servers fra1; auth ca x; }\n"
+	      "overlay core key-group g;\n",
+	 0, "x.conf:10:24: `key-group` belongs to keying g-ikev2 and gdoi\n"},
+	{"dmvpn_without_hubs", BASE "overlay two { design dmvpn; over mpls; auth psk x; }\n", 0,
+	 "x.conf:9:1: design dmvpn needs `hubs [ NODE \342\200\246 ];`\n"},
+	{"store_through_its_own_overlay",
+	 BASE
+	 "key-group g { key-servers fra1; auth ca x; store etcd { endpoints https://a; reach-over two; } }\n"
+	 "service l3 { type ip; customer-routes; }\n"
+	 "node fra1 port l3 { interface eth3; service l3; }\n"
+	 "overlay two { design group; over l3; key-group g; }\n",
+	 0,
+	 "x.conf:12:1: the key servers' store would be reached through the overlay that it keys\n"},
+	{"latitude_out_of_range", BASE "site lon location 90.5,0;\n", 0,
+	 "x.conf:9:19: latitude 90.5 is not from -90 to 90 degrees\n"},
+	{"longitude_out_of_range", BASE "site lon location 0,181;\n", 0,
+	 "x.conf:9:19: longitude 181 is not from -180 to 180 degrees\n"},
+	{"host_bits_in_network", BASE "site lon networks 10.30.0.1/16;\n", 0,
+	 "x.conf:9:19: `10.30.0.1/16` has bits set behind its length; the network is `10.30.0.0/16`\n"},
+	{"network_behind_two_sites", BASE "site lon networks 10.10.0.0/16;\n", 0,
+	 "x.conf:9:19: network `10.10.0.0/16` is already behind site `fra`\n"},
+	{"id_twice", BASE "node lon1 { id 2; site nyc; }\n", 0,
+	 "x.conf:9:16: `id` 2 is already node `nyc1`'s\n"},
+	{"port_without_interface", BASE "node lon1 { id 3; site nyc; port wan service wave; }\n", 0,
+	 "x.conf:9:29: port `wan` needs `interface`\n"},
+	{"port_without_side", BASE "node lon1 { id 3; site nyc; port wan interface eth1; }\n", 0,
+	 "x.conf:9:29: port `wan` needs `service NAME` (a wan port) or `lan`\n"},
+	{"vlan_clash",
+	 BASE "service inet type internet;\n"
+	      "node fra1 port a { interface eth2; vlan 7; service inet; }\n"
+	      "node fra1 port b { interface eth2; vlan 7; service mpls; }\n",
+	 0, "x.conf:11:41: vlan 7 of `eth2` is already port `a`'s\n"},
+	{"interface_shared_untagged", BASE "node fra1 port lan { interface eth1; lan; }\n", 0,
+	 "x.conf:9:32: `eth1` is wan port `wan`'s; wan and lan ports do not share an interface\n"},
+	{"node_attached_twice", BASE "node fra1 port b { interface eth2; service wave; }\n", 0,
+	 "x.conf:9:44: port `wan` is already on service `wave`; a node attaches once\n"},
+	{"interface_of_wan_and_lan", BASE "node fra1 port lan { interface eth1; vlan 9; lan; }\n",
+	 0,
+	 "x.conf:9:32: `eth1` is wan port `wan`'s; wan and lan ports do not share an interface\n"},
+	{"address_of_two_ports",
+	 BASE "node fra1 port lan { interface eth0; lan; address 10.10.0.1/16; }\n"
+	      "node nyc1 port lan { interface eth0; lan; address 10.10.0.1/16; }\n",
+	 0, "x.conf:10:51: address 10.10.0.1 is already node `fra1`'s\n"},
+	{"address_is_the_network",
+	 BASE "node fra1 port lan { interface eth0; lan; address 10.10.0.0/16; }\n", 0,
+	 "x.conf:9:51: `10.10.0.0/16` is the network, not an address in it such as 10.10.0.1/16\n"},
+	{"gateway_elsewhere",
+	 BASE "node fra1 port wan address 192.0.2.2/30;\n"
+	      "node fra1 port wan gateway 192.0.2.9;\n",
+	 0, "x.conf:10:28: `gateway` is in none of the port's networks\n"},
+	{"allow_on_a_lan_port", BASE "node fra1 port lan { interface eth0; lan; allow ssh; }\n", 0,
+	 "x.conf:9:49: `allow` opens a wan port; port `lan` is lan\n"},
+	{"e_line_with_three_ends",
+	 BASE "service line { type ethernet; topology e-line; }\n"
+	      "node fra1 port l { interface eth3; service line; }\n"
+	      "node nyc1 port l { interface eth3; service line; }\n"
+	      "node lon1 { id 3; site nyc; port l { interface eth3; service line; } }\n",
+	 0, "x.conf:9:40: an e-line has two ends, but 3 ports are on `line`; use e-lan\n"},
+	{"overlay_named_as_an_interface",
+	 BASE "overlay eth1 { design macsec; over wave; keying psk; auth psk x; members fra1; }\n",
+	 0,
+	 "x.conf:9:9: overlay `eth1` makes an interface of that name, which is port `wan` of node `fra1`\n"
+	 "x.conf:9:36: overlay `core` already runs MACsec on port `wan` of node `fra1`; one overlay of design macsec per port\n"},
+	{"overlay_named_lo", BASE "overlay lo { design ipsec; over mpls; auth psk x; }\n", 0,
+	 "x.conf:9:9: `lo` cannot be an interface's name, so no overlay's\n"},
+	{"macsec_without_keys",
+	 BASE "service w2 type ethernet;\n"
+	      "overlay two { design macsec; over w2; }\n",
+	 0,
+	 "x.conf:10:1: overlay `two` needs keys: `mka { key-chain NAME; }`, or `keying psk; auth psk NAME;`\n"},
+	{"psk_keying_without_psk",
+	 BASE "service w2 type ethernet;\n"
+	      "overlay two { design macsec; over w2; keying psk; }\n",
+	 0, "x.conf:10:46: keying psk needs `auth psk NAME;`\n"},
+	{"life_less_than_three_hellos", BASE "overlay core mka { hello 3s; life 8s; }\n", 0,
+	 "x.conf:9:35: `life` is at least three times `hello`, here 9000ms: two lost hellos must not end a session\n"},
+	{"hello_too_short", BASE "overlay core mka hello 10ms;\n", 0,
+	 "x.conf:9:24: `hello` is from 100ms to 60s\n"},
+	{"rekey_shorter_than_life", BASE "overlay core mka rekey 5s;\n", 0,
+	 "x.conf:9:24: `rekey` is 0s (by packet number alone) or at least `life`\n"},
+	{"ethertype_in_use", BASE "overlay core mka ethertype 0x88e5;\n", 0,
+	 "x.conf:9:28: 0x88e5 cannot be MKA's EtherType; take one from 0x0600 that is not in use, such as 0x888e or 0x876f\n"},
+	{"mtu_too_small_inside",
+	 BASE "service w2 { type ethernet; mtu 600; }\n"
+	      "overlay two { design macsec; over w2; keying psk; auth psk x; }\n",
+	 0,
+	 "x.conf:10:35: service `w2` leaves 568 bytes inside MACsec, and IPv4 needs 576; its `mtu` must be at least 608\n"},
+	{"mtu_too_small_for_ipv6",
+	 BASE
+	 "service w2 { type ethernet; mtu 1300; }\n"
+	 "overlay two { design macsec; over w2; keying psk; auth psk x; subnet 2001:db8::/64; }\n",
+	 0,
+	 "x.conf:10:35: service `w2` leaves 1268 bytes inside MACsec, and IPv6 needs 1280; its `mtu` must be at least 1312\n"},
+	{"second_macsec_on_a_port",
+	 BASE "overlay two { design macsec; over wave; keying psk; auth psk x; preference 50; }\n",
+	 0,
+	 "x.conf:9:35: overlay `core` already runs MACsec on port `wan` of node `fra1`; one overlay of design macsec per port\n"},
+	{"static_key_of_two_overlays",
+	 BASE "service w2 type ethernet;\n"
+	      "service w3 type ethernet;\n"
+	      "overlay two { design macsec; over w2; keying psk; auth psk x; }\n"
+	      "overlay three { design macsec; over w3; keying psk; auth psk x; }\n",
+	 0, "x.conf:12:62: secret `x` is already overlay `two`'s; static keys serve one overlay\n"},
+	{"subnets_overlap",
+	 BASE "overlay two { design ipsec; over mpls; auth psk x; subnet 10.255.0.128/25; }\n", 0,
+	 "x.conf:9:59: `subnet` overlaps 10.255.0.0/24 of overlay `core`\n"},
+	{"subnet_covers_a_site",
+	 BASE "overlay two { design ipsec; over mpls; auth psk x; subnet 10.0.0.0/8; }\n", 0,
+	 "x.conf:9:59: `subnet` overlaps 10.255.0.0/24 of overlay `core`\n"
+	 "x.conf:9:59: `subnet` covers network 10.10.0.0/16 of site `fra`\n"
+	 "x.conf:9:59: `subnet` covers network 10.20.0.0/16 of site `nyc`\n"},
+	{"address_outside_the_subnet", BASE "overlay core member fra1 address 10.254.0.1;\n", 0,
+	 "x.conf:9:34: 10.254.0.1 is not in `subnet` 10.255.0.0/24\n"},
+	{"address_of_two_members", BASE "overlay core member fra1 address 10.255.0.2;\n", 0,
+	 "x.conf:9:34: 10.255.0.2 is the address of both `fra1` and `nyc1`\n"},
+	{"address_is_broadcast", BASE "overlay core member fra1 address 10.255.0.255;\n", 0,
+	 "x.conf:9:34: 10.255.0.255 is no host's address in 10.255.0.0/24\n"},
+	{"id_outside_the_subnet",
+	 BASE "node lon1 { id 300; site nyc; port wan { interface eth1; service wave; } }\n", 0,
+	 "x.conf:9:16: `id` 300 of node `lon1` is outside 10.255.0.0/24 of overlay `core`; use a larger `subnet` or `member lon1 address`\n"},
+	{"id_is_the_broadcast",
+	 BASE "node lon1 { id 255; site nyc; port wan { interface eth1; service wave; } }\n", 0,
+	 "x.conf:9:16: `id` of node `lon1` gives it 10.255.0.255, which is no host's address in 10.255.0.0/24 of overlay `core`\n"},
+	{"member_without_id",
+	 BASE "node lon1 { site nyc; port wan { interface eth1; service wave; } }\n", 0,
+	 "x.conf:9:1: node `lon1` needs an `id` for its address in 10.255.0.0/24 of overlay `core`, or `member lon1 address` there\n"},
+	{"member_not_attached",
+	 BASE "node lon1 { id 3; site nyc; }\n"
+	      "overlay core members [ fra1 lon1 ];\n",
+	 0, "x.conf:10:29: node `lon1` is not attached to `wave`\n"},
+	{"member_statement_of_a_stranger",
+	 BASE "node lon1 { id 3; site nyc; }\n"
+	      "overlay core member lon1 priority 1;\n",
+	 0, "x.conf:10:21: `lon1` is no member of overlay `core`\n"},
+	{"tag_of_nobody", BASE "overlay core members @core;\n", 0,
+	 "x.conf:9:22: no node has the tag `core`\n"},
+	{"no_key_server",
+	 "backbone demo;\n"
+	 "site fra { location 50.11,8.68; networks 10.10.0.0/16; }\n"
+	 "site nyc { networks 10.20.0.0/16; }\n"
+	 "service wave { type ethernet; mtu 1600; }\n"
+	 "service mpls { type ip; }\n"
+	 "node fra1 { id 1; site fra; port wan { interface eth1; service wave; } }\n"
+	 "node nyc1 { id 2; site nyc; port wan { interface eth1; service wave; } }\n"
+	 "overlay core design macsec;\n"
+	 "overlay core over wave;\n"
+	 "overlay core mka key-chain cak;\n"
+	 "# macsec; over wave; subnet 10.255.0.0/24; mka key-chain cak; }\n"
+	 "overlay core { member fra1 priority 255; member nyc1 priority 255; }\n",
+	 0, "x.conf:8:1: no member of overlay `core` may be key server: every priority is 255\n"},
+	{"equal_preference",
+	 BASE "service w2 type ethernet;\n"
+	      "node fra1 port w2 { interface eth2; service w2; }\n"
+	      "node nyc1 port w2 { interface eth2; service w2; }\n"
+	      "overlay two { design macsec; over w2; mka key-chain cak; subnet 10.254.0.0/24; }\n",
+	 0,
+	 "x.conf:12:1: overlays `core` and `two` both reach the networks of `fra` and `nyc` with preference 100; give one another `preference`\n"},
+	{"set_line_without_set",
+	 "set backbone demo\n"
+	 "site fra\n",
+	 0, "x.conf:2:1: expected `set`, found `site`\n"},
+	{"set_line_with_braces",
+	 "set backbone demo\n"
+	 "set site fra { }\n",
+	 0, "x.conf:2:14: expected a statement, found `{`\n"},
+	{"set_line_goes_on", "set backbone demo x\n", 0,
+	 "x.conf:1:19: unexpected `x`; a set line ends after `backbone`\n"},
+	{"json_cut_off", "{ \"backbone\": \"demo\", \"site\": [ {", 0,
+	 "x.conf:1:34: expected `}` or `]`, found the end of the file\n"},
+	{"json_comma_missing", "{ \"backbone\": \"demo\" \"site\": [] }", 0,
+	 "x.conf:1:22: expected `,` or `}`, found `site`\n"},
+	{"json_unknown_and_bad",
+	 "{ \"backbone\": \"demo\", \"sites\": [],\n"
+	 " \"service\": [ { \"type\": \"ethernet\", \"name\": \"wave\", \"mtu\": 99 } ] }",
+	 0,
+	 "x.conf:1:23: unknown statement `sites`; did you mean `site`?\n"
+	 "x.conf:2:60: `mtu` takes a number from 576 to 9600, not `99`\n"},
+	{"json_entry_without_key",
+	 "{ \"backbone\": \"demo\", \"site\": [ { \"location\": \"1,2\" } ] }", 0,
+	 "x.conf:1:33: an entry of `site` needs its `name`\n"},
+	{"json_wrong_shape", "{ \"backbone\": [ \"demo\" ], \"site\": \"fra\", \"service\": { } }",
+	 0,
+	 "x.conf:1:15: `backbone` takes a name: lower-case letters, digits and `-`, a letter first, at most 31 characters, not `[`\n"
+	 "x.conf:1:35: `site` is an array\n"
+	 "x.conf:1:53: `service` is an array\n"},
+	{"errors_in_file_order",
+	 BASE "overlay core mka { life 1h; hello 90s; }\n"
+	      "site lon location 99,0;\n"
+	      "node fra1 port wan vlan 0;\n"
+	      "overlay core member fra9 priority 1;\n",
+	 0,
+	 "x.conf:9:35: `hello` is from 100ms to 60s\n"
+	 "x.conf:10:19: latitude 99 is not from -90 to 90 degrees\n"
+	 "x.conf:11:25: `vlan` takes a number from 1 to 4094, not `0`\n"
+	 "x.conf:12:21: no node or peer is called `fra9`; did you mean `fra1`?\n"},
+};
+
+static char *told(const char *text, size_t len)
+{
+	struct conf_errors errs;
+	struct conf *c = conf_read("x.conf", text, len, &errs);
+	char *out = NULL;
+	size_t size;
+	FILE *f = open_memstream(&out, &size);
+
+	conf_errors_print(&errs, f);
+	fclose(f);
+	assert_true(!c == (errs.count > 0));
+	conf_errors_free(&errs);
+	conf_free(c);
+	return out;
+}
+
+static void tells_exactly(void **state)
+{
+	const struct error_case *t = *state;
+	char *out = told(t->text, t->len ? t->len : strlen(t->text));
+
+	assert_string_equal(out, t->told);
+	free(out);
+}
+
+static void base_is_right(void **state)
+{
+	char *out = told(BASE, strlen(BASE));
+
+	(void)state;
+	assert_string_equal(out, "");
+	free(out);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[sizeof(cases) / sizeof(*cases) + 1] = {
+		cmocka_unit_test(base_is_right),
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		tests[i + 1] = (struct CMUnitTest){.name = cases[i].name,
+						   .test_func = tells_exactly,
+						   .initial_state = (void *)&cases[i]};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+/*
+ * aead: AES-GCM with a 96-bit nonce and a 128-bit tag, in bursts and in place.
+ *
+ * Two backends stand behind it, each in one file: ipsec-mb's direct per-packet calls, where the
+ * processor has AES and carry-less multiplication, and OpenSSL anywhere else. aead_init() chooses
+ * and proves the choice with known answers before the first key is made.
+ *
+ * A key belongs to one worker thread: the OpenSSL backend keeps its working state beside it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AEAD_NONCE_LEN 12 /* bytes */
+#define AEAD_TAG_LEN 16   /* bytes */
+#define AEAD_FINGERPRINT_LEN 16
+
+enum aead_backend {
+	AEAD_BEST, /* the fastest that works here */
+	AEAD_IPSEC_MB,
+	AEAD_OPENSSL,
+};
+
+/* One packet of a burst. Everything it points to belongs to the caller. */
+struct aead_op {
+	uint8_t *data;      /* transformed in place */
+	const uint8_t *aad; /* authenticated alone */
+	uint8_t *tag;       /* seal: AEAD_TAG_LEN bytes written; open: read */
+	uint32_t len;       /* bytes of data, may be 0 */
+	uint32_t aad_len;   /* bytes of aad */
+	uint8_t nonce[AEAD_NONCE_LEN];
+	bool ok; /* written: sealed, or opened with the right tag */
+};
+
+struct aead_key;
+
+/*
+ * Chooses a backend and runs its power-on self-test. Once per process, before any key; again
+ * only while no key exists. 0, -ENOTSUP when that backend cannot run here, -EIO when its
+ * self-test failed.
+ */
+int aead_init(enum aead_backend want);
+/* Which code runs, e.g. "ipsec-mb 1.3.0 avx512+vaes". Constant after aead_init(). */
+const char *aead_kernel(void);
+
+/* len 16 or 32 bytes, copied. NULL with errno EINVAL or ENOMEM. */
+struct aead_key *aead_key_new(const uint8_t *key, size_t len);
+/* Wipes and frees. NULL is allowed. */
+void aead_key_free(struct aead_key *k);
+
+/* What could not be sealed (ok is false) is zeroed and must not be sent. */
+void aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n);
+/* Returns how many verified. What did not verify is zeroed: no byte of it may be looked at. */
+unsigned aead_open(const struct aead_key *k, struct aead_op *v, unsigned n);
+
+/*
+ * A name for "this key with nonces that start so", by which a repetition is found after the key
+ * itself was wiped. One-way. 0 or -EIO.
+ */
+int aead_fingerprint(const uint8_t *key, size_t len, const uint8_t nonce[AEAD_NONCE_LEN],
+		     uint8_t out[AEAD_FINGERPRINT_LEN]);

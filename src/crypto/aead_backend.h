@@ -1,0 +1,26 @@
+/* aead_backend: what a backend of aead.h provides. Private to src/crypto. */
+#pragma once
+
+#include "crypto/aead.h"
+
+struct aead_ops {
+	/* Finds out whether it can run here and prepares it: 0 or -ENOTSUP. Writes its name. */
+	int (*init)(char *name, size_t size);
+	size_t key_size; /* bytes of its key state, which the caller aligns to 64 */
+	/* 0 or -errno; len is 16 or 32. */
+	int (*key_init)(void *state, const uint8_t *key, size_t len);
+	/* Frees what the state points to. The caller wipes the state itself. */
+	void (*key_fini)(void *state);
+	/* Sets ok of each. */
+	void (*seal)(const void *state, struct aead_op *v, unsigned n);
+	/* Sets ok of each, and zeroes the data of what did not verify. */
+	void (*open)(const void *state, struct aead_op *v, unsigned n);
+};
+
+extern const struct aead_ops aead_openssl;
+#ifdef HAVE_IPSEC_MB
+extern const struct aead_ops aead_ipsec_mb;
+#endif
+
+/* Known answers for each key length through ops. 0 or -EIO. */
+int aead_selftest(const struct aead_ops *ops);

@@ -1,0 +1,176 @@
+/*
+ * classify: what a frame from a wan port is, up to the SA it names (802.1AE-2018 10.6, figure
+ * 10-5). Whatever the carrier delivers ends here by name.
+ */
+#include "fwd/path.h"
+#include "sa/replay.h"
+#include "wire/eth.h"
+#include "wire/macsec.h"
+
+#include <string.h>
+
+static const enum fwd_fate defect_fates[MACSEC_DEFECT_COUNT] = {
+	[MACSEC_TAG_OK] = FATE_SENT_OVERLAY,
+	[MACSEC_TAG_CUT] = FATE_DROP_TAG_CUT,
+	[MACSEC_TAG_ETHERTYPE] = FATE_DROP_CLEAR,
+	[MACSEC_TAG_VERSION_1] = FATE_DROP_TAG_VERSION,
+	[MACSEC_TAG_ES_AND_SC] = FATE_DROP_TAG_ES_SC,
+	[MACSEC_TAG_SCB_AND_SC] = FATE_DROP_TAG_SCB_SC,
+	[MACSEC_TAG_SL_RESERVED] = FATE_DROP_TAG_SL,
+	[MACSEC_TAG_SL_CUT] = FATE_DROP_TAG_SHORT,
+	[MACSEC_TAG_SL_EXCESS] = FATE_DROP_TAG_EXCESS,
+	[MACSEC_TAG_E_WITHOUT_C] = FATE_DROP_TAG_E,
+	[MACSEC_TAG_C_WITHOUT_E] = FATE_DROP_TAG_C,
+};
+
+/* Counts at the SecY, if the port has one. */
+static enum fwd_fate drop_at_secy(struct fwd_port *wan, enum sa_count what, enum fwd_fate fate)
+{
+	if (wan->secy)
+		wan->secy->counters.v[what]++;
+	return fate;
+}
+
+/* Takes the port's tag in clear out of the frame. FATE_SENT_OVERLAY: MACsec, without a tag. */
+static enum fwd_fate tag_strip(struct fwd_port *wan, struct pkt *p)
+{
+	struct rd r = rd_init(p->data, p->len);
+	struct eth e = eth_read(&r);
+	uint16_t vid = e.tci & ETH_VID_MASK;
+
+	if (r.bad)
+		return FATE_DROP_RUNT;
+	if (e.type == ETH_TYPE_STAG || e.type == ETH_TYPE_CTAG)
+		return FATE_DROP_STAG;
+	if (vid != wan->vlan) /* an untagged frame has none, nor has a priority tag */
+		return FATE_DROP_VLAN;
+	if (e.type != ETH_TYPE_MACSEC)
+		return e.type == ETH_TYPE_EAPOL || (wan->eapol_type && e.type == wan->eapol_type)
+			       ? FATE_DROP_EAPOL
+			       : FATE_DROP_CLEAR;
+	if (e.tagged) {
+		uint8_t addrs[ETH_ADDRS_LEN];
+
+		memcpy(addrs, p->data, sizeof(addrs));
+		memcpy(p->data + ETH_VLAN_TAG_LEN, addrs, sizeof(addrs));
+		p->data += ETH_VLAN_TAG_LEN;
+		p->len -= ETH_VLAN_TAG_LEN;
+	}
+	return FATE_SENT_OVERLAY;
+}
+
+/*
+ * What check and disabled let through unverified: a frame whose sender left its user data as it
+ * was (C clear), which tc and the parser know to be neither encrypted nor changed.
+ */
+static bool lets_through(const struct secy *y, const struct macsec_tag *t)
+{
+	return y && y->config.validate != MACSEC_STRICT && !(t->tci & MACSEC_TCI_C);
+}
+
+/* The SC of a tag that carries no SCI: the only sender there is (9.9). */
+static struct sc *only_sc(const struct fwd *f, const struct fwd_port *wan)
+{
+	struct sc *sc = NULL;
+
+	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
+		if (y->config.wan != wan->id)
+			continue;
+		if (y->sc_count > 1 || (y->sc_count && sc))
+			return NULL;
+		if (y->sc_count)
+			sc = y->scs;
+	}
+	return sc;
+}
+
+static enum fwd_fate sc_of(struct fwd *f, struct fwd_port *wan, const struct macsec_tag *t,
+			   struct sc **sc)
+{
+	enum fwd_fate why = FATE_DROP_UNKNOWN_SCI;
+
+	/* Frames come in runs of one sender. */
+	if (*sc && (*sc)->sci == t->sci && t->tci & MACSEC_TCI_SC)
+		return FATE_SENT_OVERLAY;
+	*sc = NULL;
+	if (t->tci & MACSEC_TCI_SCB)
+		return drop_at_secy(wan, IN_PKTS_NO_SCI, FATE_DROP_SCB);
+	if (t->tci & (MACSEC_TCI_SC | MACSEC_TCI_ES)) {
+		*sc = sc_find(f->sas, wan->id, t->sci);
+		for (struct secy *y = secy_next(f->sas, NULL); y && !*sc; y = secy_next(f->sas, y))
+			if (y->config.wan == wan->id && y->config.sci == t->sci)
+				why = FATE_DROP_OWN_SCI;
+	} else {
+		*sc = only_sc(f, wan);
+		why = FATE_DROP_NO_SCI;
+	}
+	if (*sc)
+		return FATE_SENT_OVERLAY;
+	if (why != FATE_DROP_OWN_SCI && lets_through(wan->secy, t)) {
+		wan->secy->counters.v[IN_PKTS_UNKNOWN_SCI]++;
+		return FATE_SENT_OVERLAY;
+	}
+	return drop_at_secy(wan, IN_PKTS_NO_SCI, why);
+}
+
+enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct fwd_rx *rx,
+			   struct sc **hint)
+{
+	enum fwd_fate fate = tag_strip(wan, p);
+	enum macsec_defect defect;
+	struct macsec_tag t;
+	struct sc *sc;
+	struct sa *sa;
+
+	if (fate == FATE_DROP_RUNT || fate == FATE_DROP_CLEAR || fate == FATE_DROP_EAPOL)
+		return drop_at_secy(wan, IN_PKTS_NO_TAG, fate);
+	if (fate != FATE_SENT_OVERLAY)
+		return fate; /* another network's frame: none of the SecY's business */
+	if (!wan->secy)
+		return FATE_DROP_NO_SECY;
+	defect = macsec_parse(&t, p->data, p->len);
+	if (defect != MACSEC_TAG_OK)
+		return drop_at_secy(wan, IN_PKTS_BAD_TAG, defect_fates[defect]);
+	fate = sc_of(f, wan, &t, hint);
+	if (fate != FATE_SENT_OVERLAY)
+		return fate;
+	sc = *hint;
+	*rx = (struct fwd_rx){.secy = sc ? sc->secy : wan->secy,
+			      .secure = t.secure,
+			      .tag_len = t.len,
+			      .encrypted = t.tci & MACSEC_TCI_E};
+	if (!sc)
+		return FATE_SENT_OVERLAY;
+	sa = sc->sa[t.an];
+	if (!sa && lets_through(sc->secy, &t)) {
+		sc->counters.v[IN_PKTS_UNUSED_SA]++;
+		return FATE_SENT_OVERLAY;
+	}
+	if (!sa) {
+		sc->counters.v[IN_PKTS_NOT_USING_SA]++;
+		return FATE_DROP_NO_SA;
+	}
+	rx->pn = sa->xpn ? macsec_pn_recover(t.pn, sa->next) : t.pn;
+	if (!rx->pn) {
+		sc->secy->counters.v[IN_PKTS_BAD_TAG]++;
+		return FATE_DROP_TAG_PN_ZERO;
+	}
+	switch (sa_replay_check(sa, rx->pn)) {
+	case SA_LATE:
+		sa->counters.v[IN_PKTS_LATE]++;
+		return FATE_DROP_LATE;
+	case SA_DUPLICATE:
+		sa->counters.v[IN_PKTS_LATE]++;
+		return FATE_DROP_DUPLICATE;
+	default:
+		break;
+	}
+	if (sc->secy->config.validate == MACSEC_DISABLED) {
+		bool through = lets_through(sc->secy, &t);
+
+		sa->counters.v[through ? IN_PKTS_UNCHECKED : IN_PKTS_NOT_VALID]++;
+		return through ? FATE_SENT_OVERLAY : FATE_DROP_NOT_VALID;
+	}
+	rx->sa = sa;
+	return FATE_SENT_OVERLAY;
+}

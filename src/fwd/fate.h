@@ -1,0 +1,62 @@
+/*
+ * fate: where a packet goes, or why it goes nowhere. Every drop has a name and a counter; control
+ * gets them as "path.<name>".
+ */
+#pragma once
+
+/* FATE(enumerator, name, what it means) */
+#define FWD_FATES(FATE)                                                                            \
+	FATE(SENT_WAN, "sent-wan", "ciphertext handed to a wan port")                              \
+	FATE(SENT_OVERLAY, "sent-overlay", "verified and handed to an overlay port")               \
+	/* from an overlay */                                                                      \
+	FATE(DROP_NO_SECY, "drop.no-secy", "no SecY uses this port")                               \
+	FATE(DROP_NO_PORT, "drop.no-port", "the port it should leave by is not there")             \
+	FATE(DROP_NO_TX_SA, "drop.no-transmit-sa", "must-secure: no transmit SA is in use")        \
+	FATE(DROP_PN_EXHAUSTED, "drop.pn-exhausted", "the SA's packet numbers are used up")        \
+	FATE(DROP_RUNT, "drop.runt", "shorter than an Ethernet header")                            \
+	FATE(DROP_TOO_LONG, "drop.too-long", "longer than the wan port carries once protected")    \
+	FATE(DROP_NO_ROOM, "drop.no-room", "its buffer has no room for SecTAG and ICV")            \
+	FATE(DROP_SEAL, "drop.seal-failed", "the cryptography refused to encrypt")                 \
+	/* from a wan: not a SecTAG for us */                                                      \
+	FATE(DROP_VLAN, "drop.wrong-vlan", "tagged otherwise than the port's vlan")                \
+	FATE(DROP_STAG, "drop.foreign-tag", "a service tag or a second tag")                       \
+	FATE(DROP_EAPOL, "drop.eapol", "keying; control has a socket for it")                      \
+	FATE(DROP_CLEAR, "drop.not-macsec", "neither MACsec nor keying")                           \
+	/* from a wan: SecTAG defects */                                                           \
+	FATE(DROP_TAG_CUT, "drop.sectag-cut", "ends within its SecTAG")                            \
+	FATE(DROP_TAG_VERSION, "drop.sectag-version", "version bit set")                           \
+	FATE(DROP_TAG_ES_SC, "drop.sectag-es-and-sc", "ES and SC set together")                    \
+	FATE(DROP_TAG_SCB_SC, "drop.sectag-scb-and-sc", "SCB and SC set together")                 \
+	FATE(DROP_TAG_SL, "drop.sectag-short-length", "short length out of range")                 \
+	FATE(DROP_TAG_SHORT, "drop.sectag-too-short", "less user data than promised")              \
+	FATE(DROP_TAG_EXCESS, "drop.sectag-excess", "more user data than promised")                \
+	FATE(DROP_TAG_E, "drop.sectag-e-without-c", "E without C: not for a SecY")                 \
+	FATE(DROP_TAG_C, "drop.sectag-c-without-e", "C without E: no such suite")                  \
+	FATE(DROP_TAG_PN_ZERO, "drop.sectag-pn-zero", "packet number 0")                           \
+	/* from a wan: no SA, or refused by it */                                                  \
+	FATE(DROP_NO_SCI, "drop.no-sci", "no SCI, and the sender is not the only one")             \
+	FATE(DROP_SCB, "drop.single-copy-broadcast", "EPON's single copy broadcast")               \
+	FATE(DROP_OWN_SCI, "drop.own-sci", "our own frame came back")                              \
+	FATE(DROP_UNKNOWN_SCI, "drop.unknown-sci", "nobody we know")                               \
+	FATE(DROP_NO_SA, "drop.not-using-sa", "no SA under this AN")                               \
+	FATE(DROP_LATE, "drop.late", "below the replay window")                                    \
+	FATE(DROP_DUPLICATE, "drop.duplicate", "in the replay window, accepted before")            \
+	FATE(DROP_NOT_VALID, "drop.not-valid", "the ICV is wrong")                                 \
+	FATE(DROP_INNER_RUNT, "drop.inner-runt", "verified, but too short to be a frame")          \
+	/* ports and guards */                                                                     \
+	FATE(DROP_LAN, "drop.lan", "from a lan port: the kernel routes there")                     \
+	FATE(GUARD_UNSEALED, "drop.guard-unsealed", "towards a wan without the AEAD's mark")       \
+	FATE(GUARD_MALFORMED, "drop.guard-malformed", "towards a wan, not MACsec as it may leave") \
+	FATE(GUARD_UNOPENED, "drop.guard-unopened", "towards an overlay without the AEAD's mark")  \
+	FATE(DROP_PORT, "drop.port-refused", "the port did not take it; its tx_errors too")
+
+/* clang-format off */
+enum fwd_fate {
+#define FATE(e, name, what) FATE_##e,
+	FWD_FATES(FATE)
+#undef FATE
+	FATE_COUNT
+};
+/* clang-format on */
+
+extern const char *const fwd_fate_names[FATE_COUNT];

@@ -1,0 +1,68 @@
+/*
+ * fwd: the packet path of one worker, and the few calls the forward role makes on it
+ * (IEEE 802.1AE-2018 clause 10; validateFrames is Strict unless the
+ * file opens it).
+ *
+ * Frames move in bursts through short stages: port → classify → macsec_out or macsec_in → guard
+ * → port. One thread calls everything here. Nothing on the packet path allocates, locks or makes
+ * a system call except at the ports.
+ */
+#pragma once
+
+#include "msg/msg.h"
+#include "port/port.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fwd;
+
+/*
+ * How fwd answers control. m is the callee's to read until it returns. It may be called from
+ * within fwd_new(), fwd_control() and fwd_tick(), and then may not call back into fwd.
+ */
+typedef void fwd_say_fn(void *ctx, const struct msg *m);
+
+/* Bytes of the `sa` area (proc/state.h) that the SAs live in; at least 64-byte aligned. */
+size_t fwd_state_size(void);
+
+/*
+ * Takes over whatever a predecessor left in the area: SecYs, SAs, next packet numbers (advanced
+ * by 2^16, within the limit control set) and replay windows. A record whose checksum does not
+ * hold is not used and is reported as gone; its key will not be accepted again, so control has
+ * to agree on a new one. A blank area is a fresh start. Chooses and self-tests the cryptography.
+ * NULL with errno on failure (EIO: the self-test; EINVAL: size or alignment).
+ */
+struct fwd *fwd_new(void *state, size_t size, struct pkt_pool *pool, fwd_say_fn *say, void *ctx);
+/* Leaves the area as it is, for a successor; closes the ports and frees everything else. */
+void fwd_free(struct fwd *f);
+
+/* Takes ownership of port, in failure too; replaces a port of the same id. 0 or -errno. */
+int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *port);
+void fwd_port_drop(struct fwd *f, uint16_t id);
+/* Descriptors to poll for input; returns how many of at most n were written. */
+unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
+
+/*
+ * One message of control: MSG_SECY_*, MSG_SA_*, MSG_SYNC, MSG_STATS_GET. 0 or -errno. Answers
+ * carry the request's seq. The caller wipes m.
+ *
+ * MSG_SA_RECEIVE, _TRANSMIT: one MSG_SA_REPORT that says whether it is installed, preceded by
+ * one for an SA that it replaced. MSG_SA_RETIRE: one for each SA retired, or one if none was.
+ * MSG_SYNC: one for each installed SA, then MSG_SYNC_DONE.
+ * MSG_STATS_GET: MSG_STATS of the SecY (sci 0, an -1: its own counters, then "port.<ifname>.…"
+ * of its two ports and "path.…" of the whole path, zero ones left out), of each SC (sci, an -1;
+ * our own transmit SC under its SCI) and of each SA (sci, an), then MSG_STATS_DONE.
+ */
+int fwd_control(struct fwd *f, const struct msg *m);
+
+/* One pass: a burst from every port, through the path, out. Returns how many frames it moved. */
+unsigned fwd_poll(struct fwd *f);
+
+/* Now and then (100 ms; now is clock_now()): reports transmit SAs whose packet numbers are past
+ * their threshold, once a second while they are. */
+void fwd_tick(struct fwd *f, uint64_t now);
+
+/* Which cryptography runs, for logs. */
+const char *fwd_kernel(const struct fwd *f);

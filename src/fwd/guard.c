@@ -1,0 +1,63 @@
+/*
+ * guard: the last stage before a port. tc's guards do not see what leaves by AF_XDP or past the
+ * queueing discipline, so forward checks its own frames, as bytes and without trusting how they
+ * were made: out of a wan port goes encrypted MACsec with the AEAD's mark and nothing else (or
+ * unencrypted MACsec with the same mark, where the file opens that port to it), into an overlay
+ * only what the AEAD verified (or what an overlay's own validate lets through).
+ */
+#include "fwd/path.h"
+#include "wire/eth.h"
+#include "wire/macsec.h"
+
+static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
+{
+	const uint8_t sealed = MACSEC_TCI_E | MACSEC_TCI_C;
+	struct rd r = rd_init(p->data, p->len);
+	struct eth e = eth_read(&r);
+	uint8_t tci = rd_u8(&r), how = tci & (sealed | MACSEC_TCI_VERSION);
+
+	rd_skip(&r, 5); /* SL, PN */
+	if (tci & MACSEC_TCI_SC)
+		rd_skip(&r, 8);
+	return e.type == ETH_TYPE_MACSEC && (e.tci & ETH_VID_MASK) == wan->vlan &&
+	       e.tagged == (wan->vlan != 0) && (how == sealed || (how == 0 && wan->integrity)) &&
+	       rd_left(&r) > MACSEC_ICV_LEN;
+}
+
+static void port_send(struct fwd *f, struct fwd_port *to, struct pkt *v, unsigned n,
+		      enum fwd_fate fate)
+{
+	unsigned sent = n ? to->port->ops->tx(to->port, v, n) : 0;
+
+	f->fates[fate] += sent;
+	f->fates[FATE_DROP_PORT] += n - sent;
+}
+
+void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!(v[i].mark & PKT_SEALED))
+			fwd_drop(f, &v[i], FATE_GUARD_UNSEALED);
+		else if (!may_leave(wan, &v[i]))
+			fwd_drop(f, &v[i], FATE_GUARD_MALFORMED);
+		else
+			pkt_keep(v, k++, i);
+	}
+	port_send(f, wan, v, k, FATE_SENT_WAN);
+}
+
+void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
+{
+	bool unverified = overlay->secy && overlay->secy->config.validate != MACSEC_STRICT;
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (v[i].mark & PKT_OPENED || (unverified && v[i].mark & PKT_UNVERIFIED))
+			pkt_keep(v, k++, i);
+		else
+			fwd_drop(f, &v[i], FATE_GUARD_UNOPENED);
+	}
+	port_send(f, overlay, v, k, FATE_SENT_OVERLAY);
+}

@@ -1,0 +1,129 @@
+/*
+ * macsec_in: frames from a wan port, verified, decrypted and handed to the overlay of their SecY
+ * (802.1AE-2018 10.6). Nothing of a frame is used before its ICV was right; the replay window
+ * has its say once more after that, for two copies may travel in one burst. Where the file sets
+ * validate to check or disabled, frames that did not verify go on too, under a mark of their own.
+ */
+#include "fwd/path.h"
+#include "sa/replay.h"
+#include "wire/eth.h"
+
+#include <string.h>
+
+static void op_prepare(struct aead_op *op, const struct pkt *p, const struct fwd_rx *rx)
+{
+	uint32_t head = ETH_ADDRS_LEN + rx->tag_len, clear = rx->sa->clear;
+
+	if (!rx->encrypted)
+		clear = rx->secure;
+	else if (clear == MACSEC_CLEAR_ALL)
+		clear = 0; /* it says so itself */
+	else if (clear > rx->secure)
+		clear = rx->secure;
+	op->aad = p->data;
+	op->aad_len = head + clear;
+	op->data = p->data + head + clear;
+	op->len = rx->secure - clear;
+	op->tag = p->data + head + rx->secure;
+	macsec_nonce(op->nonce, rx->sa->nonce, rx->pn);
+}
+
+/* What to do with a packet that was opened, or not. Only FATE_SENT_OVERLAY may go on. */
+static enum fwd_fate verdict(const struct fwd_rx *rx, const struct aead_op *op)
+{
+	struct sa *sa = rx->sa;
+
+	if (!sa)
+		return rx->secure < 2 ? FATE_DROP_INNER_RUNT : FATE_SENT_OVERLAY;
+	if (!op->ok && !rx->encrypted && rx->secy->config.validate == MACSEC_CHECK) {
+		sa->counters.v[IN_PKTS_INVALID]++;
+		return rx->secure < 2 ? FATE_DROP_INNER_RUNT : FATE_SENT_OVERLAY;
+	}
+	if (!op->ok) {
+		sa->counters.v[IN_PKTS_NOT_VALID]++;
+		return FATE_DROP_NOT_VALID;
+	}
+	switch (sa_replay_accept(sa, rx->pn)) {
+	case SA_LATE:
+		sa->counters.v[IN_PKTS_LATE]++;
+		return FATE_DROP_LATE;
+	case SA_DUPLICATE:
+		sa->counters.v[IN_PKTS_LATE]++;
+		return FATE_DROP_DUPLICATE;
+	case SA_DELAYED:
+		sa->counters.v[IN_PKTS_DELAYED]++;
+		break;
+	case SA_FRESH:
+		sa->counters.v[IN_PKTS_OK]++;
+		break;
+	}
+	sa->counters.v[rx->encrypted ? IN_OCTETS_DECRYPTED : IN_OCTETS_VALIDATED] += rx->secure;
+	return rx->secure < 2 ? FATE_DROP_INNER_RUNT : FATE_SENT_OVERLAY;
+}
+
+/* The frame that was protected: addresses, then the user data. */
+static void unwrap(struct pkt *p, const struct fwd_rx *rx, bool verified)
+{
+	uint8_t addrs[ETH_ADDRS_LEN];
+
+	memcpy(addrs, p->data, sizeof(addrs));
+	memcpy(p->data + rx->tag_len, addrs, sizeof(addrs));
+	p->data += rx->tag_len;
+	p->len = ETH_ADDRS_LEN + rx->secure;
+	p->mark |= verified ? PKT_OPENED : PKT_UNVERIFIED;
+}
+
+static void deliver(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
+{
+	struct fwd_port *overlay = fwd_port_find(f, y->config.overlay);
+
+	if (overlay && overlay->kind == MSG_PORT_OVERLAY) {
+		guard_overlay(f, overlay, v, n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		fwd_drop(f, &v[i], FATE_DROP_NO_PORT);
+}
+
+void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
+	struct fwd_rx *rx = f->rx;
+	struct sc *hint = NULL;
+	struct secy *y = NULL;
+	unsigned k = 0, out = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		enum fwd_fate fate = classify_wan(f, wan, &v[i], &rx[k], &hint);
+
+		if (fate == FATE_SENT_OVERLAY) {
+			if (rx[k].sa)
+				op_prepare(&f->ops[k], &v[i], &rx[k]);
+			pkt_keep(v, k++, i);
+		} else {
+			fwd_drop(f, &v[i], fate);
+		}
+	}
+	for (unsigned i = 0, end; i < k; i = end) {
+		for (end = i + 1; end < k && rx[end].sa == rx[i].sa;)
+			end++;
+		if (rx[i].sa)
+			aead_open(rx[i].sa->key, f->ops + i, end - i);
+	}
+	for (unsigned i = 0; i < k; i++) {
+		enum fwd_fate fate = verdict(&rx[i], &f->ops[i]);
+
+		if (fate != FATE_SENT_OVERLAY) {
+			fwd_drop(f, &v[i], fate);
+			continue;
+		}
+		unwrap(&v[i], &rx[i], rx[i].sa && f->ops[i].ok);
+		if (out && y != rx[i].secy) {
+			deliver(f, y, v, out);
+			out = 0;
+		}
+		y = rx[i].secy;
+		pkt_keep(v, out++, i);
+	}
+	if (out)
+		deliver(f, y, v, out);
+}

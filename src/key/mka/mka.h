@@ -1,0 +1,152 @@
+/*
+ * mka: the MACsec Key Agreement of IEEE 802.1X-2020 clause 9, one participant, sans I/O.
+ *
+ * The engine reads no clock, no socket and no random device: it is handed frames, time and a
+ * source of random bytes, queues frames to send, and hands keys to a sink (key/sink.h). So the
+ * daemon, the tests, the fuzzers and the simulator run the same code. One thread per engine.
+ *
+ * Time is nanoseconds of the boot-time clock. Frames are whole Ethernet frames as on the wire,
+ * without FCS, with the 802.1Q tag in clear if the participant has one.
+ */
+#pragma once
+
+#include "base/rd.h"
+#include "base/secret.h"
+#include "base/wr.h"
+#include "key/sink.h"
+#include "wire/macsec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MKA_MI_LEN 12
+#define MKA_CKN_MAX 32
+#define MKA_FRAME_MAX 1522 /* bytes of the longest frame mka_output() gives */
+#define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list */
+#define MKA_SAVE_MAX 24576 /* bytes mka_save() never exceeds */
+
+struct mka_config {
+	struct secret cak; /* 16 or 32 bytes */
+	uint8_t ckn[MKA_CKN_MAX];
+	uint8_t ckn_len;         /* 1..32 */
+	uint64_t sci;            /* our transmit SC: MAC address of the port and port id */
+	uint16_t secy;           /* handed through to the sink */
+	uint8_t priority;        /* key server priority: 0 best, 255: never key server */
+	enum macsec_suite suite; /* what we distribute as key server */
+	enum macsec_conf conf;   /* the same; and no SAK is taken that leaves more in clear */
+	uint32_t accept_suites;  /* 1 << enum macsec_suite of every suite we take from another */
+	uint64_t hello_ns, life_ns, retire_ns; /* 2 s, 6 s, 3 s by the standard */
+	uint64_t rekey_ns;     /* a SAK's lifetime as key server; 0: by packet number alone */
+	uint64_t pn_threshold; /* rekey when a packet number passes it; 0: the suite's default */
+	bool replay_protect;
+	uint32_t replay_window;
+	uint8_t destination[6]; /* of MKPDUs */
+	uint16_t ethertype;     /* 0x888e, 0x876f, … */
+	uint16_t vlan;          /* tag in clear, 0: none */
+	uint8_t pcp;            /* its priority bits */
+};
+
+struct mka_env {
+	void *ctx;
+	/* Fills n bytes with cryptographic randomness. Never fails. */
+	void (*random)(void *ctx, void *buf, size_t n);
+	struct sink sink;
+};
+
+struct mka;
+
+/* Copies the configuration; NULL with errno EINVAL when a field is out of range. */
+struct mka *mka_new(const struct mka_config *cfg, const struct mka_env *env, uint64_t now);
+/* Retires nothing: what is installed stays with forward. Wipes every key. */
+void mka_free(struct mka *m);
+
+/* Why a received frame had no effect, or MKA_OK. Each has a counter; the words are in mka_result_name(). */
+enum mka_result {
+	MKA_OK,
+	MKA_NOT_MKPDU, /* not an EAPOL-MKA frame for this destination, EtherType or tag */
+	MKA_MALFORMED, /* lengths, padding or parameter sets that cannot be (11.11.2) */
+	MKA_VERSION,
+	MKA_CKN_UNKNOWN,
+	MKA_AGILITY, /* algorithm agility parameter not 0x0080c201 */
+	MKA_ICV_WRONG,
+	MKA_OWN_MI,        /* our own frame came back, or somebody took our member identifier */
+	MKA_REPLAYED,      /* message number not larger than the last of that member */
+	MKA_DUPLICATE_SCI, /* a known SCI under another member identifier, still alive */
+	MKA_NOT_LIVE,      /* authentic, but its peer list does not prove that it hears us */
+	MKA_SAK_REFUSED, /* distributed by somebody not key server, or of a suite we do not take */
+	MKA_TOO_MANY_PEERS,
+	MKA_RESULT_COUNT
+};
+
+const char *mka_result_name(enum mka_result r);
+
+/* A received frame. Nothing but a counter changes unless its ICV verified. */
+enum mka_result mka_input(struct mka *m, const void *frame, size_t len, uint64_t now);
+
+/* Timers: call at or after mka_deadline(). */
+void mka_expire(struct mka *m, uint64_t now);
+uint64_t mka_deadline(const struct mka *m);
+
+/* What forward said. */
+void mka_report(struct mka *m, const struct sink_report *r, uint64_t now);
+
+/*
+ * Forward has said everything it has (MSG_SYNC_DONE): what was not among the reports since the
+ * last mka_load() or mka_resync() is not there. A SAK that forward lost is not installed again
+ * (its packet numbers are not known); a fresh one is made or asked for.
+ */
+void mka_synced(struct mka *m, uint64_t now);
+/* Forward is another process now: believe nothing installed until it is reported again. */
+void mka_resync(struct mka *m);
+
+/* Next frame to send, or 0. Call until 0 after each of the calls above, having stored mka_save()
+ * first: a successor must never reuse a message number. */
+size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX]);
+
+/*
+ * What a successor needs to continue as the same member: identifier, message-number ceiling,
+ * peers, SAKs with their key identifiers, ANs and SSCIs. mka_load() continues with message
+ * numbers past the ceiling. -EBADMSG when the record does not parse or belongs to another
+ * configuration (CKN, SCI).
+ */
+void mka_save(const struct mka *m, struct wr *w);
+int mka_load(struct mka *m, struct rd *r, uint64_t now);
+
+#define MKA_SHOW_PEERS MKA_PEERS_MAX
+
+struct mka_peer_show {
+	uint8_t mi[MKA_MI_LEN];
+	uint32_t mn;
+	uint64_t sci;
+	uint8_t priority;
+	bool live;
+	uint64_t heard_ns; /* when, boot-time clock */
+};
+
+/* A picture of the participant for the CLI. No key material. */
+struct mka_show {
+	const char *state; /* of the controlled port state machine, the standard's name */
+	uint8_t mi[MKA_MI_LEN];
+	uint32_t mn;
+	uint64_t sci;
+	bool key_server;         /* we are */
+	uint64_t key_server_sci; /* who is; 0: nobody yet */
+	bool secured;            /* a SAK is in use for transmission */
+	enum macsec_suite suite;
+	enum macsec_conf conf;
+	uint8_t key_id[MACSEC_KEY_ID_LEN]; /* of the SAK in use */
+	uint8_t an;
+	uint64_t sak_since_ns; /* when it went into use */
+	uint64_t saks;         /* SAKs put into use so far */
+	uint64_t rx_mkpdus, tx_mkpdus;
+	uint64_t results[MKA_RESULT_COUNT];
+	unsigned peer_count;
+	struct mka_peer_show peers[MKA_SHOW_PEERS];
+};
+
+void mka_show(const struct mka *m, struct mka_show *out);
+
+/* A digest of everything that authenticated input may change (no counters): what a hostile
+ * frame must leave as it was. */
+uint64_t mka_digest(const struct mka *m);

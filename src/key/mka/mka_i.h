@@ -1,0 +1,265 @@
+/*
+ * What the files of the MKA engine share. Nothing outside src/key/mka includes this (the
+ * engine's own tests do).
+ *
+ *   participant.c  life, timers, what is sent when, show
+ *   input.c        from a received frame to what may be believed of it
+ *   peers.c        the live and the potential peer list (9.4.2, 9.4.3)
+ *   server.c       election (9.5), making and distributing SAKs (9.8)
+ *   sak.c          the SAKs we hold, their SAs at the sink, SSCIs and salts
+ *   cp.c           the controlled port state machine (12.4): when a SAK is received and sent with
+ *   output.c       building an MKPDU
+ *   save.c         the record a successor continues from
+ */
+#pragma once
+
+#include "base/log.h"
+#include "key/mka/mka.h"
+#include "wire/mkpdu.h"
+
+#define MKA_NEVER UINT64_MAX
+#define MKA_FLOORS 5             /* of message numbers, a quarter of MKA Life Time apart */
+#define MKA_USED_MAX 8           /* key servers whose last key number is remembered */
+#define MKA_GONE_MAX 16          /* remembered identifiers of members that were replaced */
+#define MKA_MN_LIMIT 0xffffff00u /* a new member identifier before message numbers run out */
+#define MKA_MN_CEILING 1000u     /* how far a successor starts past the saved message number */
+#define MKA_KN_CEILING 16u       /* the same for key numbers */
+
+/* The states of IEEE 802.1X-2020 figure 12-2 that a port without unsecured connectivity has. */
+enum cp_state {
+	CP_INIT,
+	CP_CHANGE,
+	CP_SECURED,
+	CP_RECEIVE,
+	CP_RECEIVING,
+	CP_READY,
+	CP_TRANSMIT,
+	CP_TRANSMITTING,
+	CP_ABANDON,
+	CP_RETIRE,
+	CP_STATE_COUNT
+};
+
+/* A key identifier: who made it, and the number it gave. */
+struct ki {
+	uint8_t mi[MKA_MI_LEN];
+	uint32_t kn; /* 0: none */
+};
+
+/* What a peer said of one key in its last MKPDU. */
+struct key_use {
+	struct ki ki;
+	uint64_t lpn;
+	uint8_t an;
+	bool tx, rx;
+};
+
+struct peer {
+	uint8_t mi[MKA_MI_LEN];
+	uint32_t mn; /* largest heard */
+	uint64_t sci;
+	uint64_t heard; /* when it last was heard; live: when it last proved that it hears us */
+	uint8_t priority, version, capability;
+	bool key_server; /* its flag: it has not decided that another is key server */
+	bool live;
+	bool lists_others; /* its live list names somebody who is not live here */
+	struct key_use latest, old;
+};
+
+/* A member of the group a SAK was made for. */
+struct member {
+	uint8_t mi[MKA_MI_LEN];
+	uint64_t sci;   /* 0: not heard yet */
+	uint32_t ssci;  /* XPN suites, else 0 */
+	bool asked;     /* the sink took its receive SA */
+	bool installed; /* forward reported it */
+	bool doubt;     /* asked of a forward that is no more: is it there? */
+};
+
+struct sak {
+	bool held;
+	struct ki ki;
+	uint8_t an;
+	enum macsec_suite suite;
+	enum macsec_conf conf;
+	struct secret key;
+	uint8_t salt[MACSEC_SALT_LEN];
+	uint32_t ssci; /* ours */
+	bool rx, tx;   /* what we tell of it: receiving, transmitting */
+	bool tx_asked, tx_installed, tx_doubt;
+	bool lost;             /* forward lost an SA of it: none is asked for again */
+	uint64_t pn;           /* our next packet number, as last reported */
+	uint64_t since;        /* when it came; once it transmits: when that began */
+	unsigned member_count; /* without ourselves */
+	struct member members[MKA_PEERS_MAX];
+};
+
+enum {
+	SAK_NEXT,   /* distributed, the controlled port has not taken it yet */
+	SAK_LATEST, /* lki of the standard */
+	SAK_OLD,    /* oki */
+	SAK_LAPSED, /* abandoned, but others may still start to transmit with it */
+	SAK_SLOTS
+};
+
+/*
+ * Deliberate faults, for the test that shows that the simulator finds them. Only a second build of
+ * these sources, with MKA_FAULTS defined, has them (meson.build); in the daemon's own objects
+ * mka_faulty() is constant and nothing is left of what it guards.
+ */
+enum mka_fault {
+	MKA_FAULT_NONE,
+	MKA_FAULT_SKIP_ICV,
+	MKA_FAULT_REUSE_SAK, /* a SAK is distributed to members it was not made for */
+	MKA_FAULT_RETIRE_EARLY,
+	MKA_FAULT_SEND_EARLY, /* transmit before the receivers have the key */
+	MKA_FAULT_SSCI_ORDER, /* SSCIs counted the wrong way round by some */
+	MKA_FAULT_SKIP_MN,    /* message numbers not checked */
+	MKA_FAULT_REUSE_PN,   /* after a restart, the transmit SA is made again from packet 1 */
+};
+
+struct mka {
+	struct mka_config cfg;
+	struct mka_env env;
+	struct secret ick, kek;
+#ifdef MKA_FAULTS
+	enum mka_fault fault;
+#endif
+
+	/* who we are */
+	uint8_t mi[MKA_MI_LEN];
+	uint32_t mn;                 /* of the last MKPDU */
+	uint32_t floors[MKA_FLOORS]; /* our next MN a quarter, two … of MKA Life Time ago; a peer
+					  * that names one before the oldest proves nothing */
+	uint64_t floor_at;           /* when the floors move up */
+
+	/* who else is there */
+	struct peer peers[MKA_PEERS_MAX];
+	unsigned peer_count;
+	struct {
+		uint8_t mi[MKA_MI_LEN];
+		uint32_t mn;
+	} gone[MKA_GONE_MAX]; /* replaced members, so that their old frames stay old */
+	unsigned gone_next;
+
+	/* who is key server */
+	bool elected; /* somebody is */
+	bool self;    /* we are */
+	uint8_t ks_mi[MKA_MI_LEN];
+	uint64_t ks_sci;
+	uint64_t elected_at;
+
+	/* keys */
+	struct sak sak[SAK_SLOTS];
+	uint32_t kn;                  /* of the last SAK we made */
+	uint8_t an;                   /* of the last SAK we made or took */
+	uint64_t distributed_at;      /* when we made our last SAK; 0: never */
+	bool fresh_wanted;            /* key server: the SAK in use must be replaced */
+	struct ki used[MKA_USED_MAX]; /* the newest SAK taken of each key server */
+	unsigned used_next;
+	struct ki orphans[MACSEC_AN_COUNT]; /* keys forward has that no record knows of */
+	unsigned orphan_count;
+
+	/* controlled port */
+	enum cp_state cp;
+	uint64_t receive_at; /* when RECEIVE was entered */
+	uint64_t transmit_when, retire_when, retire_limit, lapse_when;
+
+	/* what is due */
+	uint64_t hello_at, tx_last;
+	uint64_t stepped_at; /* deadlines up to here have been looked at */
+	bool tx_pending;     /* mka_output() has a frame to build */
+	bool info_pending;   /* something new to tell: the hello is not waited for */
+	bool unsynced;       /* mka_synced() is awaited */
+	bool stepping;       /* mka_step() is on the stack: the sink answers at once */
+
+	/* for show, no part of the protocol */
+	uint64_t results[MKA_RESULT_COUNT];
+	uint64_t rx_mkpdus, tx_mkpdus, saks;
+	struct log_limit suite_log;
+};
+
+/* participant.c */
+void mka_rename(struct mka *m, uint64_t now); /* a new member identifier, message numbers from 1 */
+void mka_tell(struct mka *m);                 /* there is news for the peers */
+void mka_step(struct mka *m, uint64_t now);   /* whatever follows from the state as it is */
+/* Forward has not all of a SAK any more: it is to be replaced. */
+void mka_sak_lost(struct mka *m, struct sak *s, uint64_t now);
+bool mka_mn_recent(const struct mka *m, uint32_t mn);
+
+/* peers.c */
+struct peer *peer_find(struct mka *m, const uint8_t mi[MKA_MI_LEN]);
+struct peer *peer_find_sci(struct mka *m, uint64_t sci);
+struct peer *peer_add(struct mka *m, const uint8_t mi[MKA_MI_LEN], uint64_t sci, bool proven);
+void peer_remove(struct mka *m, struct peer *p);
+void peers_age(struct mka *m, uint64_t now);
+uint64_t peers_deadline(const struct mka *m);
+unsigned peers_live(const struct mka *m);
+bool peer_gone_replay(const struct mka *m, const uint8_t mi[MKA_MI_LEN], uint32_t mn);
+void peer_forget(struct mka *m, struct peer *p); /* removes it and remembers its numbers */
+
+/* server.c */
+struct server {
+	bool elected, self;
+	uint8_t mi[MKA_MI_LEN];
+	uint64_t sci;
+};
+
+/* Who is elected. `as`, if not NULL, stands for whoever had its SCI: a peer as the MKPDU at hand
+ * would make it. */
+struct server election_result(const struct mka *m, const struct peer *as);
+void election_run(struct mka *m, uint64_t now);
+void server_run(struct mka *m, uint64_t now);
+uint64_t server_deadline(const struct mka *m);
+bool server_distributes(const struct mka *m); /* our MKPDU carries the SAK */
+bool server_all_receiving(const struct mka *m, const struct sak *s);
+bool server_some_receiving(const struct mka *m, const struct sak *s);
+bool all_transmitting(const struct mka *m, const struct sak *s);  /* every live peer tells so */
+bool some_transmitting(const struct mka *m, const struct sak *s); /* any live peer tells so */
+
+/* sak.c */
+/* The Confidentiality Offset field of each enum macsec_conf. */
+extern const uint8_t mka_conf_codes[MACSEC_CONF_COUNT];
+/* The one of a field, or MACSEC_CONF_COUNT when there is none here. */
+enum macsec_conf conf_of(uint8_t code);
+bool ki_equal(const struct ki *a, const struct ki *b);
+const struct sak *sak_newest(const struct mka *m); /* the slot with the newest SAK, or NULL */
+const struct sak *sak_in_use(const struct mka *m); /* the one we transmit with, or NULL */
+const struct member *sak_member(const struct sak *s, const uint8_t mi[MKA_MI_LEN]);
+bool sak_made_by(const struct sak *s, const uint8_t mi[MKA_MI_LEN]);
+void sak_salt(struct sak *s);
+uint64_t sak_pn_limit(const struct mka *m, enum macsec_suite suite);
+/* Counts the SSCIs up over SCIs that go down, ours among them (MKA versions 1 and 2). */
+bool sak_ssci_by_sci(struct mka *m, struct sak *s);
+void sak_admit_users(struct mka *m, struct sak *s);
+void sak_receive(struct mka *m, struct sak *s); /* add receive: for whom it is still missing */
+bool sak_receiving(const struct sak *s);        /* forward has all of them that are known */
+bool sak_all_known(const struct sak *s);
+void sak_transmit(struct mka *m, struct sak *s);
+void sak_retire(struct mka *m, struct sak *s); /* retires it at the sink and wipes it */
+void sak_move(struct sak *to, struct sak *from);
+void sak_orphan(struct mka *m, const struct ki *ki); /* remembers it, */
+void sak_orphans_retire(struct mka *m);              /* to retire it when there is better */
+const struct key_use *peer_use_of(const struct peer *p, const struct ki *ki);
+
+/* input.c */
+enum mka_result input_frame(struct mka *m, const uint8_t *frame, size_t len, uint64_t now);
+
+/* cp.c */
+const char *cp_state_name(enum cp_state s);
+void cp_run(struct mka *m, uint64_t now);
+uint64_t cp_deadline(const struct mka *m);
+
+#ifdef MKA_FAULTS
+static inline bool mka_faulty(const struct mka *m, enum mka_fault fault)
+{
+	return m->fault == fault;
+}
+#else
+static inline bool mka_faulty(const struct mka *m, enum mka_fault fault)
+{
+	(void)m;
+	(void)fault;
+	return false;
+}
+#endif

@@ -1,0 +1,157 @@
+/*
+ * Building an MKPDU from the state as it is (IEEE 802.1X-2020 11.11.3).
+ */
+#include "key/mka/mka_i.h"
+
+#include "base/log.h"
+#include "crypto/cmac.h"
+#include "crypto/keywrap.h"
+
+#include <string.h>
+
+#define TAG_8021Q 0x8100
+
+struct lists {
+	uint8_t live[MKA_PEERS_MAX * MKPDU_PEER_LEN];
+	uint8_t potential[MKA_PEERS_MAX * MKPDU_PEER_LEN];
+	uint8_t wrapped[MKPDU_WRAPPED_MAX];
+};
+
+/* One of the lists, larger SCIs first: the order of the SSCIs. */
+static void list_fill(const struct mka *m, bool live, uint8_t *v, struct mkpdu_list *l)
+{
+	struct wr w = wr_init(v, MKA_PEERS_MAX * MKPDU_PEER_LEN);
+	uint64_t below = UINT64_MAX;
+
+	for (;;) {
+		const struct peer *next = NULL;
+
+		for (unsigned i = 0; i < m->peer_count; i++) {
+			const struct peer *p = &m->peers[i];
+
+			if (p->live == live && p->sci < below && (!next || p->sci > next->sci))
+				next = p;
+		}
+		if (!next)
+			break;
+		wr_bytes(&w, next->mi, MKA_MI_LEN);
+		wr_u32(&w, next->mn);
+		below = next->sci;
+		l->count++;
+	}
+	l->v = v;
+}
+
+static void use_fill(const struct sak *s, struct mkpdu_key_use *u, uint32_t *lpn_high)
+{
+	uint64_t lpn = s->pn > 1 ? s->pn - 1 : 1;
+
+	*lpn_high = 0;
+	*u = (struct mkpdu_key_use){.lpn = 1};
+	if (!s->held)
+		return;
+	*u = (struct mkpdu_key_use){
+		.mi = s->ki.mi,
+		.kn = s->ki.kn,
+		.lpn = (uint32_t)lpn,
+		.an = s->an,
+		.tx = s->tx,
+		.rx = s->rx,
+	};
+	*lpn_high = (uint32_t)(lpn >> 32);
+}
+
+static int sak_fill(const struct mka *m, const struct sak *s, struct mkpdu *p, uint8_t *wrapped)
+{
+	int err = keywrap_wrap(m->kek.b, m->kek.len, s->key.b, s->key.len, wrapped);
+
+	if (err)
+		return err;
+	p->sak.an = s->an;
+	p->sak.offset = mka_conf_codes[s->conf];
+	p->sak.kn = s->ki.kn;
+	p->sak.suite = macsec_suites[s->suite].id;
+	p->sak.wrapped = wrapped;
+	p->sak.wrapped_len = (uint8_t)(s->key.len + KEYWRAP_OVERHEAD);
+	p->present |= 1u << MKPDU_DIST_SAK;
+	if (macsec_suites[s->suite].xpn)
+		p->live.ks_ssci = (uint8_t)s->ssci;
+	return 0;
+}
+
+static int body_build(struct mka *m, struct wr *w)
+{
+	struct lists lists;
+	struct sak *latest = &m->sak[SAK_LATEST], *old = &m->sak[SAK_OLD];
+	struct mkpdu p = {
+		.version = MKPDU_VERSION,
+		.priority = m->cfg.priority,
+		.capability = m->cfg.conf == MACSEC_CONF_30 || m->cfg.conf == MACSEC_CONF_50
+				      ? MKPDU_CAPABLE_CONF
+				      : MKPDU_CAPABLE_CONF_0,
+		.desired = true,
+		.key_server = m->cfg.priority != 255 && (!m->elected || m->self),
+		.sci = m->cfg.sci,
+		.mi = m->mi,
+		.mn = m->mn,
+		.agility = MKPDU_AGILITY,
+		.ckn = m->cfg.ckn,
+		.ckn_len = m->cfg.ckn_len,
+	};
+	int err = 0;
+
+	list_fill(m, true, lists.live, &p.live);
+	list_fill(m, false, lists.potential, &p.potential);
+	p.present = (p.live.count ? 1u << MKPDU_LIVE : 0) |
+		    (p.potential.count ? 1u << MKPDU_POTENTIAL : 0);
+	if (latest->held || old->held) {
+		p.present |= 1u << MKPDU_SAK_USE;
+		use_fill(latest, &p.use.latest, &p.xpn.latest_lpn);
+		use_fill(old, &p.use.old, &p.xpn.old_lpn);
+		if ((latest->held && macsec_suites[latest->suite].xpn) ||
+		    (old->held && macsec_suites[old->suite].xpn))
+			p.present |= 1u << MKPDU_XPN;
+	}
+	if (server_distributes(m))
+		err = sak_fill(m, sak_newest(m), &p, lists.wrapped);
+	if (!err)
+		mkpdu_build(&p, w);
+	return err;
+}
+
+size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX])
+{
+	uint8_t plain[MKA_FRAME_MAX], icv[CMAC_LEN];
+	struct wr w = wr_init(plain, sizeof(plain) - 4), out = wr_init(buf, MKA_FRAME_MAX);
+	size_t hole;
+
+	if (!m->tx_pending)
+		return 0;
+	m->tx_pending = false;
+	wr_bytes(&w, m->cfg.destination, 6);
+	wr_u32(&w, (uint32_t)(m->cfg.sci >> 32));
+	wr_u16(&w, (uint16_t)(m->cfg.sci >> 16));
+	wr_u16(&w, m->cfg.ethertype);
+	wr_u8(&w, EAPOL_VERSION);
+	wr_u8(&w, EAPOL_TYPE_MKA);
+	hole = wr_hole16(&w);
+	if (body_build(m, &w))
+		goto fail;
+	wr_fill16(&w, hole, MKPDU_ICV_LEN);
+	if (w.bad || cmac_aes(m->ick.b, m->ick.len, plain, wr_len(&w), icv))
+		goto fail;
+	wr_bytes(&w, icv, sizeof(icv));
+	wr_bytes(&out, plain, 12);
+	if (m->cfg.vlan) {
+		wr_u16(&out, TAG_8021Q);
+		wr_u16(&out, (uint16_t)(m->cfg.pcp << 13 | m->cfg.vlan));
+	}
+	wr_bytes(&out, plain + 12, wr_len(&w) - 12);
+	if (w.bad || out.bad)
+		goto fail;
+	m->tx_mkpdus++;
+	return wr_len(&out);
+fail:
+	log_error("mka secy %u: cannot build an MKPDU", m->cfg.secy);
+	return 0;
+}

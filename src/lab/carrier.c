@@ -1,0 +1,434 @@
+/* carrier: the process that stands in for the carrier's network. See carrier.h. */
+#include "lab/carrier.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BURST 64          /* frames read from one interface before the others get a turn */
+#define GONE_CHECK_MS 500 /* how often it looks whether its lab is still there */
+
+/* xorshift64*: the carrier's dice need no strength. */
+static uint64_t dice(struct carrier *c)
+{
+	c->random ^= c->random >> 12;
+	c->random ^= c->random << 25;
+	c->random ^= c->random >> 27;
+	return c->random * 2685821657736338717ull;
+}
+
+static void put16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+/* Rewrites the tag in clear for the port where the frame comes out: VLAN identifiers are local
+ * to a port, the priority bits travel. out has 4 bytes more than the frame. Returns its length. */
+static size_t retag(const struct carrier_port *from, const struct carrier_port *to,
+		    const uint8_t *frame, size_t len, uint8_t *out)
+{
+	const uint8_t *rest = frame + (from->vlan ? 16 : 12);
+	size_t rest_len = len - (size_t)(rest - frame), at = 12;
+
+	memcpy(out, frame, 12);
+	if (to->vlan) {
+		unsigned tci = from->vlan ? (unsigned)(frame[14] & 0xf0) << 8 : 0;
+
+		put16(out + 12, 0x8100);
+		put16(out + 14, tci | to->vlan);
+		at = 16;
+	}
+	memcpy(out + at, rest, rest_len);
+	return at + rest_len;
+}
+
+void carrier_schedule(struct carrier *c, uint16_t port, const uint8_t *frame, size_t len,
+		      uint64_t due)
+{
+	struct frame *f = frame_new(frame, len);
+
+	if (!f || !flight_put(&c->flight, f, port, due))
+		c->ports[port].dropped_full++;
+	frame_put(f);
+}
+
+/* Spends one frame of the first tampering that is asked for, if this is a MACsec frame. */
+static int tamper_pick(struct carrier_port *to, enum view_class class)
+{
+	for (int k = 0; class == VIEW_MACSEC && k < TAMPER_COUNT; k++) {
+		if (to->tamper[k]) {
+			to->tamper[k]--;
+			to->tampered++;
+			return k;
+		}
+	}
+	return -1;
+}
+
+static void forward_to(struct carrier *c, uint16_t in, uint16_t out, enum view_class class,
+		       const uint8_t *frame, size_t len, uint64_t now)
+{
+	const struct carrier_service *s = &c->services[c->ports[in].service];
+	struct carrier_port *to = &c->ports[out];
+	uint64_t due = now + c->delay_ns[in * c->port_count + out];
+	uint8_t b[CARRIER_FRAME_MAX + 4];
+
+	if (to->cut) {
+		to->dropped_cut++;
+		return;
+	}
+	if (s->loss_ppm && dice(c) % 1000000 < s->loss_ppm) {
+		to->lost++;
+		return;
+	}
+	if (s->jitter_ns)
+		due += dice(c) % s->jitter_ns;
+	if (s->reorder_ppm && dice(c) % 1000000 < s->reorder_ppm)
+		due += CARRIER_REORDER_NS;
+	len = retag(&c->ports[in], to, frame, len, b);
+	switch (tamper_pick(to, class)) {
+	case TAMPER_DROP:
+		return;
+	case TAMPER_ALTER:
+		b[len - 20] ^= 0x10;
+		break;
+	case TAMPER_DUPLICATE:
+		carrier_schedule(c, out, b, len, due);
+		break;
+	case TAMPER_LATE:
+		due += CARRIER_LATE_NS;
+		break;
+	case TAMPER_REPLAY:
+		carrier_schedule(c, out, b, len, due + CARRIER_REPLAY_NS);
+		break;
+	default:
+		break;
+	}
+	carrier_schedule(c, out, b, len, due);
+}
+
+static int port_of(const struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len)
+{
+	uint8_t pcp;
+	uint16_t vlan = view_vlan(frame, len, &pcp);
+
+	for (size_t i = 0; i < c->port_count; i++) {
+		if (c->ports[i].tap == tap && c->ports[i].vlan == vlan)
+			return (int)i;
+	}
+	return -1;
+}
+
+void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len, uint64_t now)
+{
+	struct carrier_service *s;
+	struct carrier_port *p;
+	enum view_class class;
+	int in = port_of(c, tap, frame, len), out;
+
+	if (in < 0 || len < 14) {
+		c->stray++;
+		view_count(&c->stray_view, &(struct view_rule){.vlan = 0xfff}, frame, len);
+		return;
+	}
+	p = &c->ports[in];
+	s = &c->services[p->service];
+	class = view_count(&p->view, &p->rule, frame, len);
+	carrier_capture(c, (uint16_t)in, class, frame, len);
+	if (p->cut) {
+		p->dropped_cut++;
+		return;
+	}
+	if (elan_is_reserved(frame) && !s->tunnel) {
+		p->reserved++;
+		return;
+	}
+	elan_learn(&s->elan, frame + 6, (uint16_t)in, now);
+	out = elan_lookup(&s->elan, frame, now);
+	if (out == in)
+		return;
+	if (out >= 0) {
+		forward_to(c, (uint16_t)in, (uint16_t)out, class, frame, len, now);
+		return;
+	}
+	for (size_t i = 0; i < c->port_count; i++) {
+		if (i != (size_t)in && c->ports[i].service == p->service)
+			forward_to(c, (uint16_t)in, (uint16_t)i, class, frame, len, now);
+	}
+}
+
+static void deliver(struct carrier *c, uint64_t now)
+{
+	struct flight_item it;
+
+	while (flight_take(&c->flight, now, &it)) {
+		struct carrier_port *p = &c->ports[it.port];
+
+		if (p->cut)
+			p->dropped_cut++;
+		else if (write(c->taps[p->tap].fd, it.frame->b, it.frame->len) < 0)
+			p->refused++;
+		else
+			p->delivered++;
+		frame_put(it.frame);
+	}
+}
+
+void carrier_cut(struct carrier *c, uint16_t port, bool cut)
+{
+	struct carrier_tap *t = &c->taps[c->ports[port].tap];
+	bool up = false;
+	int on;
+
+	c->ports[port].cut = cut;
+	if (cut)
+		elan_forget(&c->services[c->ports[port].service].elan, port);
+	for (size_t i = 0; i < c->port_count; i++) {
+		if (c->ports[i].tap == c->ports[port].tap && !c->ports[i].cut)
+			up = true;
+	}
+	on = up;
+	if (up != t->up && ioctl(t->fd, TUNSETCARRIER, &on) < 0)
+		log_warn("carrier: link state of %s %s: %m", t->node, t->ifname);
+	t->up = up;
+}
+
+static void *grown(void *v, size_t count, size_t size)
+{
+	char *p = reallocarray(v, count + 1, size);
+
+	if (!p) {
+		log_error("carrier: out of memory");
+		exit(1);
+	}
+	memset(p + count * size, 0, size);
+	return p;
+}
+
+static bool statement_parse(struct carrier *c, const char *line)
+{
+	struct carrier_service s = {0};
+	struct carrier_tap t = {.up = true};
+	struct carrier_port p = {0};
+	unsigned tunnel, a, b;
+	unsigned short *e = p.rule.eapol;
+	unsigned long ns;
+
+	if (sscanf(line, "service %31s %u %u %u %lu", s.name, &tunnel, &s.loss_ppm, &s.reorder_ppm,
+		   &s.jitter_ns) == 5) {
+		s.tunnel = tunnel;
+		c->services = grown(c->services, c->service_count, sizeof(s));
+		c->services[c->service_count++] = s;
+		return true;
+	}
+	if (sscanf(line, "tap %31s %15s %d", t.node, t.ifname, &t.fd) == 3) {
+		c->taps = grown(c->taps, c->tap_count, sizeof(t));
+		c->taps[c->tap_count++] = t;
+		return true;
+	}
+	if (sscanf(line, "port %hu %hu %31s %31s %hu %u %hx,%hx,%hx,%hx", &p.service, &p.tap,
+		   p.node, p.name, &p.vlan, &p.rule.allow, &e[0], &e[1], &e[2], &e[3]) == 10) {
+		p.rule.vlan = p.vlan;
+		if (p.service >= c->service_count || p.tap >= c->tap_count || c->delay_ns)
+			return false;
+		c->ports = grown(c->ports, c->port_count, sizeof(p));
+		c->ports[c->port_count++] = p;
+		return true;
+	}
+	if (sscanf(line, "delay %u %u %lu", &a, &b, &ns) == 3) {
+		if (!c->delay_ns)
+			c->delay_ns = calloc(c->port_count * c->port_count, sizeof(uint64_t));
+		if (!c->delay_ns || a >= c->port_count || b >= c->port_count)
+			return false;
+		c->delay_ns[a * c->port_count + b] = ns;
+		c->delay_ns[b * c->port_count + a] = ns;
+		return true;
+	}
+	return false;
+}
+
+static int spec_read(struct carrier *c, int fd)
+{
+	FILE *f = fdopen(fd, "r");
+	char line[256];
+	int err = f ? 0 : -errno;
+
+	while (!err && fgets(line, sizeof(line), f)) {
+		if (!statement_parse(c, line)) {
+			log_error("carrier: cannot read: %s", line);
+			err = -EINVAL;
+		}
+	}
+	if (!err && !c->delay_ns)
+		c->delay_ns = calloc(c->port_count * c->port_count + 1, sizeof(uint64_t));
+	if (f)
+		fclose(f);
+	return !err && !c->delay_ns ? -ENOMEM : err;
+}
+
+static int listener_open(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = "carrier.sock"};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, 8)) {
+		log_error("carrier: control socket: %m");
+		return -1;
+	}
+	return fd;
+}
+
+static void client_accept(struct carrier *c)
+{
+	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int size = 16 << 20;
+
+	if (fd < 0)
+		return;
+	for (unsigned i = 0; i < CARRIER_CLIENTS; i++) {
+		if (c->clients[i].fd < 0) {
+			/* A capture must not lose frames while its reader writes to disk. */
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+			c->clients[i] = (struct carrier_client){.fd = fd, .capture = -1};
+			return;
+		}
+	}
+	close(fd);
+}
+
+static void client_read(struct carrier *c, struct carrier_client *cl)
+{
+	char line[3 * CARRIER_FRAME_MAX];
+	ssize_t n = recv(cl->fd, line, sizeof(line) - 1, 0);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		close(cl->fd);
+		cl->fd = -1;
+		return;
+	}
+	line[n] = '\0';
+	carrier_request(c, cl, line);
+}
+
+static void tap_read(struct carrier *c, uint16_t tap, uint64_t now)
+{
+	uint8_t b[CARRIER_FRAME_MAX];
+
+	for (unsigned i = 0; i < BURST; i++) {
+		ssize_t n = read(c->taps[tap].fd, b, sizeof(b));
+
+		if (n <= 0)
+			return;
+		carrier_input(c, tap, b, (size_t)n, now);
+	}
+}
+
+static struct timespec wait_time(const struct carrier *c, uint64_t now)
+{
+	uint64_t due = flight_due(&c->flight), ns = GONE_CHECK_MS * NS_PER_MS;
+
+	if (due <= now)
+		ns = 0;
+	else if (due - now < ns)
+		ns = due - now;
+	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+				 .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
+/* The lab is gone when its directory has no name any more. */
+static bool lab_is_gone(void)
+{
+	struct stat st;
+
+	return stat(".", &st) || st.st_nlink == 0;
+}
+
+static void loop(struct carrier *c)
+{
+	size_t n = c->tap_count + 1 + CARRIER_CLIENTS;
+	struct pollfd *p = calloc(n, sizeof(*p));
+	uint64_t now = clock_now(), checked = now;
+
+	while (p) {
+		struct timespec wait;
+
+		for (size_t i = 0; i < c->tap_count; i++)
+			p[i] = (struct pollfd){.fd = c->taps[i].fd, .events = POLLIN};
+		p[c->tap_count] = (struct pollfd){.fd = c->listener, .events = POLLIN};
+		for (size_t i = 0; i < CARRIER_CLIENTS; i++)
+			p[c->tap_count + 1 + i] =
+				(struct pollfd){.fd = c->clients[i].fd, .events = POLLIN};
+		wait = wait_time(c, now);
+		if (ppoll(p, n, &wait, NULL) < 0 && errno != EINTR)
+			break;
+		now = clock_now();
+		for (size_t i = 0; i < c->tap_count; i++) {
+			if (p[i].revents)
+				tap_read(c, (uint16_t)i, now);
+		}
+		deliver(c, clock_now());
+		for (size_t i = 0; i < CARRIER_CLIENTS; i++) {
+			if (c->clients[i].fd >= 0 && p[c->tap_count + 1 + i].revents)
+				client_read(c, &c->clients[i]);
+		}
+		if (p[c->tap_count].revents)
+			client_accept(c);
+		if (now - checked > GONE_CHECK_MS * NS_PER_MS) {
+			checked = now;
+			if (lab_is_gone())
+				break;
+		}
+	}
+	free(p);
+}
+
+int carrier_main(const char *run_dir, int spec_fd)
+{
+	struct carrier c = {.listener = -1};
+	int rc = 1;
+
+	log_init("carrier", LOG_LVL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	for (unsigned i = 0; i < CARRIER_CLIENTS; i++)
+		c.clients[i].fd = -1;
+	flight_init(&c.flight, CARRIER_FLIGHT_FRAMES, CARRIER_FLIGHT_BYTES);
+	if (getrandom(&c.random, sizeof(c.random), 0) != sizeof(c.random) || !c.random)
+		c.random = 1;
+	if (chdir(run_dir) < 0) {
+		log_error("carrier: %s: %m", run_dir);
+		goto out;
+	}
+	if (spec_read(&c, spec_fd) < 0)
+		goto out;
+	for (size_t i = 0; i < c.tap_count; i++)
+		fcntl(c.taps[i].fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	c.listener = listener_open();
+	if (c.listener < 0)
+		goto out;
+	loop(&c);
+	rc = 0;
+out:
+	flight_fini(&c.flight);
+	free(c.services);
+	free(c.taps);
+	free(c.ports);
+	free(c.delay_ns);
+	return rc;
+}

@@ -1,0 +1,117 @@
+/*
+ * carrier: the emulated carrier, a process of its own.
+ *
+ * `myelin lab up` opens the TAP devices that are the nodes' wan interfaces inside the nodes'
+ * namespaces, and starts this process with their descriptors and a text that says what is
+ * connected to what. From then on whatever a node sends out of a wan interface arrives here and
+ * nowhere else. The process has one thread; it ends when its run directory is gone.
+ *
+ * The text, one statement a line:
+ *   service NAME TUNNEL LOSS-PPM REORDER-PPM JITTER-NS    numbered from 0 in this order
+ *   tap NODE INTERFACE FD                                 so are interfaces
+ *   port SERVICE TAP NODE NAME VLAN ALLOW EAPOL,EAPOL,EAPOL,EAPOL    and ports
+ *   delay PORT PORT NS                         both ways
+ *
+ * The control socket is RUN-DIR/carrier.sock (sequenced packets, text in, JSON out):
+ *   status · cut NODE PORT · heal NODE PORT · inject NODE PORT HEX · send NODE PORT HEX ·
+ *   tamper NODE PORT alter|duplicate|drop|late|replay COUNT · capture SERVICE
+ */
+#pragma once
+
+#include "lab/elan.h"
+#include "lab/flight.h"
+#include "lab/view.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CARRIER_NAME 32
+#define CARRIER_FRAME_MAX 9700
+#define CARRIER_FLIGHT_FRAMES (256 * 1024)
+#define CARRIER_FLIGHT_BYTES (256u << 20)
+#define CARRIER_CLIENTS 16
+#define CARRIER_LATE_NS (20ull * 1000000) /* how much later a `late` frame arrives */
+#define CARRIER_REORDER_NS (2ull * 1000000)
+#define CARRIER_REPLAY_NS (1000ull * 1000000)
+
+struct carrier_service {
+	char name[CARRIER_NAME];
+	bool tunnel; /* carries 01:80:c2:00:00:0x instead of consuming it */
+	uint32_t loss_ppm, reorder_ppm;
+	uint64_t jitter_ns;
+	struct elan elan;
+};
+
+struct carrier_tap {
+	char node[CARRIER_NAME];
+	char ifname[16];
+	int fd;
+	bool up; /* false: every port on it is cut */
+};
+
+/* What the next MACsec frames towards a port suffer. */
+enum carrier_tamper {
+	TAMPER_ALTER,     /* one bit of the secure data is flipped */
+	TAMPER_DUPLICATE, /* delivered twice */
+	TAMPER_DROP,
+	TAMPER_LATE,   /* delivered after frames sent later */
+	TAMPER_REPLAY, /* delivered, and once more a second later */
+	TAMPER_COUNT
+};
+
+struct carrier_port {
+	uint16_t service, tap;
+	char node[CARRIER_NAME], name[CARRIER_NAME];
+	uint16_t vlan;
+	struct view_rule rule;
+	struct view view; /* what the node sent to us here */
+	bool cut;
+	uint64_t delivered; /* frames handed to the node */
+	/* Towards the node, and not delivered; refused: by its kernel. */
+	uint64_t lost, dropped_cut, dropped_full, refused;
+	uint64_t reserved; /* from the node, to an address that bridges consume */
+	uint64_t injected, tampered;
+	uint32_t tamper[TAMPER_COUNT]; /* frames still to suffer it */
+};
+
+struct carrier_client {
+	int fd;
+	int capture;     /* service captured, or -1 */
+	uint64_t missed; /* frames not captured because the reader was slow */
+};
+
+struct carrier {
+	struct carrier_service *services;
+	size_t service_count;
+	struct carrier_tap *taps;
+	size_t tap_count;
+	struct carrier_port *ports;
+	size_t port_count;
+	uint64_t *delay_ns; /* port_count squared */
+	struct flight flight;
+	uint64_t random;
+	/* Frames of a VLAN that no port of their interface has. */
+	uint64_t stray;
+	struct view stray_view;
+	int listener;
+	struct carrier_client clients[CARRIER_CLIENTS];
+};
+
+/* The process: reads the text from spec_fd, works in run_dir until the directory is removed or
+ * a signal ends it. Returns the exit code. */
+int carrier_main(const char *run_dir, int spec_fd);
+
+/* The rest is between carrier.c and carrier_ctl.c. */
+
+/* A request line, NUL-terminated; answers on the client's socket. */
+void carrier_request(struct carrier *c, struct carrier_client *client, char *line);
+/* Gives a frame that entered at port to whoever captures its service. */
+void carrier_capture(struct carrier *c, uint16_t port, enum view_class class, const uint8_t *frame,
+		     size_t len);
+/* As if the node had sent it. */
+void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len, uint64_t now);
+/* Hands a frame to the node behind a port at a time. */
+void carrier_schedule(struct carrier *c, uint16_t port, const uint8_t *frame, size_t len,
+		      uint64_t due);
+void carrier_cut(struct carrier *c, uint16_t port, bool cut);

@@ -1,0 +1,276 @@
+/* plan: a backbone laid out as a lab. See plan.h. */
+#include "lab/plan.h"
+
+#include "lab/geo.h"
+#include "lab/view.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A host stands at this number of its lan, the one after it where the node itself is there. */
+#define HOST_NUMBER 10
+
+const char *plan_address(const struct bb_prefix *a, char buf[46])
+{
+	return inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->addr, buf, 46);
+}
+
+const struct plan_node *plan_find_node(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->node_count; i++) {
+		if (!strcmp(p->nodes[i].node->name, name))
+			return &p->nodes[i];
+	}
+	return NULL;
+}
+
+const uint8_t *plan_find_mac(const struct plan *p, const struct bb_member *m)
+{
+	for (size_t i = 0; i < p->wire_count; i++) {
+		if (m->node && m->port && p->wires[i].node->node == m->node &&
+		    !strcmp(p->wires[i].ifname, m->port->interface))
+			return p->wires[i].mac;
+	}
+	return NULL;
+}
+
+const struct plan_host *plan_find_host(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->host_count; i++) {
+		if (!strcmp(p->hosts[i].name, name))
+			return &p->hosts[i];
+	}
+	return NULL;
+}
+
+uint64_t plan_delay_ns(const struct plan *p, const struct bb_site *a, const struct bb_site *b)
+{
+	if (!a || !b || !a->located || !b->located)
+		return 0;
+	return (uint64_t)((double)geo_delay_ns(geo_distance_km(a->lat, a->lon, b->lat, b->lon)) *
+			  p->delay_scale);
+}
+
+static struct bb_prefix host_address(const struct bb_prefix *node)
+{
+	struct bb_prefix a = *node;
+	size_t last = a.family == 4 ? 3 : 15;
+	size_t bits = a.family == 4 ? 32 : 128;
+
+	for (size_t bit = a.len; bit < bits; bit++)
+		a.addr[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	/* A lan too small for number 10 has a host at 2 or 3. */
+	a.addr[last] |= a.len + 4u <= bits ? HOST_NUMBER : 2;
+	if (!memcmp(a.addr, node->addr, sizeof(a.addr)))
+		a.addr[last]++;
+	return a;
+}
+
+/* The host of the node's site, made when this is the site's first lan port. */
+static size_t host_get(struct plan *p, const struct plan_node *n, const struct bb_port *port)
+{
+	struct plan_host *h = &p->hosts[p->host_count];
+
+	for (size_t i = 0; i < p->host_count; i++) {
+		if (p->hosts[i].site == n->node->site)
+			return i;
+	}
+	*h = (struct plan_host){.site = n->node->site, .node = n};
+	snprintf(h->name, sizeof(h->name), "host-%s", h->site->name);
+	snprintf(h->netns, sizeof(h->netns), "%s.%s", p->name, h->name);
+	for (size_t i = 0; i < port->address_count && h->address_count < PLAN_ADDRS; i++) {
+		h->gateway[h->address_count] = port->addresses[i];
+		h->address[h->address_count++] = host_address(&port->addresses[i]);
+	}
+	return p->host_count++;
+}
+
+static void cable_add(struct plan *p, const struct plan_node *n, const struct bb_port *port)
+{
+	size_t host = host_get(p, n, port);
+
+	p->hosts[host].cable_count++;
+	p->cables[p->cable_count++] = (struct plan_cable){.node = n, .port = port, .host = host};
+}
+
+static bool wire_add(struct plan *p, const struct plan_node *n, const struct bb_port *port,
+		     FILE *err)
+{
+	struct plan_wire *w = NULL;
+	size_t mine = 0;
+
+	if (port->service->type != BB_ETHERNET) {
+		fprintf(err,
+			"myelin: service %s: the lab emulates services of type ethernet only\n",
+			port->service->name);
+		return false;
+	}
+	for (size_t i = 0; i < p->wire_count; i++) {
+		if (p->wires[i].node != n)
+			continue;
+		mine++;
+		if (!strcmp(p->wires[i].ifname, port->interface))
+			w = &p->wires[i];
+	}
+	if (!w) {
+		w = &p->wires[p->wire_count++];
+		*w = (struct plan_wire){.node = n, .ifname = port->interface, .fd = -1};
+		memcpy(w->mac,
+		       (uint8_t[]){0x02, 'm', 'y', (uint8_t)(n->node->id >> 8),
+				   (uint8_t)n->node->id, (uint8_t)mine},
+		       6);
+	}
+	/* A TAP's MTU counts the tag in clear. */
+	if (w->mtu < port->service->mtu + (port->vlan ? 4 : 0))
+		w->mtu = (uint16_t)(port->service->mtu + (port->vlan ? 4 : 0));
+	return true;
+}
+
+static bool node_add(struct plan *p, const struct bb_node *node, FILE *err)
+{
+	struct plan_node *n = &p->nodes[p->node_count++];
+
+	n->node = node;
+	snprintf(n->netns, sizeof(n->netns), "%s.%s", p->name, node->name);
+	for (size_t i = 0; i < node->port_count; i++) {
+		const struct bb_port *port = &node->ports[i];
+
+		if (!port->service)
+			cable_add(p, n, port);
+		else if (!wire_add(p, n, port, err))
+			return false;
+	}
+	return true;
+}
+
+struct plan *plan_new(const struct backbone *b, const char *name, FILE *err)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+	size_t ports = 0;
+
+	if (!p)
+		return NULL;
+	for (size_t i = 0; i < b->node_count; i++)
+		ports += b->nodes[i].port_count;
+	p->b = b;
+	p->delay_scale = 1.0;
+	snprintf(p->name, sizeof(p->name), "%s", name ? name : b->name);
+	p->nodes = calloc(b->node_count + 1, sizeof(*p->nodes));
+	p->hosts = calloc(b->node_count + 1, sizeof(*p->hosts));
+	p->wires = calloc(ports + 1, sizeof(*p->wires));
+	p->cables = calloc(ports + 1, sizeof(*p->cables));
+	if (!p->nodes || !p->hosts || !p->wires || !p->cables)
+		goto fail;
+	for (size_t i = 0; i < b->node_count; i++) {
+		if (!node_add(p, &b->nodes[i], err))
+			goto fail;
+	}
+	return p;
+fail:
+	plan_free(p);
+	return NULL;
+}
+
+void plan_free(struct plan *p)
+{
+	if (!p)
+		return;
+	free(p->nodes);
+	free(p->hosts);
+	free(p->wires);
+	free(p->cables);
+	free(p);
+}
+
+/* What may cross a port in clear besides MKPDUs, in the terms of the carrier's view. The bits of
+ * `allow` are enum msg_allow; they are named again here, since the view shares nothing. */
+static uint32_t allow_of(const struct bb_port *port)
+{
+	static const uint8_t to_view[] = {
+		[1] = VIEW_ARP_ND, [2] = VIEW_DHCP, [3] = VIEW_BGP,
+		[4] = VIEW_LLDP,   [5] = VIEW_SSH,  [6] = VIEW_PING,
+	};
+	uint32_t view = 0;
+
+	for (unsigned i = 1; i < sizeof(to_view); i++) {
+		if (port->allow & 1u << i)
+			view |= 1u << to_view[i];
+	}
+	if (port->address_count || port->dhcp || port->slaac)
+		view |= 1u << VIEW_ARP_ND;
+	if (port->dhcp)
+		view |= 1u << VIEW_DHCP;
+	return view;
+}
+
+static void eapol_types(const struct plan *p, const struct bb_service *s,
+			uint16_t type[VIEW_EAPOL_TYPES])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->b->overlay_count && n < VIEW_EAPOL_TYPES; i++) {
+		const struct bb_overlay *o = &p->b->overlays[i];
+
+		for (size_t j = 0; o->keying == BB_MKA && j < o->over_count; j++) {
+			if (o->over[j] == s && n < VIEW_EAPOL_TYPES)
+				type[n++] = o->mka.ethertype;
+		}
+	}
+}
+
+static size_t wire_of(const struct plan *p, const struct bb_node *node, const char *ifname)
+{
+	for (size_t i = 0; i < p->wire_count; i++) {
+		if (p->wires[i].node->node == node && !strcmp(p->wires[i].ifname, ifname))
+			return i;
+	}
+	return 0; /* plan_new() made one of every wan port */
+}
+
+static void print_delays(const struct plan *p, const struct bb_site **site, size_t count, FILE *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = i + 1; j < count; j++) {
+			uint64_t ns = plan_delay_ns(p, site[i], site[j]);
+
+			if (ns)
+				fprintf(out, "delay %zu %zu %lu\n", i, j, ns);
+		}
+	}
+}
+
+void plan_print_carrier(const struct plan *p, FILE *out)
+{
+	const struct bb_site *site[256];
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->b->service_count; i++) {
+		const struct bb_service *s = &p->b->services[i];
+
+		fprintf(out, "service %s %d %u %u %lu\n", s->name, s->emulate.tunnel_reserved,
+			s->emulate.loss_ppm, s->emulate.reorder_ppm, s->emulate.jitter_ns);
+	}
+	for (size_t i = 0; i < p->wire_count; i++) {
+		fprintf(out, "tap %s %s %d\n", p->wires[i].node->node->name, p->wires[i].ifname,
+			p->wires[i].fd);
+	}
+	for (size_t i = 0; i < p->node_count; i++) {
+		const struct bb_node *n = p->nodes[i].node;
+
+		for (size_t j = 0; j < n->port_count && count < 256; j++) {
+			const struct bb_port *port = &n->ports[j];
+			uint16_t e[VIEW_EAPOL_TYPES] = {0};
+
+			if (!port->service)
+				continue;
+			eapol_types(p, port->service, e);
+			fprintf(out, "port %td %zu %s %s %u %u %x,%x,%x,%x\n",
+				port->service - p->b->services, wire_of(p, n, port->interface),
+				n->name, port->name, port->vlan, allow_of(port), e[0], e[1], e[2],
+				e[3]);
+			site[count++] = n->site;
+		}
+	}
+	print_delays(p, site, count, out);
+}

@@ -1,0 +1,148 @@
+/* view: the carrier's own count of what crosses its ports. See view.h. */
+#include "lab/view.h"
+
+#include <string.h>
+
+const char *const view_class_name[VIEW_CLASS_COUNT] = {
+	"macsec", "eapol", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "neither",
+};
+
+static uint16_t be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+uint16_t view_vlan(const uint8_t *frame, size_t len, uint8_t *pcp)
+{
+	if (len < 18 || be16(frame + 12) != 0x8100)
+		return 0;
+	*pcp = frame[14] >> 5;
+	return be16(frame + 14) & 0x0fff;
+}
+
+/* p: the EtherType 0x88e5 and what follows it. */
+static bool macsec_is_sealed(const uint8_t *p, size_t len)
+{
+	size_t tag = 8, body;
+	uint8_t tci, sl;
+
+	if (len < tag)
+		return false;
+	tci = p[2];
+	sl = p[3];
+	if (tci & 0x80) /* version */
+		return false;
+	if ((tci & 0x0c) != 0x0c) /* E and C: encrypted and changed */
+		return false;
+	if ((tci & 0x20) && (tci & 0x50)) /* SC excludes ES and SCB */
+		return false;
+	if (tci & 0x20)
+		tag += 8;
+	if (len < tag + 16 + 1) /* ICV and at least one byte of secure data */
+		return false;
+	if (!(p[4] | p[5] | p[6] | p[7]))
+		return false; /* packet number 0 is never sent by GCM-AES-128/256; XPN's low half
+				 is 0 once in 2^32 frames, which no lab run reaches */
+	if (sl > 47)
+		return false;
+	body = len - tag - 16;
+	return sl ? body >= sl : body >= 48;
+}
+
+/* p: the byte after the EtherType of EAPOL. */
+static bool eapol_is_mka(const uint8_t *p, size_t len)
+{
+	return len >= 4 && p[0] >= 1 && p[0] <= 4 && p[1] == 5 && be16(p + 2) + 4u <= len;
+}
+
+static enum view_class ip_class(uint8_t protocol, const uint8_t *p, size_t len, bool v6)
+{
+	uint16_t from, to;
+
+	if (protocol == 1 && !v6)
+		return len >= 1 && (p[0] == 8 || p[0] == 0) ? VIEW_PING : VIEW_NEITHER;
+	if (protocol == 58 && v6 && len >= 1) {
+		if (p[0] == 128 || p[0] == 129)
+			return VIEW_PING;
+		return p[0] == 135 || p[0] == 136 ? VIEW_ARP_ND : VIEW_NEITHER;
+	}
+	if (len < 4)
+		return VIEW_NEITHER;
+	from = be16(p);
+	to = be16(p + 2);
+	if (protocol == 6 && (from == 179 || to == 179))
+		return VIEW_BGP;
+	if (protocol == 6 && (from == 22 || to == 22))
+		return VIEW_SSH;
+	if (protocol == 17 && (to == 67 || to == 68 || to == 546 || to == 547))
+		return VIEW_DHCP;
+	return VIEW_NEITHER;
+}
+
+static enum view_class clear_class(uint16_t type, const uint8_t *p, size_t len)
+{
+	size_t ihl;
+
+	switch (type) {
+	case 0x0806:
+		return VIEW_ARP_ND;
+	case 0x88cc:
+		return VIEW_LLDP;
+	case 0x0800:
+		ihl = len ? (size_t)(p[0] & 0x0f) * 4 : 0;
+		if (ihl < 20 || len < ihl || (be16(p + 6) & 0x3fff))
+			return VIEW_NEITHER;
+		return ip_class(p[9], p + ihl, len - ihl, false);
+	case 0x86dd:
+		return len < 40 ? VIEW_NEITHER : ip_class(p[6], p + 40, len - 40, true);
+	default:
+		return VIEW_NEITHER;
+	}
+}
+
+enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame, size_t len)
+{
+	enum view_class c;
+	uint16_t type;
+	uint8_t pcp;
+	size_t at = 12;
+
+	if (len < 14 || view_vlan(frame, len, &pcp) != rule->vlan)
+		return VIEW_NEITHER;
+	if (be16(frame + at) == 0x8100)
+		at += 4;
+	if (len < at + 2)
+		return VIEW_NEITHER;
+	type = be16(frame + at);
+	if (type == 0x88e5)
+		return macsec_is_sealed(frame + at, len - at) ? VIEW_MACSEC : VIEW_NEITHER;
+	at += 2;
+	for (unsigned i = 0; i < VIEW_EAPOL_TYPES; i++) {
+		if (rule->eapol[i] && rule->eapol[i] == type)
+			return eapol_is_mka(frame + at, len - at) ? VIEW_EAPOL : VIEW_NEITHER;
+	}
+	c = clear_class(type, frame + at, len - at);
+	return rule->allow & 1u << c ? c : VIEW_NEITHER;
+}
+
+enum view_class view_count(struct view *v, const struct view_rule *rule, const uint8_t *frame,
+			   size_t len)
+{
+	enum view_class c = view_classify(rule, frame, len);
+	uint8_t pcp = 0;
+
+	v->frames++;
+	v->bytes += len;
+	if (view_vlan(frame, len, &pcp)) {
+		v->tagged++;
+		v->pcp[pcp]++;
+	}
+	v->by_class[c]++;
+	if (c == VIEW_NEITHER && v->kept_count < VIEW_KEPT) {
+		struct view_kept *k = &v->kept[v->kept_count++];
+
+		k->len = (uint32_t)len;
+		memcpy(k->b, frame, len < VIEW_KEPT_BYTES ? len : VIEW_KEPT_BYTES);
+	}
+	return c;
+}

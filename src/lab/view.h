@@ -1,0 +1,62 @@
+/*
+ * view: what the carrier sees of us, counted from its own bytes.
+ *
+ * This is the witness of the rule that a wan port emits ciphertext and its listed exceptions
+ * only. It deliberately shares no code with src/wire: if the daemon and its codecs were wrong
+ * together, this would still say so. Formats: IEEE 802.1AE-2018 clause 9 (SecTAG), 802.1X-2020
+ * clause 11 (EAPOL), 802.1Q (one tag in clear). One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum view_class {
+	VIEW_MACSEC, /* a well-formed SecTAG with E and C set, and room for an ICV */
+	VIEW_EAPOL,  /* an EAPOL-MKA frame of the EtherType configured for this port */
+	VIEW_ARP_ND,
+	VIEW_DHCP,
+	VIEW_BGP,
+	VIEW_LLDP,
+	VIEW_SSH,
+	VIEW_PING,
+	VIEW_NEITHER, /* anything else, and any exception that is not configured: must stay 0 */
+	VIEW_CLASS_COUNT
+};
+
+extern const char *const view_class_name[VIEW_CLASS_COUNT];
+
+#define VIEW_EAPOL_TYPES 4
+
+/* What is allowed in clear at one port. */
+struct view_rule {
+	uint16_t vlan; /* the 802.1Q VLAN in clear every frame must carry; 0: no frame is tagged */
+	uint16_t eapol[VIEW_EAPOL_TYPES]; /* EtherTypes, 0: unused */
+	uint32_t allow;                   /* 1 << enum view_class of each exception but EAPOL */
+};
+
+#define VIEW_KEPT 4        /* frames of class VIEW_NEITHER kept for the report, the first ones */
+#define VIEW_KEPT_BYTES 96 /* of each */
+
+struct view {
+	uint64_t frames, bytes;
+	uint64_t tagged; /* of these, with the 802.1Q tag in clear */
+	uint64_t pcp[8]; /* tagged, by priority */
+	uint64_t by_class[VIEW_CLASS_COUNT];
+	unsigned kept_count;
+	struct view_kept {
+		uint32_t len; /* of the whole frame */
+		uint8_t b[VIEW_KEPT_BYTES];
+	} kept[VIEW_KEPT];
+};
+
+/* What a frame (without FCS) is at a port with this rule. */
+enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame, size_t len);
+
+/* Classifies, counts, and keeps the first offenders. */
+enum view_class view_count(struct view *v, const struct view_rule *rule, const uint8_t *frame,
+			   size_t len);
+
+/* The VLAN of a frame's 802.1Q tag, or 0; *pcp gets its priority. */
+uint16_t view_vlan(const uint8_t *frame, size_t len, uint8_t *pcp);

@@ -1,0 +1,580 @@
+/*
+ * The codec is one table: a message type is a list of rows, a row is one field with its place in
+ * struct msg, its form on the wire and the values it may take. Both directions walk the same
+ * rows, so what is built parses and what parses builds to the same bytes.
+ *
+ * No state; safe from any thread.
+ */
+#include "msg/msg.h"
+
+#include "base/rd.h"
+#include "base/wr.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum form {
+	FORM_U8 = 1,
+	FORM_U16,
+	FORM_U32,
+	FORM_U64,
+	FORM_I8,     /* -1 to max */
+	FORM_BOOL,   /* 0 or 1 */
+	FORM_BYTES,  /* `size` bytes as they are */
+	FORM_NAME,   /* `size` bytes, NUL-padded: letters, digits and ._-, not empty */
+	FORM_TEXT,   /* `size` bytes, NUL-padded, at least one NUL: printable ASCII */
+	FORM_SECRET, /* length byte and that many bytes */
+	FORM_STATS,  /* count byte and that many pairs of text and u64 */
+};
+
+struct field {
+	uint8_t form; /* enum form; 0 ends the list */
+	uint16_t at;  /* offset in struct msg */
+	uint16_t size;
+	uint64_t min, max; /* integers: inclusive */
+};
+
+enum fd_rule { FD_NONE, FD_MAY, FD_MUST };
+
+struct layout {
+	const char *name;
+	const struct field *fields;
+	enum fd_rule fd;
+};
+
+#define STATS_MAX (sizeof(((struct msg *)0)->stats.v) / sizeof(((struct msg *)0)->stats.v[0]))
+#define SIZE_OF(m) ((uint16_t)sizeof(((struct msg *)0)->m))
+#define INT(form_, m, min_, max_)                                                                  \
+	{                                                                                          \
+		.form = (form_), .at = offsetof(struct msg, m), .min = (min_), .max = (max_)       \
+	}
+#define U8(m, min_, max_) INT(FORM_U8, m, min_, max_)
+#define U16(m, min_, max_) INT(FORM_U16, m, min_, max_)
+#define U32(m, max_) INT(FORM_U32, m, 0, max_)
+#define U64(m) INT(FORM_U64, m, 0, UINT64_MAX)
+#define FLAG(m) INT(FORM_BOOL, m, 0, 1)
+#define ARRAY(form_, m)                                                                            \
+	{                                                                                          \
+		.form = (form_), .at = offsetof(struct msg, m), .size = SIZE_OF(m)                 \
+	}
+#define BYTES(m) ARRAY(FORM_BYTES, m)
+#define NAME(m) ARRAY(FORM_NAME, m)
+#define TEXT(m) ARRAY(FORM_TEXT, m)
+#define END                                                                                        \
+	{                                                                                          \
+		.form = 0                                                                          \
+	}
+
+/* Identifiers are numbered from 1; 0 stands for "none" where a field may be absent. */
+#define ID(m) U16(m, 1, UINT16_MAX)
+#define VLAN(m) U16(m, 0, 4094)
+#define ALLOW_ALL (MSG_ALLOW_INTEGRITY * 2 - 1)
+
+static const struct field none_fields[] = {END};
+static const struct field port_want_fields[] = {
+	ID(port_want.port),
+	U8(port_want.kind, MSG_PORT_WAN, MSG_PORT_OVERLAY),
+	NAME(port_want.ifname),
+	VLAN(port_want.vlan),
+	U16(port_want.mtu, 0, UINT16_MAX),
+	U16(port_want.over, 0, UINT16_MAX),
+	U16(port_want.eapol_type, 0, UINT16_MAX),
+	BYTES(port_want.eapol_dst),
+	U32(port_want.allow, ALLOW_ALL),
+	END,
+};
+static const struct field address_want_fields[] = {
+	ID(address_want.port),
+	U8(address_want.family, 4, 6),
+	U8(address_want.prefix, 0, 128),
+	BYTES(address_want.addr),
+	END,
+};
+static const struct field route_want_fields[] = {
+	ID(route_want.port),
+	U8(route_want.family, 4, 6),
+	U8(route_want.prefix, 0, 128),
+	BYTES(route_want.dst),
+	BYTES(route_want.via),
+	U8(route_want.metric, 0, UINT8_MAX),
+	END,
+};
+static const struct field file_open_fields[] = {
+	U32(file_open.tag, UINT32_MAX),
+	U8(file_open.kind, MSG_FILE_SECRET, MSG_FILE_CONFIG),
+	NAME(file_open.name),
+	END,
+};
+static const struct field file_fields[] = {
+	U32(file.tag, UINT32_MAX),
+	U16(file.error, 0, UINT16_MAX),
+	TEXT(file.where),
+	END,
+};
+static const struct field port_ready_fields[] = {
+	ID(port_ready.port),
+	U16(port_ready.error, 0, UINT16_MAX),
+	U32(port_ready.ifindex, UINT32_MAX),
+	U16(port_ready.mtu, 0, UINT16_MAX),
+	BYTES(port_ready.mac),
+	TEXT(port_ready.what),
+	END,
+};
+static const struct field port_give_fields[] = {
+	ID(port_give.port),
+	U8(port_give.kind, MSG_PORT_WAN, MSG_PORT_OVERLAY),
+	NAME(port_give.ifname),
+	VLAN(port_give.vlan),
+	U16(port_give.mtu, 0, UINT16_MAX),
+	BYTES(port_give.mac),
+	U16(port_give.eapol_type, 0, UINT16_MAX),
+	FLAG(port_give.integrity),
+	END,
+};
+static const struct field port_id_fields[] = {ID(port_drop), END};
+static const struct field secy_add_fields[] = {
+	ID(secy_add.secy),
+	ID(secy_add.overlay),
+	ID(secy_add.wan),
+	U64(secy_add.sci),
+	U32(secy_add.window, UINT32_MAX),
+	FLAG(secy_add.send_sci),
+	FLAG(secy_add.replay_protect),
+	U8(secy_add.validate, 0, 2),
+	NAME(secy_add.name),
+	END,
+};
+static const struct field secy_id_fields[] = {ID(secy), END};
+static const struct field sa_fields[] = {
+	ID(sa.secy),
+	U8(sa.an, 0, 3),
+	U8(sa.suite, 0, 3),
+	U8(sa.conf, 0, 3),
+	U64(sa.sci),
+	U32(sa.ssci, UINT32_MAX),
+	BYTES(sa.salt),
+	U64(sa.pn),
+	U64(sa.pn_limit),
+	BYTES(sa.key_id),
+	{.form = FORM_SECRET, .at = offsetof(struct msg, sa.key)},
+	END,
+};
+static const struct field sa_retire_fields[] = {
+	ID(sa_retire.secy),
+	U64(sa_retire.sci),
+	BYTES(sa_retire.key_id),
+	END,
+};
+static const struct field sa_report_fields[] = {
+	ID(sa_report.secy),
+	U8(sa_report.an, 0, 3),
+	U8(sa_report.direction, 0, 1),
+	FLAG(sa_report.installed),
+	U64(sa_report.sci),
+	U64(sa_report.pn),
+	BYTES(sa_report.key_id),
+	END,
+};
+static const struct field stats_fields[] = {
+	ID(stats.secy),
+	U64(stats.sci),
+	INT(FORM_I8, stats.an, 0, 3),
+	{.form = FORM_STATS, .at = offsetof(struct msg, stats)},
+	END,
+};
+
+static const struct layout layouts[MSG_TYPE_COUNT] = {
+	[MSG_PORT_WANT] = {"PORT_WANT", port_want_fields, FD_NONE},
+	[MSG_ADDRESS_WANT] = {"ADDRESS_WANT", address_want_fields, FD_NONE},
+	[MSG_ROUTE_WANT] = {"ROUTE_WANT", route_want_fields, FD_NONE},
+	[MSG_WANT_DONE] = {"WANT_DONE", none_fields, FD_NONE},
+	[MSG_FILE_OPEN] = {"FILE_OPEN", file_open_fields, FD_NONE},
+	[MSG_RELOAD] = {"RELOAD", none_fields, FD_NONE},
+	[MSG_CONFIG_TAKE] = {"CONFIG_TAKE", none_fields, FD_NONE},
+	[MSG_PORT_READY] = {"PORT_READY", port_ready_fields, FD_MAY},
+	[MSG_FILE] = {"FILE", file_fields, FD_MAY},
+	[MSG_CONFIG] = {"CONFIG", file_fields, FD_MAY},
+	[MSG_PORT_GIVE] = {"PORT_GIVE", port_give_fields, FD_MUST},
+	[MSG_PORT_DROP] = {"PORT_DROP", port_id_fields, FD_NONE},
+	[MSG_LINK] = {"LINK", none_fields, FD_MUST},
+	[MSG_SECY_ADD] = {"SECY_ADD", secy_add_fields, FD_NONE},
+	[MSG_SECY_DEL] = {"SECY_DEL", secy_id_fields, FD_NONE},
+	[MSG_SA_RECEIVE] = {"SA_RECEIVE", sa_fields, FD_NONE},
+	[MSG_SA_TRANSMIT] = {"SA_TRANSMIT", sa_fields, FD_NONE},
+	[MSG_SA_RETIRE] = {"SA_RETIRE", sa_retire_fields, FD_NONE},
+	[MSG_SYNC] = {"SYNC", none_fields, FD_NONE},
+	[MSG_STATS_GET] = {"STATS_GET", secy_id_fields, FD_NONE},
+	[MSG_SA_REPORT] = {"SA_REPORT", sa_report_fields, FD_NONE},
+	[MSG_SYNC_DONE] = {"SYNC_DONE", none_fields, FD_NONE},
+	[MSG_STATS] = {"STATS", stats_fields, FD_NONE},
+	[MSG_STATS_DONE] = {"STATS_DONE", secy_id_fields, FD_NONE},
+};
+
+static const struct layout *layout_of(unsigned type)
+{
+	return type && type < MSG_TYPE_COUNT ? &layouts[type] : NULL;
+}
+
+const char *msg_type_name(enum msg_type type)
+{
+	const struct layout *l = layout_of((unsigned)type);
+
+	return l ? l->name : "?";
+}
+
+static bool char_allowed(enum form form, uint8_t c, bool first)
+{
+	bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+	if (form == FORM_TEXT)
+		return c >= ' ' && c <= '~';
+	return word || (!first && (c == '.' || c == '_' || c == '-'));
+}
+
+/* What a NUL-padded string must look like; nothing may hide behind its end. */
+static bool string_valid(enum form form, const char *s, size_t size)
+{
+	size_t n = strnlen(s, size);
+
+	if (n == size || (form == FORM_NAME && !n))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!char_allowed(form, (uint8_t)s[i], i == 0))
+			return false;
+	for (size_t i = n; i < size; i++)
+		if (s[i])
+			return false;
+	return true;
+}
+
+static bool prefix_valid(uint8_t family, uint8_t prefix)
+{
+	return family == 6 || (family == 4 && prefix <= 32);
+}
+
+/* Rules that take more than one field. */
+static bool fields_agree(const struct msg *m)
+{
+	switch (m->type) {
+	case MSG_PORT_WANT:
+		return (m->port_want.kind == MSG_PORT_OVERLAY) == (m->port_want.over != 0);
+	case MSG_ADDRESS_WANT:
+		return prefix_valid(m->address_want.family, m->address_want.prefix);
+	case MSG_ROUTE_WANT:
+		return prefix_valid(m->route_want.family, m->route_want.prefix);
+	default:
+		return true;
+	}
+}
+
+static bool integer_valid(const struct field *f, uint64_t v)
+{
+	return v >= f->min && v <= f->max;
+}
+
+static void build_secret(struct wr *w, const struct secret *s)
+{
+	if (s->len > SECRET_MAX) {
+		w->bad = true;
+		return;
+	}
+	wr_u8(w, s->len);
+	wr_bytes(w, s->b, s->len);
+}
+
+static void build_stats(struct wr *w, const struct msg_stats *st)
+{
+	if (st->count > STATS_MAX) {
+		w->bad = true;
+		return;
+	}
+	wr_u8(w, st->count);
+	for (unsigned i = 0; i < st->count; i++) {
+		if (!string_valid(FORM_TEXT, st->v[i].name, sizeof(st->v[i].name)))
+			w->bad = true;
+		wr_bytes(w, st->v[i].name, sizeof(st->v[i].name));
+		wr_u64(w, st->v[i].value);
+	}
+}
+
+static void build_integer(struct wr *w, const struct field *f, const void *at)
+{
+	uint64_t v = 0;
+	int8_t i8;
+
+	switch (f->form) {
+	case FORM_U8:
+	case FORM_BOOL:
+		v = *(const uint8_t *)at;
+		wr_u8(w, (uint8_t)v);
+		break;
+	case FORM_I8:
+		i8 = *(const int8_t *)at;
+		v = i8 == -1 ? f->min : (uint64_t)i8;
+		wr_u8(w, (uint8_t)i8);
+		break;
+	case FORM_U16:
+		v = *(const uint16_t *)at;
+		wr_u16(w, (uint16_t)v);
+		break;
+	case FORM_U32:
+		v = *(const uint32_t *)at;
+		wr_u32(w, (uint32_t)v);
+		break;
+	default:
+		v = *(const uint64_t *)at;
+		wr_u64(w, v);
+		break;
+	}
+	if (!integer_valid(f, v))
+		w->bad = true;
+}
+
+static void build_field(struct wr *w, const struct field *f, const struct msg *m)
+{
+	const uint8_t *at = (const uint8_t *)m + f->at;
+
+	switch (f->form) {
+	case FORM_BYTES:
+		wr_bytes(w, at, f->size);
+		break;
+	case FORM_NAME:
+	case FORM_TEXT:
+		if (!string_valid(f->form, (const char *)at, f->size))
+			w->bad = true;
+		wr_bytes(w, at, f->size);
+		break;
+	case FORM_SECRET:
+		build_secret(w, (const struct secret *)at);
+		break;
+	case FORM_STATS:
+		build_stats(w, (const struct msg_stats *)at);
+		break;
+	default:
+		build_integer(w, f, at);
+	}
+}
+
+ssize_t msg_build(const struct msg *m, void *buf, size_t size)
+{
+	const struct layout *l = layout_of((unsigned)m->type);
+	struct wr w = wr_init(buf, size);
+
+	if (!l || !fields_agree(m))
+		return -EMSGSIZE;
+	wr_u16(&w, (uint16_t)m->type);
+	wr_u16(&w, 0);
+	wr_u32(&w, m->seq);
+	for (const struct field *f = l->fields; f->form; f++)
+		build_field(&w, f, m);
+	return w.bad ? -EMSGSIZE : (ssize_t)wr_len(&w);
+}
+
+static void parse_secret(struct rd *r, struct secret *s)
+{
+	uint8_t n = rd_u8(r);
+
+	if (n > SECRET_MAX) {
+		r->bad = true;
+		return;
+	}
+	rd_copy(r, s->b, n);
+	s->len = n;
+}
+
+static void parse_stats(struct rd *r, struct msg_stats *st)
+{
+	uint8_t n = rd_u8(r);
+
+	if (n > STATS_MAX) {
+		r->bad = true;
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		rd_copy(r, st->v[i].name, sizeof(st->v[i].name));
+		if (!string_valid(FORM_TEXT, st->v[i].name, sizeof(st->v[i].name)))
+			r->bad = true;
+		st->v[i].value = rd_u64(r);
+	}
+	st->count = n;
+}
+
+static void parse_integer(struct rd *r, const struct field *f, void *at)
+{
+	uint64_t v;
+
+	switch (f->form) {
+	case FORM_U8:
+		v = *(uint8_t *)at = rd_u8(r);
+		break;
+	case FORM_BOOL:
+		v = rd_u8(r);
+		*(bool *)at = v == 1;
+		break;
+	case FORM_I8:
+		v = rd_u8(r);
+		*(int8_t *)at = v == UINT8_MAX ? -1 : (int8_t)(v & INT8_MAX);
+		v = v == UINT8_MAX ? f->min : v;
+		break;
+	case FORM_U16:
+		v = *(uint16_t *)at = rd_u16(r);
+		break;
+	case FORM_U32:
+		v = *(uint32_t *)at = rd_u32(r);
+		break;
+	default:
+		v = *(uint64_t *)at = rd_u64(r);
+		break;
+	}
+	if (!integer_valid(f, v))
+		r->bad = true;
+}
+
+static void parse_field(struct rd *r, const struct field *f, struct msg *m)
+{
+	uint8_t *at = (uint8_t *)m + f->at;
+
+	switch (f->form) {
+	case FORM_BYTES:
+		rd_copy(r, at, f->size);
+		break;
+	case FORM_NAME:
+	case FORM_TEXT:
+		rd_copy(r, at, f->size);
+		if (!string_valid(f->form, (const char *)at, f->size))
+			r->bad = true;
+		break;
+	case FORM_SECRET:
+		parse_secret(r, (struct secret *)at);
+		break;
+	case FORM_STATS:
+		parse_stats(r, (struct msg_stats *)at);
+		break;
+	default:
+		parse_integer(r, f, at);
+	}
+}
+
+int msg_parse(struct msg *m, const void *buf, size_t len)
+{
+	struct rd r = rd_init(buf, len);
+	uint16_t type = rd_u16(&r), zero = rd_u16(&r);
+	const struct layout *l = layout_of(type);
+
+	memset(m, 0, sizeof(*m));
+	m->seq = rd_u32(&r);
+	if (!l || zero || len > MSG_MAX)
+		return -EBADMSG;
+	m->type = type;
+	for (const struct field *f = l->fields; f->form; f++)
+		parse_field(&r, f, m);
+	if (rd_done(&r) && fields_agree(m))
+		return 0;
+	secret_wipe(m, sizeof(*m));
+	return -EBADMSG;
+}
+
+/* Room for more descriptors than any message has, so that a surplus is seen and closed. */
+union fd_room {
+	struct cmsghdr head;
+	uint8_t bytes[CMSG_SPACE(4 * sizeof(int))];
+};
+
+int msg_send(int sock, const struct msg *m, int fd)
+{
+	uint8_t buf[MSG_MAX];
+	ssize_t n = msg_build(m, buf, sizeof(buf));
+	struct iovec iov = {.iov_base = buf, .iov_len = n > 0 ? (size_t)n : 0};
+	union fd_room room = {0};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+	int err = 0;
+
+	if (n < 0)
+		return (int)n;
+	if (fd >= 0) {
+		struct cmsghdr *c;
+
+		h.msg_control = room.bytes;
+		h.msg_controllen = CMSG_SPACE(sizeof(int));
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	if (sendmsg(sock, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		err = -errno;
+	secret_wipe(buf, (size_t)n);
+	return err;
+}
+
+/* Takes the descriptors out of a received header: the only one, or -1 with the surplus closed. */
+static int take_fd(struct msghdr *h, bool *surplus)
+{
+	int got = -1;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (got < 0) {
+				got = fd;
+			} else {
+				*surplus = true;
+				close(fd);
+			}
+		}
+	}
+	return got;
+}
+
+int msg_recv(int sock, struct msg *m, int *fd)
+{
+	uint8_t buf[MSG_MAX];
+	struct iovec iov = {.iov_base = buf, .iov_len = sizeof(buf)};
+	union fd_room room;
+	struct msghdr h = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = room.bytes,
+		.msg_controllen = sizeof(room.bytes),
+	};
+	bool surplus = false;
+	enum fd_rule rule;
+	ssize_t n;
+	int err;
+
+	*fd = -1;
+	n = recvmsg(sock, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0
+		       : errno == ECONNRESET             ? -EPIPE
+							 : -errno;
+	if (n == 0 && !h.msg_controllen)
+		return -EPIPE;
+	*fd = take_fd(&h, &surplus);
+	err = msg_parse(m, buf, (size_t)n);
+	secret_wipe(buf, (size_t)n);
+	if (!err) {
+		rule = layout_of((unsigned)m->type)->fd;
+		if (m->type == MSG_FILE || m->type == MSG_CONFIG)
+			rule = m->file.error ? FD_NONE : FD_MUST;
+		if (surplus || (rule == FD_NONE && *fd >= 0) || (rule == FD_MUST && *fd < 0))
+			err = -EBADMSG;
+	}
+	if (h.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+		err = -EBADMSG;
+	if (!err)
+		return 1;
+	secret_wipe(m, sizeof(*m));
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return -EBADMSG;
+}

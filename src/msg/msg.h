@@ -1,0 +1,234 @@
+/*
+ * msg: what the roles say to each other, over sequenced-packet sockets.
+ *
+ * One datagram is one message: u16 type, u16 zero, u32 sequence, then the fields of the type in
+ * order, big-endian, consumed exactly. Descriptors ride as SCM_RIGHTS. Three links exist:
+ *
+ *   control → parent   what is needed (ports, routes, files); parent → control: what was got
+ *   parent → forward   ports with their descriptors
+ *   control ↔ forward  SecYs, SAs, reports, counters (the key seam of docs/architecture.md)
+ *
+ * Requests are declarative and idempotent by id, so a role that was restarted says everything
+ * again and nothing changes. A message that does not parse is an error of the peer role: it is
+ * logged and dropped, and changes no state.
+ */
+#pragma once
+
+#include "base/secret.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MSG_MAX 4096 /* bytes of one datagram */
+
+enum msg_type {
+	/* control → parent */
+	MSG_PORT_WANT = 1, /* a port must exist */
+	MSG_ADDRESS_WANT,  /* an interface must have this address */
+	MSG_ROUTE_WANT,    /* the kernel must have this route */
+	MSG_WANT_DONE,     /* that was all: whatever was not named again may go */
+	MSG_FILE_OPEN,     /* a secret or a lease file, answered by MSG_FILE */
+	MSG_RELOAD,        /* copy the backbone file as it is now: answered by MSG_CONFIG */
+	MSG_CONFIG_TAKE,   /* the last MSG_CONFIG's copy is what runs from now on */
+	/* parent → control */
+	MSG_PORT_READY, /* answers MSG_PORT_WANT; fd: a wan port's EAPOL socket */
+	MSG_FILE,       /* answers MSG_FILE_OPEN; fd, or error */
+	MSG_CONFIG,     /* a copy of the backbone file to check, asked for or not; fd, or error */
+	/* parent → forward */
+	MSG_PORT_GIVE, /* fd: what to do I/O on */
+	MSG_PORT_DROP, /* the port is gone */
+	/* parent → both: the other end of the control ↔ forward link; fd */
+	MSG_LINK,
+	/* control → forward */
+	MSG_SECY_ADD,
+	MSG_SECY_DEL,
+	MSG_SA_RECEIVE,  /* sink: add receive */
+	MSG_SA_TRANSMIT, /* sink: use transmit */
+	MSG_SA_RETIRE,   /* sink: retire */
+	MSG_SYNC,        /* say everything installed, then MSG_SYNC_DONE */
+	MSG_STATS_GET, /* of one SecY, or of the parent one wan port's guards: MSG_STATS…, _DONE */
+	/* forward → control */
+	MSG_SA_REPORT, /* sink: report */
+	MSG_SYNC_DONE,
+	MSG_STATS, /* a piece of the counters: name and value pairs */
+	MSG_STATS_DONE,
+	MSG_TYPE_COUNT
+};
+
+enum msg_port_kind { MSG_PORT_WAN = 1, MSG_PORT_LAN, MSG_PORT_OVERLAY };
+
+/* Classes of clear frames a wan port may let through; bits of `allow`. */
+enum msg_allow {
+	MSG_ALLOW_EAPOL = 1 << 0, /* keying of the overlays on this port */
+	MSG_ALLOW_ARP_ND = 1 << 1,
+	MSG_ALLOW_DHCP = 1 << 2,
+	MSG_ALLOW_BGP = 1 << 3,
+	MSG_ALLOW_LLDP = 1 << 4,
+	MSG_ALLOW_SSH = 1 << 5,
+	MSG_ALLOW_PING = 1 << 6,
+	MSG_ALLOW_INTEGRITY = 1 << 7, /* MACsec without encryption; never by `allow` */
+};
+
+struct msg_port_want {
+	uint16_t port;       /* id, numbered by control */
+	uint8_t kind;        /* enum msg_port_kind */
+	char ifname[16];     /* of the interface to open (wan, lan) or to make (overlay) */
+	uint16_t vlan;       /* wan: the 802.1Q VLAN in clear, 0: untagged */
+	uint16_t mtu;        /* bytes; wan: at least, lan and overlay: exactly; 0: leave it */
+	uint16_t over;       /* overlay: the wan port whose MAC address it takes */
+	uint16_t eapol_type; /* wan: EtherType of MKPDUs; 0: no MKA here */
+	uint8_t eapol_dst[6];
+	uint32_t allow; /* wan: MSG_ALLOW_* */
+};
+
+struct msg_address_want {
+	uint16_t port;
+	uint8_t family; /* 4 or 6 */
+	uint8_t prefix; /* bits */
+	uint8_t addr[16];
+};
+
+struct msg_route_want {
+	uint16_t port;  /* overlay: out of which interface */
+	uint8_t family; /* 4 or 6 */
+	uint8_t prefix; /* bits */
+	uint8_t dst[16];
+	uint8_t via[16];
+	uint8_t metric; /* the overlay's preference */
+};
+
+/* Names are of letters, digits, '.', '_' and '-', and start with a letter or digit. */
+enum msg_file_kind {
+	MSG_FILE_SECRET = 1, /* read only; refused when group or others can read it */
+	MSG_FILE_LEASE,      /* read and write, must exist: ENOENT is a lease that was lost */
+	MSG_FILE_LEASE_NEW,  /* read and write, empty, must not exist yet (EEXIST) */
+	MSG_FILE_CONFIG, /* read only, beside the backbone file, readable by all: what it includes */
+};
+
+/* Whose include a MSG_FILE_CONFIG is: copies are kept, so what runs reads the same again. */
+enum msg_config { MSG_CONFIG_RUNNING, MSG_CONFIG_CANDIDATE };
+
+struct msg_file_open {
+	uint32_t tag; /* echoed; of MSG_FILE_CONFIG: enum msg_config */
+	uint8_t kind; /* enum msg_file_kind */
+	char name[32];
+};
+
+struct msg_file {
+	uint32_t tag;
+	uint16_t error;  /* errno, 0: the descriptor is attached */
+	char where[128]; /* path that was opened or tried, for messages */
+};
+
+struct msg_port_ready {
+	uint16_t port;
+	uint16_t error; /* errno; 0: ready */
+	uint32_t ifindex;
+	uint16_t mtu;
+	uint8_t mac[6];
+	char what[96]; /* which step failed */
+};
+
+struct msg_port_give {
+	uint16_t port;
+	uint8_t kind;
+	char ifname[16];
+	uint16_t vlan;
+	uint16_t mtu;
+	uint8_t mac[6];
+	uint16_t eapol_type; /* the guard of forward needs no more: control sends its own MKPDUs */
+	bool integrity;      /* wan: MACsec frames may leave without encryption */
+};
+
+struct msg_secy {
+	uint16_t secy;
+	uint16_t overlay; /* port id of the overlay interface */
+	uint16_t wan;     /* port id */
+	uint64_t sci;     /* our transmit SC */
+	uint32_t window;  /* replay window in packets, 0: strict */
+	bool send_sci;
+	bool replay_protect;
+	uint8_t validate; /* enum macsec_validate */
+	char name[16];    /* the overlay's */
+};
+
+struct msg_sa {
+	uint16_t secy;
+	uint8_t an;
+	uint8_t suite; /* enum macsec_suite */
+	uint8_t conf;  /* enum macsec_conf */
+	uint64_t sci;
+	uint32_t ssci;
+	uint8_t salt[12];
+	uint64_t pn;
+	uint64_t pn_limit;
+	uint8_t key_id[16];
+	struct secret key;
+};
+
+struct msg_sa_retire {
+	uint16_t secy;
+	uint64_t sci; /* 0: all */
+	uint8_t key_id[16];
+};
+
+struct msg_sa_report {
+	uint16_t secy;
+	uint8_t an;
+	uint8_t direction; /* enum sink_direction */
+	bool installed;
+	uint64_t sci;
+	uint64_t pn;
+	uint8_t key_id[16];
+};
+
+/* Counters travel by name, so that a new one needs no new message. */
+struct msg_stats {
+	uint16_t secy;
+	uint64_t sci; /* 0: the SecY's or the port's own */
+	int8_t an;    /* -1: of the SC */
+	uint8_t count;
+	struct {
+		char name[40]; /* the standard's, e.g. "InPktsNotValid" */
+		uint64_t value;
+	} v[24];
+};
+
+struct msg {
+	enum msg_type type;
+	uint32_t seq;
+	union {
+		struct msg_port_want port_want;
+		struct msg_address_want address_want;
+		struct msg_route_want route_want;
+		struct msg_file_open file_open;
+		struct msg_file file; /* FILE, CONFIG */
+		struct msg_port_ready port_ready;
+		struct msg_port_give port_give;
+		uint16_t port_drop;
+		struct msg_secy secy_add;
+		uint16_t secy;    /* SECY_DEL, STATS_GET, STATS_DONE */
+		struct msg_sa sa; /* SA_RECEIVE, SA_TRANSMIT */
+		struct msg_sa_retire sa_retire;
+		struct msg_sa_report sa_report;
+		struct msg_stats stats;
+	};
+};
+
+/* Bytes written, or -EMSGSIZE. */
+ssize_t msg_build(const struct msg *m, void *buf, size_t size);
+/* 0, or -EBADMSG when type, length or a field is out of range. */
+int msg_parse(struct msg *m, const void *buf, size_t len);
+
+/* The type's name without MSG_, or "?": for log lines. */
+const char *msg_type_name(enum msg_type type);
+
+/* Send with an optional descriptor (fd -1: none). 0 or -errno; wipes its copy of the bytes. */
+int msg_send(int sock, const struct msg *m, int fd);
+/* Receive one message without blocking. 1: got one, *fd is -1 or a descriptor the caller owns;
+ * 0: nothing there; -EPIPE: the peer is gone; -EBADMSG: it was not one of ours, or came without
+ * the descriptor its type needs or with one it may not have. The caller wipes m when it may
+ * have held a key. */
+int msg_recv(int sock, struct msg *m, int *fd);

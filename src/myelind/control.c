@@ -1,0 +1,485 @@
+/*
+ * The control role: reads the file, makes the plan, asks the parent for what it needs, agrees on
+ * keys and gives them to forward, and answers the CLI. One thread; every source of work is a
+ * callback of the loop and bounded.
+ */
+#include "myelind/control.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "myelind/eapol.h"
+#include "proc/state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINK_BUDGET 64 /* messages of one link before others get their turn */
+
+static int tell(struct control *c, int link, struct msg *m)
+{
+	int rc;
+
+	if (link < 0)
+		return -ENOTCONN;
+	m->seq = ++c->seq;
+	rc = msg_send(link, m, -1);
+	return rc == -EPIPE || rc == -ECONNRESET || rc == -ECONNREFUSED ? -ENOTCONN : rc;
+}
+
+static void on_forward(void *ctx, int fd, unsigned events);
+
+int control_tell_forward(struct control *c, struct msg *m)
+{
+	int rc = tell(c, c->forward, m);
+
+	if (rc == -EAGAIN) /* on_forward() flushes when there is room */
+		loop_watch(c->loop, c->forward, LOOP_IN | LOOP_OUT, on_forward, c);
+	return rc;
+}
+
+/* The parent is trusted to read: a full queue is waited out by the caller's next try. */
+int control_tell_parent(struct control *c, struct msg *m)
+{
+	int rc = tell(c, c->parent, m);
+
+	for (unsigned i = 0; rc == -EAGAIN && i < 200; i++) {
+		usleep(5000);
+		rc = tell(c, c->parent, m);
+	}
+	return rc;
+}
+
+struct control_secy *control_secy(struct control *c, uint16_t id)
+{
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		if (c->plan->secys[i].id == id)
+			return &c->secys[i];
+	return NULL;
+}
+
+/* Forward. */
+
+static void forward_drop(struct control *c)
+{
+	if (c->forward < 0)
+		return;
+	loop_unwatch(c->loop, c->forward);
+	close(c->forward);
+	c->forward = -1;
+	c->synced = false;
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		c->secys[i].announced = false;
+}
+
+static void sync_begin(struct control *c)
+{
+	struct msg m = {.type = MSG_SYNC};
+
+	c->synced = false;
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		secy_sync_begin(&c->secys[i]);
+	if (control_tell_forward(c, &m) < 0)
+		log_error("forward cannot be asked what it has");
+}
+
+/* A SecY of a file before this one would stand in the way of another on the same port. */
+static void secys_prune(struct control *c)
+{
+	for (uint16_t id = 1; id <= PLAN_SECYS_MAX; id++) {
+		struct msg m = {.type = MSG_SECY_DEL, .secy = id};
+
+		if (!plan_secy(c->plan, id))
+			control_tell_forward(c, &m);
+	}
+}
+
+static void forward_link(struct control *c, int fd, uint64_t now)
+{
+	forward_drop(c);
+	c->forward = fd;
+	c->links++;
+	if (loop_watch(c->loop, fd, LOOP_IN, on_forward, c) < 0) {
+		log_error("too many descriptors to watch");
+		forward_drop(c);
+		return;
+	}
+	secys_prune(c);
+	/* SecYs first: an SA is told of one that is known. */
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		c->secys[i].announced = false;
+	sync_begin(c);
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		secy_advance(&c->secys[i], now);
+}
+
+/* What forward has of a SecY that this file has no more. */
+static void secy_foreign(struct control *c, uint16_t id)
+{
+	struct msg m = {.type = MSG_SECY_DEL, .secy = id};
+
+	control_tell_forward(c, &m);
+}
+
+static void forward_said(struct control *c, const struct msg *m, uint64_t now)
+{
+	const struct msg_sa_report *r = &m->sa_report;
+	struct control_secy *y;
+	struct sink_report s;
+
+	switch (m->type) {
+	case MSG_SA_REPORT:
+		y = control_secy(c, r->secy);
+		if (!y) {
+			secy_foreign(c, r->secy);
+			return;
+		}
+		s = (struct sink_report){.secy = r->secy,
+					 .an = r->an,
+					 .direction = r->direction,
+					 .installed = r->installed,
+					 .sci = r->sci,
+					 .pn = r->pn};
+		memcpy(s.key_id, r->key_id, sizeof(s.key_id));
+		secy_report(y, &s, now);
+		return;
+	case MSG_SYNC_DONE:
+		c->synced = true;
+		for (size_t i = 0; i < c->plan->secy_count; i++)
+			secy_sync_done(&c->secys[i], now);
+		return;
+	case MSG_STATS:
+		stats_put(c, false, &m->stats);
+		return;
+	case MSG_STATS_DONE:
+		stats_done(c, now);
+		return;
+	default:
+		log_warn("forward said %s, which is not for control", msg_type_name(m->type));
+	}
+}
+
+static void on_forward(void *ctx, int fd, unsigned events)
+{
+	struct control *c = ctx;
+	uint64_t now = clock_now();
+
+	if (events & LOOP_OUT) {
+		loop_watch(c->loop, fd, LOOP_IN, on_forward, c);
+		for (size_t i = 0; i < c->plan->secy_count; i++)
+			secy_advance(&c->secys[i], now);
+	}
+	for (unsigned i = 0; i < LINK_BUDGET && c->forward == fd; i++) {
+		struct msg m;
+		int other = -1, rc = msg_recv(fd, &m, &other);
+
+		if (other >= 0)
+			close(other);
+		if (rc == 0)
+			break;
+		if (rc == 1) {
+			forward_said(c, &m, now);
+			continue;
+		}
+		if (rc == -EBADMSG) {
+			log_error("forward said something malformed, dropped");
+			continue;
+		}
+		log_warn("forward is gone; waiting for its successor");
+		forward_drop(c);
+	}
+}
+
+/* The parent. */
+
+static struct control_secy *secy_over(struct control *c, uint16_t wan)
+{
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		if (c->plan->secys[i].wan == wan)
+			return &c->secys[i];
+	return NULL;
+}
+
+static void on_eapol(void *ctx, int fd, unsigned events)
+{
+	struct control_secy *s = ctx;
+
+	(void)events;
+	secy_eapol(s, fd, clock_now());
+}
+
+static void eapol_close(struct control *c, struct control_port *p)
+{
+	if (p->eapol < 0)
+		return;
+	loop_unwatch(c->loop, p->eapol);
+	close(p->eapol);
+	p->eapol = -1;
+}
+
+static void port_ready(struct control *c, const struct msg_port_ready *r, int fd, uint64_t now)
+{
+	struct control_port *p;
+	struct control_secy *s;
+
+	if (!plan_port(c->plan, r->port)) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	p = &c->ports[r->port - 1];
+	eapol_close(c, p);
+	p->answered = true;
+	p->ready = r->error == 0;
+	p->ifindex = r->ifindex;
+	p->mtu = r->mtu;
+	memcpy(p->mac, r->mac, sizeof(p->mac));
+	snprintf(p->what, sizeof(p->what), "%s", r->error ? r->what : "");
+	p->eapol = fd;
+	if (r->error)
+		log_error("port %s: %s", plan_port(c->plan, r->port)->want.ifname, r->what);
+	s = secy_over(c, r->port);
+	if (fd >= 0 && (!s || loop_watch(c->loop, fd, LOOP_IN, on_eapol, s) < 0)) {
+		close(fd);
+		p->eapol = -1;
+	}
+	for (size_t i = 0; i < c->plan->secy_count; i++)
+		secy_advance(&c->secys[i], now);
+}
+
+static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
+{
+	struct control_secy *y;
+
+	switch (m->type) {
+	case MSG_PORT_READY:
+		port_ready(c, &m->port_ready, fd, now);
+		return;
+	case MSG_FILE:
+		y = control_secy(c, (uint16_t)(m->file.tag >> 8));
+		if (y) {
+			secy_file(y, m->file.tag & 0xff, &m->file, fd, now);
+			return;
+		}
+		break;
+	case MSG_CONFIG:
+		reload_offered(c, &m->file, fd, now);
+		break;
+	case MSG_LINK:
+		if (fd >= 0) {
+			forward_link(c, fd, now);
+			return;
+		}
+		break;
+	case MSG_STATS:
+		stats_put(c, true, &m->stats);
+		break;
+	case MSG_STATS_DONE:
+		stats_done(c, now);
+		break;
+	default:
+		log_warn("the parent said %s, which is not for control", msg_type_name(m->type));
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+void control_early(struct control *c)
+{
+	while (c->early_count) {
+		struct msg m = c->early[0].m;
+		int fd = c->early[0].fd;
+
+		c->early_count--;
+		memmove(&c->early[0], &c->early[1], c->early_count * sizeof(c->early[0]));
+		parent_said(c, &m, fd, clock_now());
+	}
+}
+
+static void on_parent(void *ctx, int fd, unsigned events)
+{
+	struct control *c = ctx;
+
+	(void)events;
+	for (unsigned i = 0; i < LINK_BUDGET; i++) {
+		struct msg m;
+		int got = -1, rc = msg_recv(fd, &m, &got);
+
+		if (rc == 0)
+			return;
+		if (rc == -EBADMSG) {
+			log_error("the parent said something malformed, dropped");
+			continue;
+		}
+		if (rc < 0) {
+			loop_stop(c->loop, ROLE_EXIT_OK);
+			return;
+		}
+		parent_said(c, &m, got, clock_now());
+	}
+}
+
+static void wants_say(struct control *c)
+{
+	struct plan *p = c->plan;
+	struct msg m;
+
+	for (size_t i = 0; i < p->port_count; i++) {
+		memset(&m, 0, sizeof(m));
+		m.type = MSG_PORT_WANT;
+		m.port_want = p->ports[i].want;
+		control_tell_parent(c, &m);
+	}
+	for (size_t i = 0; i < p->address_count; i++) {
+		memset(&m, 0, sizeof(m));
+		m.type = MSG_ADDRESS_WANT;
+		m.address_want = p->addresses[i];
+		control_tell_parent(c, &m);
+	}
+	for (size_t i = 0; i < p->route_count; i++) {
+		memset(&m, 0, sizeof(m));
+		m.type = MSG_ROUTE_WANT;
+		m.route_want = p->routes[i];
+		control_tell_parent(c, &m);
+	}
+	memset(&m, 0, sizeof(m));
+	m.type = MSG_WANT_DONE;
+	control_tell_parent(c, &m);
+}
+
+/* The CLI. */
+
+static void on_client(void *ctx, int fd, unsigned events)
+{
+	struct control *c = ctx;
+
+	(void)events;
+	ctl_ready(c->ctl, fd, clock_now());
+}
+
+static int client_watch(void *ctx, int fd, bool in, bool out)
+{
+	struct control *c = ctx;
+
+	return loop_watch(c->loop, fd, (in ? LOOP_IN : 0u) | (out ? LOOP_OUT : 0u), on_client, c);
+}
+
+static void client_unwatch(void *ctx, int fd)
+{
+	struct control *c = ctx;
+
+	loop_unwatch(c->loop, fd);
+}
+
+/* After every callback, and when something is due. */
+static void on_turn(void *ctx, uint64_t now)
+{
+	struct control *c = ctx;
+	uint64_t next;
+
+	for (size_t i = 0; i < c->plan->secy_count; i++) {
+		secy_expire(&c->secys[i], now);
+		if (c->secys[i].keep.resync && c->synced)
+			sync_begin(c);
+	}
+	stats_expire(c, now);
+	ctl_expire(c->ctl, now);
+	if (c->leave_at && now >= c->leave_at)
+		loop_stop(c->loop, ROLE_EXIT_RELOAD);
+	next = ctl_deadline(c->ctl);
+	if (c->leave_at && c->leave_at < next)
+		next = c->leave_at;
+	if (c->round && c->round_until < next)
+		next = c->round_until;
+	for (size_t i = 0; i < c->plan->secy_count; i++) {
+		uint64_t d = secy_deadline(&c->secys[i]);
+
+		if (d < next)
+			next = d;
+	}
+	loop_wake_at(c->loop, next);
+}
+
+/* Start and end. */
+
+static bool control_start(struct control *c)
+{
+	const struct ctl_env env = {.ctx = c, .watch = client_watch, .unwatch = client_unwatch};
+
+	c->stats = calloc(CONTROL_STATS_MAX, sizeof(*c->stats));
+	c->loop = loop_new(on_turn, c);
+	if (!c->state || !c->stats || !c->loop) {
+		log_error("cannot start: %s", strerror(errno));
+		return false;
+	}
+	if (numbers_take(c) < 0)
+		return false;
+	for (size_t i = 0; i < c->plan->secy_count; i++) {
+		int rc = secy_init(c, &c->secys[i], &c->plan->secys[i]);
+
+		if (rc < 0) {
+			log_error("overlay %s: no room for its state: %s",
+				  c->plan->secys[i].o->name, strerror(-rc));
+			return false;
+		}
+	}
+	c->ctl = ctl_new(ROLE_FD_CLI, control_commands, &env);
+	if (!c->ctl || loop_watch(c->loop, c->parent, LOOP_IN, on_parent, c) < 0) {
+		log_error("cannot watch the CLI socket and the parent: %s", strerror(errno));
+		return false;
+	}
+	control_early(c);
+	wants_say(c);
+	return true;
+}
+
+static void control_end(struct control *c)
+{
+	ctl_free(c->ctl);
+	for (size_t i = 0; c->plan && i < c->plan->secy_count; i++)
+		secy_fini(&c->secys[i]);
+	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
+		if (c->ports[i].eapol >= 0)
+			close(c->ports[i].eapol);
+	if (c->forward >= 0)
+		close(c->forward);
+	loop_free(c->loop);
+	free(c->stats);
+	plan_free(c->plan);
+	backbone_free(c->backbone);
+	conf_free(c->conf);
+}
+
+int control_main(const struct role_args *args)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	int rc = ROLE_EXIT_CONFIG;
+
+	if (!c)
+		return 1;
+	signal(SIGPIPE, SIG_IGN);
+	/* Ctrl-C reaches every process of a terminal; the parent decides what it means. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	c->args = args;
+	c->parent = ROLE_FD_LINK;
+	c->forward = -1;
+	c->started_ns = clock_now();
+	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
+		c->ports[i].eapol = -1;
+	c->state = state_map(ROLE_FD_STATE, &c->state_size);
+	if (control_config(c)) {
+		rc = 1;
+		if (control_start(c)) {
+			log_info("node %s of %s: %zu ports, %zu overlays", args->node, args->config,
+				 c->plan->port_count - c->plan->secy_count, c->plan->secy_count);
+			rc = loop_run(c->loop);
+		}
+	}
+	control_end(c);
+	free(c);
+	return rc < 0 ? 1 : rc;
+}

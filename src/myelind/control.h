@@ -1,0 +1,174 @@
+/*
+ * control: the role that agrees on keys. What its files share.
+ *
+ *   control.c        start, the links to the parent and to forward, the turn of the loop
+ *   control_config.c reads the file and what it includes
+ *   control_reload.c another file in place of the one that runs
+ *   control_file.c   the secret and the lease of a SecY
+ *   control_key.c    its keying instance, and what is saved of it
+ *   control_stats.c  counters gathered from forward and the parent, one round at a time
+ *   control_show.c   the CLI's commands
+ *
+ * One thread, one loop (loop.h). It holds group and session secrets; the packets are forward's.
+ * Everything is bounded by the plan: ports, SecYs, what each may queue.
+ */
+#pragma once
+
+#include "base/js.h"
+#include "config/conf.h"
+#include "ctl/ctl.h"
+#include "key/mka/mka.h"
+#include "key/psk/psk.h"
+#include "myelind/keep.h"
+#include "myelind/loop.h"
+#include "myelind/plan.h"
+#include "myelind/role.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONTROL_EAPOL_BUDGET 32 /* MKPDUs of one socket before others get their turn */
+#define CONTROL_SAVE_MAX (15 + MKA_SAVE_MAX + 2 + KEEP_MAX * KEEP_SAVE_SA) /* bytes of a record */
+#define CONTROL_RELOADS_MAX 4 /* clients that wait for a reload at once */
+#define CONTROL_EARLY_MAX 64  /* messages of the parent while an include is waited for */
+#define CONTROL_STATS_MAX 512 /* counter sets of one round: SecYs, SCs, SAs, wan ports */
+
+struct control;
+
+struct control_port {
+	bool answered, ready;
+	uint32_t ifindex;
+	uint16_t mtu;
+	uint8_t mac[6];
+	int eapol;            /* our EAPOL socket, -1: none */
+	char what[96];        /* why it is not ready */
+	uint64_t send_errors; /* MKPDUs that the kernel refused */
+};
+
+enum secy_file { SECY_SECRET, SECY_LEASE, SECY_FILES };
+
+struct control_secy {
+	struct control *c;
+	const struct plan_secy *plan;
+	struct keep keep;
+	struct mka *mka;
+	struct psk *psk;
+	struct psk_lease *lease;
+	void *area; /* in the `ctl` memfd */
+	uint64_t sci;
+	bool announced; /* MSG_SECY_ADD said to the present forward */
+	bool files_asked, files_had[SECY_FILES];
+	bool failed;            /* why is in trouble: nothing runs, traffic stays closed */
+	uint64_t retry_at;      /* when failed: its files are read again; UINT64_MAX: never */
+	char trouble[640];      /* "" when well */
+	struct keychain *chain; /* until the instance is made */
+	struct psk_keys *keys;
+	uint8_t shown_key[MACSEC_KEY_ID_LEN]; /* the SAK last logged as in use */
+	bool adopted;                         /* continued from a predecessor's record */
+};
+
+/* One set of counters of the last round. */
+struct control_stats {
+	bool guard; /* of the parent's guards: id is a port's; else of forward's SecY id */
+	uint16_t id;
+	struct msg_stats s;
+};
+
+struct control {
+	const struct role_args *args;
+	struct loop *loop;
+	struct conf *conf;
+	struct backbone *backbone;
+	struct plan *plan;
+	struct ctl *ctl;
+	int parent, forward; /* links; forward -1 while there is none */
+	bool synced;         /* forward said all it has */
+	uint32_t seq;
+	size_t early_count;
+	struct {
+		struct msg m;
+		int fd;
+	} early[CONTROL_EARLY_MAX];
+	uint64_t leave_at; /* not 0: the successor with the file just taken starts then */
+	uint64_t reloads[CONTROL_RELOADS_MAX]; /* requests that wait for the parent's copy */
+	enum msg_config reading;               /* whose includes are asked for */
+	uint64_t started_ns, links;            /* how many forwards there were */
+	void *state;
+	size_t state_size;
+	struct control_port ports[PLAN_PORTS_MAX]; /* by id - 1 */
+	struct control_secy secys[PLAN_SECYS_MAX]; /* by id - 1 */
+	/* The round of counters under way, and the last one's. */
+	bool round, round_again;
+	unsigned round_waits;
+	uint64_t round_until;
+	size_t stats_count;
+	struct control_stats *stats;
+};
+
+/* control.c */
+int control_tell_forward(struct control *c, struct msg *m);
+int control_tell_parent(struct control *c, struct msg *m);
+
+struct control_secy *control_secy(struct control *c, uint16_t id); /* NULL: not of this file */
+/* Hears what the parent said while an include was waited for. */
+void control_early(struct control *c);
+
+/* A file as this node would run it. */
+struct control_config {
+	struct conf *conf;
+	struct backbone *backbone;
+	struct plan *plan;
+};
+
+/* control_config.c: conf, backbone and plan; false when the file cannot be run, which is said. */
+bool control_config(struct control *c);
+/* Reads and checks what is in fd. On failure *errs holds every error and *out nothing. */
+bool control_config_read(struct control *c, int fd, struct control_config *out,
+			 struct conf_errors *errs);
+void control_config_free(struct control_config *k);
+
+/* control_reload.c */
+/* Gives ports and SecYs the numbers they had, and remembers those of the new ones. 0 or -errno. */
+int numbers_take(struct control *c);
+void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_t now);
+void reload_ask(void *ctx, struct ctl_request *rq);
+
+/* control_file.c */
+extern const char secy_lease_help[];
+/* Keeps the overlay closed and says why, once; its files are looked at again later. */
+void secy_fail(struct control_secy *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void secy_files_ask(struct control_secy *s);
+void secy_file(struct control_secy *s, enum secy_file which, const struct msg_file *f, int fd,
+	       uint64_t now);
+void secy_secrets_wipe(struct control_secy *s);
+
+/* control_key.c */
+int secy_init(struct control *c, struct control_secy *s, const struct plan_secy *plan);
+void secy_fini(struct control_secy *s);
+/* A port or a file came, forward was linked: whatever can be done next is. */
+void secy_advance(struct control_secy *s, uint64_t now);
+void secy_report(struct control_secy *s, const struct sink_report *r, uint64_t now);
+void secy_sync_begin(struct control_secy *s);
+void secy_sync_done(struct control_secy *s, uint64_t now);
+void secy_eapol(struct control_secy *s, int fd, uint64_t now);
+void secy_expire(struct control_secy *s, uint64_t now);
+uint64_t secy_deadline(const struct control_secy *s);
+/* Saves, then says to forward and sends MKPDUs. */
+void secy_flush(struct control_secy *s, uint64_t now);
+
+/* control_stats.c */
+/* Starts a round, or one more behind the present one. */
+void stats_ask(struct control *c, uint64_t now);
+void stats_put(struct control *c, bool guard, const struct msg_stats *s);
+void stats_done(struct control *c, uint64_t now);
+/* Ends a round that waits for somebody who does not answer. */
+void stats_expire(struct control *c, uint64_t now);
+/* A counter of the last round; 0 when it is not there. */
+uint64_t stats_get(const struct control *c, bool guard, uint16_t id, uint64_t sci, int an,
+		   const char *name);
+
+/* control_show.c */
+extern const struct ctl_command control_commands[];
+/* Answers who waited for a round. */
+void show_round_done(struct control *c, uint64_t now);

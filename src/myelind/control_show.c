@@ -1,0 +1,627 @@
+/*
+ * The CLI's commands. All only read; docs/cli.md documents their fields. What needs counters
+ * waits for a round of them (control_stats.c), so every command does: one way for all.
+ */
+#include "myelind/control.h"
+
+#include "build-config.h"
+
+#include "base/clock.h"
+#include "myelind/neigh.h"
+#include "myelind/registry.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAITING_MAX CTL_CLIENTS_MAX
+
+typedef struct js *build_fn(struct control *c, const char *overlay, uint64_t now);
+
+/* Clients that wait for a round: their request, what to build, and whether their round runs. */
+static struct {
+	uint64_t id;
+	build_fn *build;
+	bool running;
+} waiting[WAITING_MAX];
+
+static void sci_text(struct js *o, const char *key, uint64_t sci)
+{
+	if (sci)
+		js_set_format(o, key, "%016llx", (unsigned long long)sci);
+	else
+		js_set_text(o, key, NULL);
+}
+
+static void mac_text(struct js *o, const char *key, const uint8_t mac[6])
+{
+	js_set_format(o, key, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		      mac[4], mac[5]);
+}
+
+static void prefix_text(struct js *o, const char *key, const struct bb_prefix *p)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(p->family == 4 ? AF_INET : AF_INET6, p->addr, text, sizeof(text));
+	js_set_format(o, key, "%s/%u", text, p->len);
+}
+
+static uint64_t age_s(uint64_t since, uint64_t now)
+{
+	return since && now > since ? (now - since) / NS_PER_S : 0;
+}
+
+/* Secys that the argument selects, one after the other; NULL at the end. */
+static struct control_secy *secy_next(struct control *c, const char *overlay, size_t *at)
+{
+	while (*at < c->plan->secy_count) {
+		struct control_secy *s = &c->secys[(*at)++];
+
+		if (!overlay || strcmp(overlay, s->plan->o->name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* Names. */
+
+struct names {
+	struct neigh v[1024];
+	int count;
+};
+
+static struct names *names_read(struct control *c)
+{
+	struct names *n = calloc(1, sizeof(*n));
+
+	(void)c;
+	if (n) {
+		n->count = neigh_read(ROLE_FD_NETLINK, n->v, sizeof(n->v) / sizeof(n->v[0]));
+		if (n->count < 0)
+			n->count = 0;
+	}
+	return n;
+}
+
+static const char *member_name(const struct bb_member *m)
+{
+	return m->node ? m->node->name : m->peer->name;
+}
+
+/* The member behind an SCI: its MAC address answers for a member's address on the overlay. */
+static const char *peer_name(const struct control_secy *s, const struct names *n, uint64_t sci)
+{
+	const struct bb_overlay *o = s->plan->o;
+	uint32_t ifindex = s->c->ports[s->plan->overlay - 1].ifindex;
+
+	for (size_t i = 0; s->psk && psk_peer(s->psk, i); i++)
+		if (psk_peer(s->psk, i)->sci == sci)
+			return psk_peer(s->psk, i)->name;
+	for (int i = 0; n && i < n->count; i++) {
+		const struct neigh *e = &n->v[i];
+
+		if (e->ifindex != ifindex || macsec_sci(e->mac, (uint16_t)sci) != sci)
+			continue;
+		for (size_t k = 0; k < o->member_count; k++)
+			if (o->members[k].has_address &&
+			    o->members[k].address.family == e->family &&
+			    memcmp(o->members[k].address.addr, e->addr, e->family == 4 ? 4 : 16) ==
+				    0)
+				return member_name(&o->members[k]);
+	}
+	return NULL;
+}
+
+/* show peers */
+
+static void peer_put(struct js *list, struct control_secy *s, const struct names *names,
+		     uint64_t sci, bool live, bool key_server, uint64_t now)
+{
+	const struct keep_sa *tx = keep_transmit(&s->keep), *rx = NULL;
+	struct js *o = js_push_object(list);
+	uint64_t in, out;
+
+	for (size_t i = s->keep.count; i-- > 0 && !rx;)
+		if (s->keep.v[i].direction == SINK_RECEIVE && s->keep.v[i].sa.sci == sci &&
+		    s->keep.v[i].installed &&
+		    (!tx || memcmp(tx->sa.key_id, s->keep.v[i].sa.key_id, 16) == 0 || s->psk))
+			rx = &s->keep.v[i];
+	js_set_text(o, "overlay", s->plan->o->name);
+	js_set_text(o, "port", s->plan->self->port->name);
+	js_set_text(o, "peer", peer_name(s, names, sci));
+	sci_text(o, "sci", sci);
+	js_set_text(o, "state", live ? "live" : "potential");
+	js_set_bool(o, "key-server", key_server);
+	if (rx) {
+		js_set_text(o, "cipher", macsec_suites[rx->sa.suite].name);
+		js_set_hex(o, "key-id", rx->sa.key_id, MACSEC_KEY_ID_LEN);
+		js_set_u64(o, "an", rx->sa.an);
+		js_set_u64(o, "key-age", age_s(rx->since_ns, now));
+	} else {
+		js_set_text(o, "cipher", NULL);
+		js_set_text(o, "key-id", NULL);
+		js_set_text(o, "an", NULL);
+		js_set_text(o, "key-age", NULL);
+	}
+	in = stats_get(s->c, false, s->plan->id, sci, -1, "InPktsOK");
+	out = stats_get(s->c, false, s->plan->id, s->sci, -1, "OutPktsEncrypted") +
+	      stats_get(s->c, false, s->plan->id, s->sci, -1, "OutPktsProtected");
+	js_set_u64(o, "packets-in", in);
+	js_set_u64(o, "packets-out", out);
+}
+
+static struct js *peers_build(struct control *c, const char *overlay, uint64_t now)
+{
+	struct js *j = js_object(), *list = js_set_array(j, "peers");
+	struct names *names = names_read(c);
+	struct control_secy *s;
+	size_t at = 0;
+
+	while ((s = secy_next(c, overlay, &at))) {
+		if (s->mka) {
+			struct mka_show *m = calloc(1, sizeof(*m));
+
+			if (!m)
+				continue;
+			mka_show(s->mka, m);
+			for (unsigned i = 0; i < m->peer_count; i++)
+				peer_put(list, s, names, m->peers[i].sci, m->peers[i].live,
+					 m->peers[i].sci && m->peers[i].sci == m->key_server_sci,
+					 now);
+			free(m);
+		}
+		for (size_t i = 0; s->psk && psk_peer(s->psk, i); i++)
+			peer_put(list, s, names, psk_peer(s->psk, i)->sci, true, false, now);
+	}
+	free(names);
+	return j;
+}
+
+/* show overlays */
+
+static bool group_swallowed(const uint8_t mac[6])
+{
+	return memcmp(mac, "\x01\x80\xc2\x00\x00", 5) == 0 && mac[5] < 0x10;
+}
+
+/* Why no traffic passes, and what to do: the first thing that stands in the way. */
+static void reason_text(const struct control_secy *s, const struct mka_show *m, char *buf,
+			size_t size)
+{
+	const struct control_port *wan = &s->c->ports[s->plan->wan - 1];
+	const struct control_port *tap = &s->c->ports[s->plan->overlay - 1];
+	const struct bb_mka *k = &s->plan->o->mka;
+
+	buf[0] = 0;
+	if (s->trouble[0])
+		snprintf(buf, size, "%s", s->trouble);
+	else if (!wan->ready)
+		snprintf(buf, size, "port %s: %s", s->plan->self->port->name,
+			 wan->what[0] ? wan->what : "waiting for the parent");
+	else if (!tap->ready)
+		snprintf(buf, size, "interface %s: %s", s->plan->o->name,
+			 tap->what[0] ? tap->what : "waiting for the parent");
+	else if (s->c->forward < 0)
+		snprintf(buf, size, "the forward process is being restarted");
+	else if (keep_transmit(&s->keep) || !m)
+		return;
+	else if (m->results[MKA_CKN_UNKNOWN] && !m->peer_count)
+		snprintf(buf, size, "MKPDUs come under another CKN: the key chain %s differs",
+			 k->key_chain);
+	else if (m->results[MKA_ICV_WRONG] && !m->peer_count)
+		snprintf(buf, size, "MKPDUs come with a wrong ICV: the CAK in key chain %s differs",
+			 k->key_chain);
+	else if (m->rx_mkpdus == 0 && wan->send_errors)
+		snprintf(buf, size, "MKPDUs cannot be sent (%llu refused by the kernel)",
+			 (unsigned long long)wan->send_errors);
+	else if (m->rx_mkpdus == 0 && group_swallowed(k->destination))
+		snprintf(
+			buf, size,
+			"no MKPDU has come from any peer: bridges of a carrier consume frames to "
+			"01:80:c2:00:00:%02x; set `mka { destination broadcast; ethertype 0x876f; }` "
+			"on every member, or have the carrier tunnel them",
+			k->destination[5]);
+	else if (m->rx_mkpdus == 0)
+		snprintf(buf, size,
+			 "no MKPDU has come from any peer: is the service up, and are "
+			 "destination and ethertype the same on every member?");
+	else if (!m->key_server_sci && !m->key_server)
+		snprintf(buf, size, "no key server is elected yet");
+	else
+		snprintf(buf, size, "waiting for a key to be agreed");
+}
+
+/* What the file opens on purpose: words and what they mean, loud wherever it is shown. */
+static void openings_put(struct js *o, const struct bb_overlay *b)
+{
+	struct js *list = js_set_array(o, "open");
+
+	if (b->macsec.validate != MACSEC_STRICT)
+		js_push_text(list, b->macsec.validate == MACSEC_CHECK ? "validate check"
+								      : "validate disabled");
+
+	if (b->macsec.conf == MACSEC_CONF_NONE)
+		js_push_text(list, "integrity-only");
+	else if (macsec_confs[b->macsec.conf].clear)
+		js_push_text(list, b->macsec.conf == MACSEC_CONF_30 ? "confidentiality-offset 30"
+								    : "confidentiality-offset 50");
+}
+
+static void overlay_put(struct js *list, struct control_secy *s, uint64_t now)
+{
+	const struct bb_overlay *b = s->plan->o;
+	const struct keep_sa *tx = keep_transmit(&s->keep);
+	struct mka_show *m = s->mka ? calloc(1, sizeof(*m)) : NULL;
+	struct js *o = js_push_object(list);
+	char reason[640];
+	unsigned live = 0;
+
+	if (m)
+		mka_show(s->mka, m);
+	for (unsigned i = 0; m && i < m->peer_count; i++)
+		live += m->peers[i].live;
+	for (size_t i = 0; s->psk && psk_peer(s->psk, i); i++)
+		live++;
+	js_set_text(o, "overlay", b->name);
+	js_set_text(o, "design", registry_design_name(b->design));
+	js_set_text(o, "keying", registry_keying_name(b->keying));
+	js_set_text(o, "port", s->plan->self->port->name);
+	js_set_text(o, "interface", b->name);
+	if (s->plan->self->has_address)
+		prefix_text(o, "address", &s->plan->self->address);
+	else
+		js_set_text(o, "address", NULL);
+	js_set_u64(o, "mtu", backbone_overlay_mtu(b));
+	js_set_text(o, "state", tx ? "secured" : "closed");
+	js_set_text(o, "cipher", macsec_suites[tx ? tx->sa.suite : (unsigned)b->macsec.suite].name);
+	js_set_text(o, "confidentiality",
+		    macsec_confs[tx ? tx->sa.conf : (unsigned)b->macsec.conf].name);
+	openings_put(o, b);
+	js_set_u64(o, "key-age", tx ? age_s(tx->since_ns, now) : 0);
+	js_set_u64(o, "peers-live", live);
+	js_set_u64(o, "members", b->member_count);
+	reason_text(s, m, reason, sizeof(reason));
+	js_set_text(o, "reason", reason[0] ? reason : NULL);
+	free(m);
+}
+
+static struct js *overlays_build(struct control *c, const char *overlay, uint64_t now)
+{
+	struct js *j = js_object(), *list = js_set_array(j, "overlays");
+	struct control_secy *s;
+	size_t at = 0;
+
+	while ((s = secy_next(c, overlay, &at)))
+		overlay_put(list, s, now);
+	return j;
+}
+
+/* show mka */
+
+static void mka_put(struct js *list, struct control_secy *s, const struct names *names,
+		    uint64_t now)
+{
+	const struct bb_mka *k = &s->plan->o->mka;
+	struct mka_show *m = calloc(1, sizeof(*m));
+	struct js *o, *peers, *results;
+	char reason[640];
+
+	if (!m)
+		return;
+	mka_show(s->mka, m);
+	o = js_push_object(list);
+	js_set_text(o, "overlay", s->plan->o->name);
+	js_set_text(o, "port", s->plan->self->port->name);
+	js_set_hex(o, "member-id", m->mi, MKA_MI_LEN);
+	js_set_u64(o, "message-number", m->mn);
+	sci_text(o, "sci", m->sci);
+	js_set_u64(o, "priority", s->plan->self->priority);
+	js_set_bool(o, "key-server", m->key_server);
+	sci_text(o, "key-server-sci", m->key_server_sci);
+	js_set_text(o, "state", m->state);
+	js_set_bool(o, "secured", m->secured);
+	js_set_text(o, "cipher", macsec_suites[m->suite].name);
+	if (m->secured)
+		js_set_hex(o, "key-id", m->key_id, MACSEC_KEY_ID_LEN);
+	else
+		js_set_text(o, "key-id", NULL);
+	js_set_u64(o, "an", m->an);
+	js_set_u64(o, "key-age", age_s(m->sak_since_ns, now));
+	js_set_u64(o, "keys", m->saks);
+	mac_text(o, "destination", k->destination);
+	js_set_format(o, "ethertype", "0x%04x", k->ethertype);
+	js_set_u64(o, "mkpdus-in", m->rx_mkpdus);
+	js_set_u64(o, "mkpdus-out", m->tx_mkpdus);
+	js_set_bool(o, "adopted", s->adopted);
+	results = js_set_object(o, "dropped");
+	for (unsigned i = MKA_OK + 1; i < MKA_RESULT_COUNT; i++)
+		if (m->results[i])
+			js_set_u64(results, mka_result_name(i), m->results[i]);
+	peers = js_set_array(o, "peers");
+	for (unsigned i = 0; i < m->peer_count; i++) {
+		struct js *p = js_push_object(peers);
+
+		js_set_text(p, "peer", peer_name(s, names, m->peers[i].sci));
+		js_set_hex(p, "member-id", m->peers[i].mi, MKA_MI_LEN);
+		js_set_u64(p, "message-number", m->peers[i].mn);
+		sci_text(p, "sci", m->peers[i].sci);
+		js_set_u64(p, "priority", m->peers[i].priority);
+		js_set_text(p, "state", m->peers[i].live ? "live" : "potential");
+		js_set_u64(p, "heard-ms",
+			   now > m->peers[i].heard_ns ? (now - m->peers[i].heard_ns) / NS_PER_MS
+						      : 0);
+	}
+	reason_text(s, m, reason, sizeof(reason));
+	js_set_text(o, "reason", reason[0] ? reason : NULL);
+	free(m);
+}
+
+static struct js *mka_build(struct control *c, const char *overlay, uint64_t now)
+{
+	struct js *j = js_object(), *list = js_set_array(j, "participants");
+	struct names *names = names_read(c);
+	struct control_secy *s;
+	size_t at = 0;
+
+	while ((s = secy_next(c, overlay, &at)))
+		if (s->mka)
+			mka_put(list, s, names, now);
+	free(names);
+	return j;
+}
+
+/* show ports */
+
+static void allow_put(struct js *o, uint32_t allow)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} classes[] = {
+		{MSG_ALLOW_EAPOL, "eapol"}, {MSG_ALLOW_ARP_ND, "arp-nd"},
+		{MSG_ALLOW_DHCP, "dhcp"},   {MSG_ALLOW_BGP, "bgp"},
+		{MSG_ALLOW_LLDP, "lldp"},   {MSG_ALLOW_SSH, "ssh"},
+		{MSG_ALLOW_PING, "ping"},   {MSG_ALLOW_INTEGRITY, "integrity-only"},
+	};
+	struct js *list = js_set_array(o, "open");
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (allow & classes[i].bit)
+			js_push_text(list, classes[i].name);
+}
+
+static void counters_put(struct js *o, const char *key, const struct control *c, bool guard,
+			 uint16_t id, uint64_t sci, int an)
+{
+	struct js *set = js_set_object(o, key);
+
+	for (size_t i = 0; i < c->stats_count; i++) {
+		const struct control_stats *e = &c->stats[i];
+
+		if (e->guard != guard || e->id != id || e->s.sci != sci || e->s.an != an)
+			continue;
+		for (unsigned k = 0; k < e->s.count; k++)
+			js_set_u64(set, e->s.v[k].name, e->s.v[k].value);
+	}
+}
+
+static struct js *ports_build(struct control *c, const char *overlay, uint64_t now)
+{
+	static const char *const kinds[] = {
+		[MSG_PORT_WAN] = "wan", [MSG_PORT_LAN] = "lan", [MSG_PORT_OVERLAY] = "overlay"};
+	struct js *j = js_object(), *list = js_set_array(j, "ports");
+
+	(void)overlay;
+	(void)now;
+	for (size_t i = 0; i < c->plan->port_count; i++) {
+		const struct plan_port *pp = &c->plan->ports[i];
+		const struct control_port *p = &c->ports[pp->want.port - 1];
+		struct js *o = js_push_object(list);
+
+		js_set_text(o, "port", pp->port ? pp->port->name : pp->overlay->name);
+		js_set_text(o, "side", kinds[pp->want.kind]);
+		js_set_text(o, "interface", pp->want.ifname);
+		js_set_u64(o, "vlan", pp->want.vlan);
+		js_set_text(o, "service",
+			    pp->port && pp->port->service ? pp->port->service->name : NULL);
+		js_set_text(o, "overlay", pp->overlay ? pp->overlay->name : NULL);
+		js_set_text(o, "state", p->ready ? "ready" : "waiting");
+		js_set_text(o, "reason",
+			    p->ready     ? NULL
+			    : p->what[0] ? p->what
+					 : "waiting for the parent");
+		js_set_u64(o, "mtu", p->mtu);
+		mac_text(o, "mac", p->mac);
+		if (pp->want.kind != MSG_PORT_WAN || !pp->port)
+			continue;
+		/* What may pass in clear, and what of that somebody asked for on top. */
+		allow_put(o, pp->want.allow);
+		js_set_bool(o, "deviates", pp->port->allow || pp->want.allow & MSG_ALLOW_INTEGRITY);
+		js_set_u64(o, "mkpdu-send-errors", p->send_errors);
+		counters_put(o, "guard", c, true, pp->want.port, 0, -1);
+	}
+	return j;
+}
+
+/* show sa */
+
+static struct js *sa_build(struct control *c, const char *overlay, uint64_t now)
+{
+	struct js *j = js_object(), *list = js_set_array(j, "sas");
+	struct names *names = names_read(c);
+	struct control_secy *s;
+	size_t at = 0;
+
+	while ((s = secy_next(c, overlay, &at)))
+		for (size_t i = 0; i < s->keep.count; i++) {
+			const struct keep_sa *e = &s->keep.v[i];
+			bool tx = e->direction == SINK_TRANSMIT;
+			struct js *o = js_push_object(list);
+			uint64_t pn =
+				stats_get(c, false, s->plan->id, e->sa.sci, e->sa.an, "nextPN");
+
+			js_set_text(o, "overlay", s->plan->o->name);
+			js_set_text(o, "direction", tx ? "transmit" : "receive");
+			js_set_text(o, "peer", tx ? NULL : peer_name(s, names, e->sa.sci));
+			sci_text(o, "sci", e->sa.sci);
+			js_set_u64(o, "an", e->sa.an);
+			js_set_text(o, "cipher", macsec_suites[e->sa.suite].name);
+			js_set_text(o, "confidentiality", macsec_confs[e->sa.conf].name);
+			js_set_u64(o, "ssci", e->sa.ssci);
+			js_set_hex(o, "key-id", e->sa.key_id, MACSEC_KEY_ID_LEN);
+			js_set_text(o, "state", e->installed ? "installed" : "asked");
+			js_set_u64(o, "next-pn", pn ? pn : e->pn_seen);
+			js_set_u64(o, "pn-limit", e->sa.pn_limit);
+			js_set_u64(o, "age", age_s(e->since_ns, now));
+		}
+	free(names);
+	return j;
+}
+
+/* show counters */
+
+static struct js *counters_build(struct control *c, const char *overlay, uint64_t now)
+{
+	struct js *j = js_object(), *list = js_set_array(j, "secys");
+	struct names *names = names_read(c);
+	struct control_secy *s;
+	size_t at = 0;
+
+	(void)now;
+	while ((s = secy_next(c, overlay, &at))) {
+		struct js *o = js_push_object(list), *scs;
+
+		js_set_text(o, "overlay", s->plan->o->name);
+		sci_text(o, "sci", s->sci);
+		counters_put(o, "counters", c, false, s->plan->id, 0, -1);
+		scs = js_set_array(o, "channels");
+		for (size_t i = 0; i < c->stats_count; i++) {
+			const struct msg_stats *st = &c->stats[i].s;
+			struct js *e;
+
+			if (c->stats[i].guard || c->stats[i].id != s->plan->id || !st->sci)
+				continue;
+			e = js_push_object(scs);
+			sci_text(e, "sci", st->sci);
+			js_set_text(e, "peer",
+				    st->sci == s->sci ? NULL : peer_name(s, names, st->sci));
+			if (st->an >= 0)
+				js_set_u64(e, "an", (uint64_t)st->an);
+			else
+				js_set_text(e, "an", NULL);
+			for (unsigned k = 0; k < st->count; k++)
+				js_set_u64(e, st->v[k].name, st->v[k].value);
+		}
+	}
+	free(names);
+	return j;
+}
+
+/* Commands. */
+
+static void wait_round(struct control *c, struct ctl_request *rq, build_fn *build)
+{
+	const char *overlay = ctl_request_arg(rq);
+	size_t at = 0;
+
+	if (overlay && !secy_next(c, overlay, &at)) {
+		ctl_fail(rq, "node %s has no overlay %.40s", c->args->node, overlay);
+		return;
+	}
+	for (unsigned i = 0; i < WAITING_MAX; i++) {
+		if (waiting[i].id && ctl_request_find(c->ctl, waiting[i].id))
+			continue;
+		waiting[i].id = ctl_request_id(rq);
+		waiting[i].build = build;
+		/* Runs with the round that begins now; one under way does not count for it. */
+		waiting[i].running = !c->round;
+		stats_ask(c, clock_now());
+		return;
+	}
+	ctl_fail(rq, "too many requests at once");
+}
+
+void show_round_done(struct control *c, uint64_t now)
+{
+	for (unsigned i = 0; i < WAITING_MAX; i++) {
+		struct ctl_request *rq;
+
+		if (!waiting[i].id)
+			continue;
+		if (!waiting[i].running) {
+			waiting[i].running = true; /* its round is the next */
+			continue;
+		}
+		rq = ctl_request_find(c->ctl, waiting[i].id);
+		waiting[i].id = 0;
+		if (rq)
+			ctl_answer(rq, waiting[i].build(c, ctl_request_arg(rq), now));
+	}
+}
+
+#define SHOW(name)                                                                                 \
+	static void show_##name(void *ctx, struct ctl_request *rq)                                 \
+	{                                                                                          \
+		wait_round(ctx, rq, name##_build);                                                 \
+	}
+
+SHOW(overlays)
+SHOW(peers)
+SHOW(mka)
+SHOW(ports)
+SHOW(sa)
+SHOW(counters)
+
+static void show_version(void *ctx, struct ctl_request *rq)
+{
+	struct control *c = ctx;
+	struct js *j = js_object();
+
+	js_set_text(j, "version", MYELIN_VERSION);
+	js_set_text(j, "backbone", c->backbone->name);
+	js_set_text(j, "node", c->args->node);
+	js_set_text(j, "file", c->args->config);
+	js_set_u64(j, "uptime", age_s(c->started_ns, clock_now()));
+	js_set_u64(j, "forwards", c->links);
+	js_set_text(j, "forward", c->forward < 0 ? "restarting" : c->synced ? "up" : "syncing");
+	ctl_answer(rq, j);
+}
+
+static void show_config(void *ctx, struct ctl_request *rq)
+{
+	struct control *c = ctx;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	int rc = f ? conf_print(c->conf, CONF_SET, f) : -ENOMEM;
+
+	if (f && fclose(f) != 0 && !rc)
+		rc = -ENOMEM;
+	if (rc < 0) {
+		ctl_fail(rq, "out of memory");
+	} else {
+		struct js *j = js_object();
+
+		js_set_text(j, "file", c->args->config);
+		js_set_text(j, "config", text);
+		ctl_answer(rq, j);
+	}
+	free(text);
+}
+
+const struct ctl_command control_commands[] = {
+	{"show overlays", "encrypted networks of this node", CTL_ARG_OVERLAY, show_overlays},
+	{"show peers", "who is at the other ends, under which key", CTL_ARG_OVERLAY, show_peers},
+	{"show mka", "key agreement of each overlay", CTL_ARG_OVERLAY, show_mka},
+	{"show macsec", "security associations", CTL_ARG_OVERLAY, show_sa},
+	{"show sa", "security associations", CTL_ARG_OVERLAY, show_sa},
+	{"show ports", "interfaces, what may pass in clear, and guards", CTL_ARG_NONE, show_ports},
+	{"show counters", "the standard's counters", CTL_ARG_OVERLAY, show_counters},
+	{"show version", "what runs here", CTL_ARG_NONE, show_version},
+	{"show config", "the file that runs, as set lines", CTL_ARG_NONE, show_config},
+	{"reload", "take up the file as it is now, if it has no error", CTL_ARG_NONE, reload_ask},
+	{},
+};

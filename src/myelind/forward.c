@@ -1,0 +1,234 @@
+/*
+ * The forward role: the packet path's process. One worker thread moves packets, listens to
+ * control and the parent, and sleeps when there is nothing to do.
+ *
+ * It holds traffic keys and nothing else; they live in the `sa` memfd, so that a successor goes
+ * on with the same keys. It ends when the parent closes its link, and control may come and go.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "fwd/fwd.h"
+#include "myelind/role.h"
+#include "proc/state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define FRAME_MAX 9728    /* bytes: jumbo frames with tag, SecTAG and ICV */
+#define BUFFERS 1024      /* enough for full bursts in every stage and some to spare */
+#define PORTS_MAX 64      /* descriptors to wait for */
+#define BUSY_FRAMES 32    /* a pass that moved so many is likely followed by another */
+#define SPIN_PASSES 16    /* empty passes before sleeping, when it was busy */
+#define PASSES_AT_ONCE 64 /* between looks at the links, when it is busy */
+#define TICK_NS (100 * NS_PER_MS)
+
+struct forward {
+	struct fwd *fwd;
+	struct pkt_pool *pool;
+	int parent;  /* link */
+	int control; /* link, -1 while there is none */
+	int signals;
+	bool stop;
+	uint64_t tick_at;
+	uint32_t seq;
+	struct log_limit bad, lost;
+};
+
+/* fwd's answers to control. One that finds no room is lost: control asks again by MSG_SYNC. */
+static void say(void *ctx, const struct msg *m)
+{
+	struct forward *f = ctx;
+	struct msg out = *m;
+	int err;
+
+	if (f->control < 0)
+		return;
+	out.seq = ++f->seq;
+	err = msg_send(f->control, &out, -1);
+	if (err && err != -EPIPE && err != -ECONNRESET)
+		log_limited(&f->lost, LOG_LVL_WARN, "cannot tell control %s: %s",
+			    msg_type_name(m->type), strerror(-err));
+}
+
+static void port_take(struct forward *f, const struct msg_port_give *give, int fd)
+{
+	struct port *port = give->kind == MSG_PORT_OVERLAY
+				    ? port_tap_new(fd, give->ifname, f->pool)
+				    : port_afpacket_new(fd, give->ifname, f->pool);
+	int err = port ? fwd_port_add(f->fwd, give, port) : -errno;
+
+	if (err)
+		log_error("%s: cannot use it: %s", give->ifname, strerror(-err));
+	else
+		log_debug("%s: forwarding (port %u)", give->ifname, give->port);
+}
+
+static bool parent_said(struct forward *f, const struct msg *m, int fd)
+{
+	switch (m->type) {
+	case MSG_PORT_GIVE:
+		port_take(f, &m->port_give, fd);
+		return true;
+	case MSG_PORT_DROP:
+		fwd_port_drop(f->fwd, m->port_drop);
+		return true;
+	case MSG_LINK:
+		if (f->control >= 0)
+			close(f->control);
+		f->control = fd;
+		return true;
+	default:
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+}
+
+static void parent_read(struct forward *f)
+{
+	struct msg m;
+	int fd, got;
+
+	while ((got = msg_recv(f->parent, &m, &fd)) != 0) {
+		if (got == -EPIPE) {
+			f->stop = true;
+			return;
+		}
+		if (got < 0 || !parent_said(f, &m, fd))
+			log_limited(&f->bad, LOG_LVL_ERROR, "the parent sent %s; dropped it",
+				    got < 0 ? "something that is no message"
+					    : msg_type_name(m.type));
+	}
+}
+
+static void control_read(struct forward *f)
+{
+	struct msg m;
+	int fd, got, err;
+
+	while (f->control >= 0 && (got = msg_recv(f->control, &m, &fd)) != 0) {
+		if (got == -EPIPE) {
+			/* Traffic goes on; the parent brings a new link with a new control. */
+			close(f->control);
+			f->control = -1;
+			return;
+		}
+		if (fd >= 0)
+			close(fd); /* nothing that comes this way has one */
+		err = got < 0 ? got : fwd_control(f->fwd, &m);
+		if (err)
+			log_limited(&f->bad, LOG_LVL_ERROR, "control's %s was refused: %s",
+				    got < 0 ? "message" : msg_type_name(m.type), strerror(-err));
+		secret_wipe(&m, sizeof(m));
+	}
+}
+
+static void signals_read(struct forward *f)
+{
+	struct signalfd_siginfo si;
+
+	while (read(f->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
+		if (si.ssi_signo == SIGTERM)
+			f->stop = true;
+}
+
+/* Looks at everything but packets; sleeps until something comes when there is time to. */
+static void look_around(struct forward *f, bool sleep)
+{
+	struct pollfd fds[3 + PORTS_MAX];
+	int ports[PORTS_MAX];
+	unsigned n = 0, port_count = 0;
+	uint64_t now;
+
+	fds[n++] = (struct pollfd){.fd = f->signals, .events = POLLIN};
+	fds[n++] = (struct pollfd){.fd = f->parent, .events = POLLIN};
+	fds[n++] = (struct pollfd){.fd = f->control, .events = POLLIN};
+	if (sleep)
+		port_count = fwd_fds(f->fwd, ports, PORTS_MAX);
+	for (unsigned i = 0; i < port_count; i++)
+		fds[n++] = (struct pollfd){.fd = ports[i], .events = POLLIN};
+	if (poll(fds, n, sleep ? (int)(TICK_NS / NS_PER_MS) : 0) < 0 && errno != EINTR)
+		f->stop = true;
+	if (fds[0].revents)
+		signals_read(f);
+	if (fds[1].revents)
+		parent_read(f);
+	if (fds[2].revents && f->control == fds[2].fd)
+		control_read(f);
+	now = clock_now();
+	if (now >= f->tick_at) {
+		fwd_tick(f->fwd, now);
+		f->tick_at = now + TICK_NS;
+	}
+}
+
+static void forward_loop(struct forward *f)
+{
+	unsigned empty = 0, patience = 0, passes = 0;
+
+	while (!f->stop) {
+		unsigned moved = fwd_poll(f->fwd);
+		bool sleep;
+
+		if (moved) {
+			empty = 0;
+			patience = moved >= BUSY_FRAMES ? SPIN_PASSES : 0;
+		} else {
+			empty++;
+		}
+		sleep = empty > patience;
+		if (sleep || ++passes % PASSES_AT_ONCE == 0)
+			look_around(f, sleep);
+	}
+}
+
+static int signals_open(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* Ctrl-C reaches every process of a terminal; the parent decides what it means. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int forward_main(const struct role_args *args)
+{
+	struct forward f = {
+		.parent = ROLE_FD_LINK,
+		.control = -1,
+		.bad = LOG_LIMIT(10, NS_PER_S),
+		.lost = LOG_LIMIT(10, NS_PER_S),
+	};
+	size_t size = 0;
+	void *state = state_map(ROLE_FD_STATE, &size);
+	int ret = 1;
+
+	(void)args;
+	f.signals = signals_open();
+	f.pool = pkt_pool_new(BUFFERS, FRAME_MAX);
+	if (state && f.pool && f.signals >= 0)
+		f.fwd = fwd_new(state, size, f.pool, say, &f);
+	if (f.fwd) {
+		forward_loop(&f);
+		ret = ROLE_EXIT_OK;
+	} else {
+		log_error("cannot start: %m");
+	}
+	fwd_free(f.fwd);
+	if (f.pool)
+		pkt_pool_free(f.pool);
+	if (f.control >= 0)
+		close(f.control);
+	return ret;
+}

@@ -1,0 +1,90 @@
+#include "myelind/guarded.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GUARDED_MAX 1024 /* interfaces: what a mad control could make the parent hold */
+
+static struct guarded_if *find(const struct guarded *g, const char *ifname)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (!strcmp(g->v[i].ifname, ifname))
+			return &g->v[i];
+	return NULL;
+}
+
+static struct guarded_if *add(struct guarded *g, const char *ifname)
+{
+	struct guarded_if *p;
+
+	if (g->count >= GUARDED_MAX)
+		return NULL;
+	p = realloc(g->v, (g->count + 1) * sizeof(*p));
+	if (!p)
+		return NULL;
+	g->v = p;
+	p += g->count++;
+	*p = (struct guarded_if){0};
+	snprintf(p->ifname, sizeof(p->ifname), "%s", ifname);
+	return p;
+}
+
+void guarded_fini(struct guarded *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		guard_free(g->v[i].guard);
+	free(g->v);
+	*g = (struct guarded){0};
+}
+
+int guarded_put(struct guarded *g, const char *ifname, unsigned ifindex,
+		const struct guard_rule *rules, unsigned count)
+{
+	struct guarded_if *i = find(g, ifname);
+
+	if (i && i->guard && i->ifindex == ifindex) {
+		guard_rules_set(i->guard, rules, count);
+		return guard_check(i->guard) < 0 ? -EIO : 0;
+	}
+	if (!i)
+		i = add(g, ifname);
+	if (!i)
+		return -ENOMEM;
+	guard_free(i->guard);
+	i->ifindex = ifindex;
+	i->guard = guard_new(ifname, ifindex, rules, count);
+	return i->guard ? 0 : -errno;
+}
+
+void guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count)
+{
+	if (i->guard)
+		guard_rules_set(i->guard, rules, count);
+}
+
+const struct guard *guarded_find(const struct guarded *g, const char *ifname)
+{
+	const struct guarded_if *i = find(g, ifname);
+
+	return i ? i->guard : NULL;
+}
+
+void guarded_tick(struct guarded *g, struct netlink *nl)
+{
+	for (size_t n = 0; n < g->count; n++) {
+		struct guarded_if *i = &g->v[n];
+		struct netlink_link link;
+
+		if (!i->guard || netlink_link_get(nl, i->ifname, &link) < 0 ||
+		    link.ifindex != i->ifindex || guard_check(i->guard) >= 0)
+			continue;
+		log_error(
+			"%s: its guards cannot be put back; set down so that nothing leaves in clear",
+			i->ifname);
+		(void)netlink_link_down(nl, i->ifindex);
+	}
+}

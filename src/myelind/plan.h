@@ -1,0 +1,72 @@
+/*
+ * plan: what one node needs of the parent and of forward, made from the backbone.
+ *
+ * Pure: no descriptor, no clock, nothing kept but what the plan owns. Ports and SecYs are
+ * numbered from 1 in the file's order (the node's ports, then the overlays it is a member of);
+ * plan_number() gives those that were there before another file was taken the numbers they had.
+ */
+#pragma once
+
+#include "config/backbone.h"
+#include "msg/msg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PLAN_PORTS_MAX 64 /* of one node, overlay interfaces included */
+#define PLAN_SECYS_MAX 16
+
+#define PLAN_NAME_MAX 64 /* bytes of a name in the table below, with its NUL */
+
+/* Which number is whose, by number - 1; "" is nobody's. It survives control's death. */
+struct plan_names {
+	char ports[PLAN_PORTS_MAX][PLAN_NAME_MAX];
+	char secys[PLAN_SECYS_MAX][PLAN_NAME_MAX];
+};
+
+enum plan_fate { PLAN_KEPT, PLAN_CHANGED, PLAN_ADDED, PLAN_REMOVED };
+
+struct plan_port {
+	struct msg_port_want want;
+	const struct bb_port *port;       /* NULL: an overlay interface */
+	const struct bb_overlay *overlay; /* the overlay it is, or that runs over it; may be NULL */
+};
+
+struct plan_secy {
+	uint16_t id;           /* from 1 */
+	uint16_t wan, overlay; /* port ids */
+	const struct bb_overlay *o;
+	const struct bb_member *self;
+};
+
+struct plan {
+	const struct backbone *backbone;
+	const struct bb_node *node;
+	struct plan_port ports[PLAN_PORTS_MAX];
+	size_t port_count;
+	struct msg_address_want *addresses;
+	size_t address_count;
+	struct msg_route_want *routes;
+	size_t route_count;
+	struct plan_secy secys[PLAN_SECYS_MAX];
+	size_t secy_count;
+};
+
+/* NULL when the node is not in the backbone or needs what this version has not built; `why` then
+ * says what, and what would be accepted. The backbone must outlive the plan. */
+struct plan *plan_new(const struct backbone *b, const char *node, char *why, size_t size);
+void plan_free(struct plan *p);
+
+/*
+ * Renumbers: what has a number in *names keeps it, what is new gets one that was nobody's (or, when
+ * there is none, that of something that went). *names becomes the plan's own; with an empty one
+ * nothing changes.
+ */
+void plan_number(struct plan *p, struct plan_names *names);
+
+/* What taking `after` in place of `before` does to the overlay of this name, which is in either. */
+enum plan_fate plan_fate(const struct plan *before, const struct plan *after, const char *overlay);
+
+const struct plan_secy *plan_secy(const struct plan *p, uint16_t id);
+const struct plan_port *plan_port(const struct plan *p, uint16_t id);

@@ -1,0 +1,320 @@
+/* From the file to what one node asks for, and what is refused by name. */
+#include "myelind/plan.h"
+
+#include "config/conf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct fixture {
+	struct conf *conf;
+	struct backbone *bb;
+	struct plan *plan;
+	char why[512];
+};
+
+static struct plan *plan_of(struct fixture *f, const char *text, const char *node)
+{
+	struct conf_errors errs = {};
+
+	plan_free(f->plan);
+	backbone_free(f->bb);
+	conf_free(f->conf);
+	*f = (struct fixture){};
+	f->conf = conf_read("test.conf", text, strlen(text), &errs);
+	conf_errors_print(&errs, stderr);
+	conf_errors_free(&errs);
+	assert_non_null(f->conf);
+	f->bb = backbone_new(f->conf);
+	f->plan = plan_new(f->bb, node, f->why, sizeof(f->why));
+	return f->plan;
+}
+
+static int setup(void **state)
+{
+	*state = calloc(1, sizeof(struct fixture));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	plan_free(f->plan);
+	backbone_free(f->bb);
+	conf_free(f->conf);
+	free(f);
+	return 0;
+}
+
+#define SITES                                                                                      \
+	"backbone t;\n"                                                                            \
+	"site fra { networks [ 10.10.0.0/16 2001:db8:10::/48 ]; }\n"                               \
+	"site nyc { networks [ 10.20.0.0/16 10.21.0.0/20 ]; }\n"                                   \
+	"site sin { networks [ 10.30.0.0/16 2001:db8:30::/48 ]; }\n"                               \
+	"service wave { type ethernet; mtu 1600; }\n"                                              \
+	"service ring { type ethernet; mtu 9000; }\n"
+#define NODES                                                                                      \
+	"node fra1 { id 1; site fra;\n"                                                            \
+	"  port lan { interface eth0; lan; address 10.10.0.1/16; }\n"                              \
+	"  port wave { interface eth1; vlan 100; service wave; allow lldp; }\n"                    \
+	"  port ring { interface eth1; vlan 200; service ring; } }\n"                              \
+	"node nyc1 { id 2; site nyc; port wave { interface eth1; service wave; } }\n"              \
+	"node sin1 { id 3; site sin; port ring { interface eth1; service ring; }\n"                \
+	"  port wave { interface eth2; service wave; } }\n"
+#define CORE                                                                                       \
+	"overlay core { design macsec; keying mka; over wave; subnet 10.255.0.0/24;\n"             \
+	"  routing managed; preference 10;\n"                                                      \
+	"  mka { key-chain core-cak; destination broadcast; ethertype 0x876f; } }\n"
+#define FAST                                                                                       \
+	"overlay fast { design macsec; keying mka; over ring; subnet 10.254.0.0/24;\n"             \
+	"  members [ fra1 sin1 ]; routing external; mka { key-chain fast-cak; } }\n"
+
+static void ports_addresses_and_secys_are_as_the_file_says(void **state)
+{
+	struct plan *p = plan_of(*state, SITES NODES CORE FAST, "fra1");
+	const struct plan_port *wan, *tap;
+
+	assert_non_null(p);
+	assert_int_equal(p->port_count, 5);
+	assert_int_equal(p->ports[0].want.kind, MSG_PORT_LAN);
+	assert_string_equal(p->ports[0].want.ifname, "eth0");
+	wan = plan_port(p, 2);
+	assert_int_equal(wan->want.kind, MSG_PORT_WAN);
+	assert_int_equal(wan->want.port, 2);
+	assert_int_equal(wan->want.vlan, 100);
+	assert_int_equal(wan->want.mtu, 9000); /* the other service on this interface */
+	assert_int_equal(plan_port(p, 3)->want.mtu, 9000);
+	assert_int_equal(wan->want.eapol_type, 0x876f);
+	assert_memory_equal(wan->want.eapol_dst, "\xff\xff\xff\xff\xff\xff", 6);
+	/* Open: what the file allows and the keying, nothing else; no address, so no ARP. */
+	assert_int_equal(wan->want.allow, MSG_ALLOW_LLDP | MSG_ALLOW_EAPOL);
+	assert_int_equal(plan_port(p, 3)->want.vlan, 200);
+	assert_int_equal(plan_port(p, 3)->want.eapol_type, 0x888e);
+	tap = plan_port(p, 4);
+	assert_int_equal(tap->want.kind, MSG_PORT_OVERLAY);
+	assert_string_equal(tap->want.ifname, "core");
+	assert_int_equal(tap->want.over, 2);
+	assert_int_equal(tap->want.mtu, 1568);
+	assert_int_equal(plan_port(p, 5)->want.over, 3);
+	assert_int_equal(p->secy_count, 2);
+	assert_int_equal(p->secys[0].id, 1);
+	assert_int_equal(p->secys[0].wan, 2);
+	assert_int_equal(p->secys[0].overlay, 4);
+	assert_string_equal(p->secys[1].o->name, "fast");
+	assert_int_equal(p->address_count, 3);
+	assert_int_equal(p->addresses[0].port, 1);
+	assert_memory_equal(p->addresses[0].addr, ((uint8_t[]){10, 10, 0, 1}), 4);
+	assert_int_equal(p->addresses[1].port, 4);
+	assert_int_equal(p->addresses[1].prefix, 24);
+	assert_memory_equal(p->addresses[1].addr, ((uint8_t[]){10, 255, 0, 1}), 4);
+	assert_null(plan_port(p, 0));
+	assert_null(plan_port(p, 6));
+}
+
+static void managed_routing_leads_to_the_other_members_networks_alone(void **state)
+{
+	struct plan *p = plan_of(*state, SITES NODES CORE FAST, "fra1");
+
+	assert_non_null(p);
+	/* nyc's two, sin's v4 one; no next hop for v6, nothing of fra, nothing by `fast`. */
+	assert_int_equal(p->route_count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(p->routes[i].port, 4);
+		assert_int_equal(p->routes[i].family, 4);
+		assert_int_equal(p->routes[i].metric, 10);
+	}
+	assert_memory_equal(p->routes[1].dst, ((uint8_t[]){10, 21, 0, 0}), 4);
+	assert_int_equal(p->routes[1].prefix, 20);
+	assert_memory_equal(p->routes[0].via, ((uint8_t[]){10, 255, 0, 2}), 4);
+	assert_memory_equal(p->routes[2].via, ((uint8_t[]){10, 255, 0, 3}), 4);
+}
+
+static void numbering_is_the_same_every_time_and_does_not_depend_on_other_nodes(void **state)
+{
+	struct fixture *f = *state, g = {};
+	struct plan *a = plan_of(f, SITES NODES CORE FAST, "sin1");
+	struct plan *b = plan_of(&g,
+				 SITES NODES "node nyc2 { id 9; site nyc; port wave { interface "
+					     "eth1; service wave; } }\n" CORE FAST,
+				 "sin1");
+
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_int_equal(a->port_count, b->port_count);
+	for (size_t i = 0; i < a->port_count; i++)
+		assert_memory_equal(&a->ports[i].want, &b->ports[i].want, sizeof(a->ports[i].want));
+	assert_int_equal(a->secys[1].wan, b->secys[1].wan);
+	/* Two nodes of one site: its networks are named once. */
+	assert_int_equal(a->route_count, b->route_count);
+	plan_free(g.plan);
+	backbone_free(g.bb);
+	conf_free(g.conf);
+}
+
+static void a_node_outside_an_overlay_takes_no_part_in_it(void **state)
+{
+	struct plan *p = plan_of(*state, SITES NODES CORE FAST, "nyc1");
+
+	assert_non_null(p);
+	assert_int_equal(p->port_count, 2);
+	assert_int_equal(p->secy_count, 1);
+	assert_int_equal(plan_port(p, 1)->want.vlan, 0);
+	assert_int_equal(plan_port(p, 1)->want.mtu, 1600);
+}
+
+static void what_is_not_built_is_refused_by_name(void **state)
+{
+	static const struct {
+		const char *text, *node, *why;
+	} rows[] = {
+		{SITES NODES CORE, "ber1", "no node ber1"},
+		{SITES "service inet { type internet; }\n"
+		       "node fra1 { id 1; site fra; port i { interface e1; service inet; address "
+		       "192.0.2.1/24; } }\n"
+		       "node nyc1 { id 2; site nyc; port i { interface e1; service inet; address "
+		       "192.0.2.2/24; } }\n"
+		       "overlay link { design ipsec; over inet; auth psk x; }\n",
+		 "fra1", "overlay link: `design ipsec`"},
+		{SITES "node fra1 { id 1; site fra; port a { interface eth1; service wave; address "
+		       "dhcp; } }\n",
+		 "fra1", "port a: this version gets no addresses by dhcp"},
+		{SITES "node fra1 { id 1; site fra; port a { interface eth1; lan; vlan 7; } }\n",
+		 "fra1", "port a: this version tags wan ports only"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_null(plan_of(f, rows[i].text, rows[i].node));
+		if (!strstr(f->why, rows[i].why))
+			fail_msg("row %zu: %s", i, f->why);
+	}
+}
+
+static void numbers_stay_with_their_names(void **state)
+{
+	struct fixture other = {};
+	struct plan_names names = {};
+	struct plan *p = plan_of(*state, SITES NODES FAST, "fra1"), *q;
+
+	plan_number(p, &names);
+	assert_int_equal(p->secys[0].id, 1);
+	assert_int_equal(plan_secy(p, 1)->overlay, 4);
+	/* One more, before it in the file: the file's order would have made it the first. */
+	q = plan_of(&other, SITES NODES CORE FAST, "fra1");
+	plan_number(q, &names);
+	assert_string_equal(q->secys[0].o->name, "core");
+	assert_int_equal(q->secys[0].id, 2);
+	assert_int_equal(q->secys[1].id, 1);
+	assert_int_equal(q->secys[1].overlay, 4);
+	assert_memory_equal(&plan_port(q, 4)->want, &plan_port(p, 4)->want,
+			    sizeof(struct msg_port_want));
+	assert_string_equal(plan_port(q, 5)->want.ifname, "core");
+	assert_int_equal(plan_port(q, 5)->want.over, 2);
+	for (size_t i = 0; i < q->route_count; i++)
+		assert_int_equal(q->routes[i].port, 5);
+	plan_free(other.plan);
+	backbone_free(other.bb);
+	conf_free(other.conf);
+}
+
+static void a_number_just_freed_goes_to_nobody_while_there_are_others(void **state)
+{
+	struct plan_names names = {};
+	struct plan *p = plan_of(*state, SITES NODES FAST, "fra1");
+
+	plan_number(p, &names);
+	p = plan_of(*state, SITES NODES CORE, "fra1");
+	plan_number(p, &names);
+	assert_int_equal(p->secys[0].id, 2);
+	assert_int_equal(p->secys[0].overlay, 5);
+	assert_string_equal(names.secys[0], "");
+	assert_string_equal(names.secys[1], "core");
+}
+
+static void a_table_without_room_gives_what_was_freed(void **state)
+{
+	struct plan_names names = {};
+	struct plan *p = plan_of(*state, SITES NODES FAST, "fra1");
+
+	for (size_t i = 0; i < PLAN_SECYS_MAX; i++)
+		strcpy(names.secys[i], "gone");
+	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
+		strcpy(names.ports[i], "port gone");
+	plan_number(p, &names);
+	assert_int_equal(p->secys[0].id, 1);
+	assert_int_equal(p->port_count, 4);
+	assert_string_equal(names.secys[1], "");
+}
+
+static void numbered_twice_is_numbered_once(void **state)
+{
+	struct plan_names names = {}, again;
+	struct plan *p = plan_of(*state, SITES NODES CORE FAST, "fra1");
+
+	plan_number(p, &names);
+	again = names;
+	p = plan_of(*state, SITES NODES CORE FAST, "fra1");
+	plan_number(p, &again);
+	assert_memory_equal(&again, &names, sizeof(names));
+}
+
+static enum plan_fate fate_of(struct fixture *f, const char *before, const char *after)
+{
+	struct fixture other = {};
+	struct plan *b = plan_of(f, before, "fra1"), *a = plan_of(&other, after, "fra1");
+	enum plan_fate fate = plan_fate(b, a, "fast");
+
+	plan_free(other.plan);
+	backbone_free(other.bb);
+	conf_free(other.conf);
+	return fate;
+}
+
+#define FAST_WITH(more)                                                                            \
+	SITES NODES "overlay fast { design macsec; keying mka; over ring;\n"                       \
+		    "  subnet 10.254.0.0/24; members [ fra1 sin1 ]; routing external;\n" more      \
+		    " }\n"
+
+static void a_fate_is_what_a_file_does_to_an_overlay(void **state)
+{
+	const char *as_is = FAST_WITH("mka key-chain fast-cak;");
+
+	assert_int_equal(fate_of(*state, as_is, SITES NODES CORE FAST), PLAN_KEPT);
+	assert_int_equal(fate_of(*state, SITES NODES CORE, as_is), PLAN_ADDED);
+	assert_int_equal(fate_of(*state, as_is, SITES NODES CORE), PLAN_REMOVED);
+	assert_int_equal(fate_of(*state, as_is, FAST_WITH("mka key-chain other-cak;")),
+			 PLAN_CHANGED);
+	assert_int_equal(fate_of(*state, as_is,
+				 FAST_WITH("mka key-chain fast-cak; macsec replay-window 64;")),
+			 PLAN_CHANGED);
+	assert_int_equal(fate_of(*state, as_is,
+				 FAST_WITH("mka { key-chain fast-cak; life 3s; hello 500ms; }")),
+			 PLAN_CHANGED);
+	assert_int_equal(
+		fate_of(*state, as_is,
+			FAST_WITH("mka key-chain fast-cak; member fra1 address 10.254.0.9;")),
+		PLAN_CHANGED);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(ports_addresses_and_secys_are_as_the_file_says),
+		T(managed_routing_leads_to_the_other_members_networks_alone),
+		T(numbering_is_the_same_every_time_and_does_not_depend_on_other_nodes),
+		T(a_node_outside_an_overlay_takes_no_part_in_it),
+		T(what_is_not_built_is_refused_by_name),
+		T(numbers_stay_with_their_names),
+		T(a_number_just_freed_goes_to_nobody_while_there_are_others),
+		T(a_table_without_room_gives_what_was_freed),
+		T(numbered_twice_is_numbered_once),
+		T(a_fate_is_what_a_file_does_to_an_overlay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

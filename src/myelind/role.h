@@ -1,0 +1,50 @@
+/*
+ * role: what the parent hands a role at its start, and what comes back at its end.
+ *
+ * The parent re-executes /proc/self/exe with `--role control|forward`; main.c has put the process
+ * into its sandbox (own user, no capabilities, no_new_privs, PDEATHSIG) before it calls the
+ * role's main. Descriptors stand at fixed numbers, are the role's own from then on and stay open
+ * for its life. Everything else (ports, secrets, the control ↔ forward link) comes as messages
+ * over ROLE_FD_LINK.
+ */
+#pragma once
+
+enum role_fd {
+	ROLE_FD_LINK = 3,   /* to the parent: SOCK_SEQPACKET, non-blocking */
+	ROLE_FD_STATE = 4,  /* sealed memfd: `sa` for forward, `ctl` for control */
+	ROLE_FD_CLI = 5,    /* control: the listening CLI socket, non-blocking */
+	ROLE_FD_CONFIG = 6, /* control: the backbone file as it was when it was taken. The offset is
+			      * shared: pread() only */
+	ROLE_FD_NETLINK =
+		7, /* control: a route netlink socket of the node's network namespace, since
+			      * control's own is empty; it may only read */
+};
+
+/* How a role ends. Anything else (signals too) is a crash: the parent starts it again. */
+enum role_exit {
+	ROLE_EXIT_OK = 0,     /* asked to: SIGTERM, or the parent closed the link */
+	ROLE_EXIT_RELOAD = 4, /* control: its successor takes up the file that was taken */
+	ROLE_EXIT_CONFIG =
+		3, /* the file cannot be run, said on stderr: the parent ends with 1, unless
+			       * it was running before */
+};
+
+struct role_args {
+	const char *node;   /* --node */
+	const char *config; /* path of the file as the operator wrote it, for messages */
+};
+
+/* Both return an enum role_exit. */
+int control_main(const struct role_args *args);
+int forward_main(const struct role_args *args);
+
+/*
+ * Besides what msg.h says of each link:
+ * - MSG_STATS_GET from control to the parent names a wan port (in `secy`): the parent answers
+ *   with the counters of its guards, one MSG_STATS per port with names such as
+ *   "ingress-eapol", "ingress-dropped", "egress-macsec", "egress-dropped", then MSG_STATS_DONE.
+ * - MSG_STATS_GET from control to forward names a SecY: the SecY's own counters (sci 0), then
+ *   those of each SC and SA, then MSG_STATS_DONE.
+ * - Each is told the other end of the control ↔ forward link by MSG_LINK at its start, and again
+ *   whenever the other one was restarted; the former link is closed on receipt.
+ */

@@ -1,0 +1,641 @@
+#include "myelind/wants.h"
+
+#include "base/log.h"
+#include "myelind/guarded.h"
+#include "proc/iface.h"
+#include "proc/netlink.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WANTS_MAX 65536 /* of each kind: what a mad control could make the parent hold */
+
+struct want_port {
+	struct msg_port_want want;
+	bool named; /* since control was started */
+	bool open;
+	bool up;   /* as last seen: addresses and routes go with it */
+	int error; /* what control was told last, 0: ready */
+	unsigned ifindex;
+	uint16_t mtu;
+	uint8_t mac[6];
+	int fd;    /* forward's: packet socket or TAP; else -1 */
+	int eapol; /* control's: packet socket, else -1 */
+};
+
+struct want_address {
+	struct msg_address_want want;
+	bool named;
+};
+
+struct want_route {
+	struct msg_route_want want;
+	bool named;
+};
+
+struct wants {
+	struct wants_say say;
+	struct netlink *nl;
+	struct want_port *ports;
+	size_t port_count;
+	struct want_address *addresses;
+	size_t address_count;
+	struct want_route *routes;
+	size_t route_count;
+	struct guarded guarded;
+};
+
+struct wants *wants_new(const struct wants_say *say)
+{
+	struct wants *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->say = *say;
+	w->nl = netlink_new();
+	if (!w->nl) {
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void wants_free(struct wants *w)
+{
+	for (size_t i = 0; i < w->port_count; i++) {
+		close_fd(&w->ports[i].fd);
+		close_fd(&w->ports[i].eapol);
+	}
+	guarded_fini(&w->guarded);
+	netlink_free(w->nl);
+	free(w->ports);
+	free(w->addresses);
+	free(w->routes);
+	free(w);
+}
+
+/* A zeroed element more in an array of any of the above; NULL when there are too many. */
+static void *array_grow(void **array, size_t *count, size_t size)
+{
+	void *p;
+
+	if (*count >= WANTS_MAX)
+		return NULL;
+	p = realloc(*array, (*count + 1) * size);
+	if (!p)
+		return NULL;
+	*array = p;
+	p = (char *)p + *count * size;
+	memset(p, 0, size);
+	++*count;
+	return p;
+}
+
+static struct want_port *port_find(struct wants *w, uint16_t id)
+{
+	for (size_t i = 0; i < w->port_count; i++)
+		if (w->ports[i].want.port == id)
+			return &w->ports[i];
+	return NULL;
+}
+
+/* The rules of all wan ports on this interface. Returns how many. */
+static unsigned rules_collect(const struct wants *w, const char *ifname,
+			      struct guard_rule rules[GUARD_RULES])
+{
+	static const struct {
+		enum msg_allow bit;
+		enum guard_class class;
+	} classes[] = {
+		{MSG_ALLOW_ARP_ND, GUARD_ARP_ND},
+		{MSG_ALLOW_DHCP, GUARD_DHCP},
+		{MSG_ALLOW_BGP, GUARD_BGP},
+		{MSG_ALLOW_LLDP, GUARD_LLDP},
+		{MSG_ALLOW_SSH, GUARD_SSH},
+		{MSG_ALLOW_PING, GUARD_PING},
+		{MSG_ALLOW_INTEGRITY, GUARD_INTEGRITY},
+	};
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->port_count && n < GUARD_RULES; i++) {
+		const struct msg_port_want *p = &w->ports[i].want;
+		struct guard_rule *r = &rules[n];
+
+		if (p->kind != MSG_PORT_WAN || strcmp(p->ifname, ifname) != 0)
+			continue;
+		*r = (struct guard_rule){.used = 1, .vlan = p->vlan};
+		if (p->allow & MSG_ALLOW_EAPOL)
+			r->eapol_type = p->eapol_type;
+		memcpy(r->eapol_dst, p->eapol_dst, 6);
+		for (size_t c = 0; c < sizeof(classes) / sizeof(classes[0]); c++)
+			if (p->allow & classes[c].bit)
+				r->allow |= 1u << classes[c].class;
+		n++;
+	}
+	return n;
+}
+
+/* The interface's guards stand and have the rules of all its ports. 0 or -errno. */
+static int guards_put(struct wants *w, const char *ifname, unsigned ifindex)
+{
+	struct guard_rule rules[GUARD_RULES];
+	unsigned n = rules_collect(w, ifname, rules);
+
+	return guarded_put(&w->guarded, ifname, ifindex, rules, n);
+}
+
+static void address_apply(struct wants *w, const struct want_port *p,
+			  const struct msg_address_want *a)
+{
+	int err = netlink_address_add(w->nl, p->ifindex, a->family, a->prefix, a->addr);
+
+	/* The kernel's switch for IPv6 is one for the whole namespace, so it is touched only
+	 * where IPv6 is routed. */
+	if (!err && a->family == 6 && p->want.kind != MSG_PORT_WAN)
+		err = iface_forwarding(p->want.ifname, true);
+	if (err)
+		log_warn("%s: cannot set its address: %s", p->want.ifname, strerror(-err));
+}
+
+static struct netlink_route route_of(const struct want_port *p, const struct msg_route_want *r)
+{
+	struct netlink_route out = {
+		.ifindex = p->ifindex,
+		.family = r->family,
+		.prefix = r->prefix,
+		.metric = r->metric,
+	};
+
+	memcpy(out.dst, r->dst, sizeof(out.dst));
+	memcpy(out.via, r->via, sizeof(out.via));
+	return out;
+}
+
+static void route_apply(struct wants *w, const struct want_port *p, const struct msg_route_want *r)
+{
+	struct netlink_route route = route_of(p, r);
+	int err = netlink_route_put(w->nl, &route);
+
+	if (err)
+		log_warn("%s: cannot set a route: %s", p->want.ifname, strerror(-err));
+}
+
+static void port_apply(struct wants *w, const struct want_port *p)
+{
+	for (size_t i = 0; i < w->address_count; i++)
+		if (w->addresses[i].want.port == p->want.port)
+			address_apply(w, p, &w->addresses[i].want);
+	for (size_t i = 0; i < w->route_count; i++)
+		if (w->routes[i].want.port == p->want.port)
+			route_apply(w, p, &w->routes[i].want);
+}
+
+/* Ports of that kind on that interface. */
+static unsigned port_count_on(const struct wants *w, const char *ifname, enum msg_port_kind kind)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->port_count; i++)
+		n += w->ports[i].want.kind == kind && !strcmp(w->ports[i].want.ifname, ifname);
+	return n;
+}
+
+/* Each open function returns 0, or -errno and names the step in *what. */
+static int wan_open(struct wants *w, struct want_port *p, const char **what)
+{
+	const struct msg_port_want *want = &p->want;
+	const struct iface_filter macsec = {.type = 0x88e5, .vlan = want->vlan};
+	const struct iface_filter eapol = {.type = want->eapol_type, .vlan = want->vlan};
+	int err;
+
+	*what = "have so many wan ports on it";
+	if (port_count_on(w, want->ifname, MSG_PORT_WAN) > GUARD_RULES)
+		return -ENOSPC;
+	*what = "guard it";
+	err = guards_put(w, want->ifname, p->ifindex);
+	if (err)
+		return err;
+	*what = "set its MTU";
+	/* Never lowered: other VLANs of the interface may need what it has. */
+	err = want->mtu > p->mtu ? netlink_link_mtu(w->nl, p->ifindex, want->mtu) : 0;
+	if (err)
+		return err;
+	*what = "set it up";
+	err = netlink_link_up(w->nl, p->ifindex);
+	if (err)
+		return err;
+	*what = "open a packet socket on it";
+	p->fd = iface_packet_open(p->ifindex, &macsec, NULL);
+	if (p->fd < 0)
+		return p->fd;
+	if (!want->eapol_type)
+		return 0;
+	p->eapol = iface_packet_open(p->ifindex, &eapol, want->eapol_dst);
+	return p->eapol < 0 ? p->eapol : 0;
+}
+
+static int overlay_open(struct wants *w, struct want_port *p, const char **what)
+{
+	const struct want_port *over = port_find(w, p->want.over);
+	struct netlink_link link;
+	int err;
+
+	*what = "make it before its wan port is there";
+	if (!over || over->want.kind != MSG_PORT_WAN || !over->open)
+		return -ENETDOWN;
+	*what = "make it";
+	p->fd = iface_tap_open(p->want.ifname);
+	if (p->fd < 0)
+		return p->fd;
+	err = netlink_link_get(w->nl, p->want.ifname, &link);
+	if (err)
+		return err;
+	p->ifindex = link.ifindex;
+	memcpy(p->mac, over->mac, 6);
+	*what = "set its MAC address";
+	err = netlink_link_mac(w->nl, p->ifindex, p->mac);
+	if (err)
+		return err;
+	*what = "set its MTU";
+	err = p->want.mtu ? netlink_link_mtu(w->nl, p->ifindex, p->want.mtu) : 0;
+	if (err)
+		return err;
+	*what = "let it route";
+	err = iface_forwarding(p->want.ifname, false);
+	if (!err)
+		err = iface_follow_carrier(p->want.ifname);
+	if (err)
+		return err;
+	*what = "set it up";
+	return netlink_link_up(w->nl, p->ifindex);
+}
+
+static int lan_open(struct wants *w, struct want_port *p, const char **what)
+{
+	int err;
+
+	/* What carries ciphertext may not route in clear. */
+	*what = "be a lan and a wan at once";
+	if (port_count_on(w, p->want.ifname, MSG_PORT_WAN))
+		return -EINVAL;
+	*what = "set its MTU";
+	err = p->want.mtu && p->want.mtu != p->mtu
+		      ? netlink_link_mtu(w->nl, p->ifindex, p->want.mtu)
+		      : 0;
+	if (err)
+		return err;
+	*what = "let it route";
+	err = iface_forwarding(p->want.ifname, false);
+	if (err)
+		return err;
+	*what = "set it up";
+	return netlink_link_up(w->nl, p->ifindex);
+}
+
+static void port_give(struct wants *w, const struct want_port *p)
+{
+	struct msg m = {
+		.type = MSG_PORT_GIVE,
+		.port_give =
+			{
+				.port = p->want.port,
+				.kind = p->want.kind,
+				.vlan = p->want.vlan,
+				.mtu = p->mtu,
+				.eapol_type = p->want.eapol_type,
+				.integrity = p->want.allow & MSG_ALLOW_INTEGRITY,
+			},
+	};
+
+	if (p->fd < 0)
+		return;
+	memcpy(m.port_give.ifname, p->want.ifname, sizeof(m.port_give.ifname));
+	memcpy(m.port_give.mac, p->mac, 6);
+	w->say.forward(w->say.ctx, &m, p->fd);
+}
+
+static void port_ready(struct wants *w, const struct want_port *p, const char *what)
+{
+	struct msg m = {
+		.type = MSG_PORT_READY,
+		.port_ready =
+			{
+				.port = p->want.port,
+				.error = (uint16_t)-p->error,
+				.ifindex = p->ifindex,
+				.mtu = p->mtu,
+			},
+	};
+
+	memcpy(m.port_ready.mac, p->mac, 6);
+	if (p->error)
+		snprintf(m.port_ready.what, sizeof(m.port_ready.what), "%s: cannot %s: %s",
+			 p->want.ifname, what, strerror(-p->error));
+	w->say.control(w->say.ctx, &m, p->error ? -1 : p->eapol);
+}
+
+static void port_close(struct wants *w, struct want_port *p)
+{
+	const struct msg m = {.type = MSG_PORT_DROP, .port_drop = p->want.port};
+
+	if (p->open && p->fd >= 0)
+		w->say.forward(w->say.ctx, &m, -1);
+	close_fd(&p->fd);
+	close_fd(&p->eapol);
+	p->open = false;
+	p->ifindex = 0;
+}
+
+/* Opens the port and tells both roles; a failure is told once, and tried again at the next tick. */
+static void port_open(struct wants *w, struct want_port *p, bool asked)
+{
+	struct netlink_link link = {0};
+	const char *what = "find it";
+	int err = 0;
+
+	if (p->want.kind != MSG_PORT_OVERLAY) {
+		err = netlink_link_get(w->nl, p->want.ifname, &link);
+		if (!err && p->want.kind == MSG_PORT_WAN && !link.ethernet) {
+			what = "use it: it is not an Ethernet interface";
+			err = -EPFNOSUPPORT;
+		}
+		p->ifindex = link.ifindex;
+		p->mtu = (uint16_t)(link.mtu < UINT16_MAX ? link.mtu : UINT16_MAX);
+		memcpy(p->mac, link.mac, 6);
+	}
+	if (!err)
+		err = p->want.kind == MSG_PORT_WAN       ? wan_open(w, p, &what)
+		      : p->want.kind == MSG_PORT_OVERLAY ? overlay_open(w, p, &what)
+							 : lan_open(w, p, &what);
+	if (err) {
+		bool news = err != p->error;
+
+		port_close(w, p);
+		p->error = err;
+		if (news)
+			log_warn("%s: cannot %s: %s", p->want.ifname, what, strerror(-err));
+		if (news || asked)
+			port_ready(w, p, what);
+		return;
+	}
+	if (p->want.mtu && (p->want.kind != MSG_PORT_WAN || p->want.mtu > p->mtu))
+		p->mtu = p->want.mtu;
+	p->open = p->up = true;
+	p->error = 0;
+	log_info("%s: open (port %u)", p->want.ifname, p->want.port);
+	port_apply(w, p);
+	port_give(w, p);
+	port_ready(w, p, "");
+}
+
+void wants_begin(struct wants *w)
+{
+	for (size_t i = 0; i < w->port_count; i++)
+		w->ports[i].named = false;
+	for (size_t i = 0; i < w->address_count; i++)
+		w->addresses[i].named = false;
+	for (size_t i = 0; i < w->route_count; i++)
+		w->routes[i].named = false;
+}
+
+/* True when the wish was met without closing what carries traffic: what may pass in clear and the
+ * keying's socket of a wan port can be exchanged under it. */
+static bool wan_change(struct wants *w, struct want_port *p, const struct msg_port_want *want)
+{
+	const struct msg_port_want was = p->want;
+	const struct iface_filter filter = {.type = want->eapol_type, .vlan = want->vlan};
+	bool keying = was.eapol_type != want->eapol_type ||
+		      memcmp(was.eapol_dst, want->eapol_dst, sizeof(was.eapol_dst)) != 0;
+
+	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
+	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan || want->mtu > p->mtu)
+		return false;
+	memcpy(&p->want, want, sizeof(*want));
+	if (guards_put(w, want->ifname, p->ifindex) < 0)
+		return false;
+	if (keying) {
+		close_fd(&p->eapol);
+		if (want->eapol_type)
+			p->eapol = iface_packet_open(p->ifindex, &filter, want->eapol_dst);
+		if (want->eapol_type && p->eapol < 0)
+			return false;
+		port_give(w, p); /* forward's guard knows the keying's EtherType */
+	}
+	return true;
+}
+
+void wants_port(struct wants *w, const struct msg_port_want *want)
+{
+	struct want_port *p = port_find(w, want->port);
+
+	/* Padding too: msg_parse() zeroes it, and a difference would only mean to ask again. */
+	// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
+	if (p && p->open && !memcmp(&p->want, want, sizeof(*want))) {
+		p->named = true;
+		port_ready(w, p, "");
+		return;
+	}
+	if (p && wan_change(w, p, want)) {
+		p->named = true;
+		port_ready(w, p, "");
+		return;
+	}
+	if (!p) {
+		p = array_grow((void **)&w->ports, &w->port_count, sizeof(*p));
+		if (!p) {
+			log_error("more ports than can be held");
+			return;
+		}
+		p->fd = p->eapol = -1;
+	} else {
+		port_close(w, p);
+	}
+	memcpy(&p->want, want, sizeof(*want)); /* with its padding: it is compared as bytes */
+	p->named = true;
+	port_open(w, p, true);
+}
+
+void wants_address(struct wants *w, const struct msg_address_want *want)
+{
+	const struct want_port *p = port_find(w, want->port);
+	struct want_address *a;
+
+	for (size_t i = 0; i < w->address_count; i++)
+		if (!memcmp(&w->addresses[i].want, want, sizeof(*want))) {
+			w->addresses[i].named = true;
+			return;
+		}
+	a = array_grow((void **)&w->addresses, &w->address_count, sizeof(*a));
+	if (!a) {
+		log_error("more addresses than can be held");
+		return;
+	}
+	memcpy(&a->want, want, sizeof(*want));
+	a->named = true;
+	if (p && p->open)
+		address_apply(w, p, want);
+}
+
+void wants_route(struct wants *w, const struct msg_route_want *want)
+{
+	const struct want_port *p = port_find(w, want->port);
+	struct want_route *r;
+
+	for (size_t i = 0; i < w->route_count; i++)
+		// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): as in wants_port()
+		if (!memcmp(&w->routes[i].want, want, sizeof(*want))) {
+			w->routes[i].named = true;
+			return;
+		}
+	r = array_grow((void **)&w->routes, &w->route_count, sizeof(*r));
+	if (!r) {
+		log_error("more routes than can be held");
+		return;
+	}
+	memcpy(&r->want, want, sizeof(*want));
+	r->named = true;
+	if (p && p->open)
+		route_apply(w, p, want);
+}
+
+static void routes_prune(struct wants *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->route_count; i++) {
+		const struct want_port *p = port_find(w, w->routes[i].want.port);
+
+		if (w->routes[i].named) {
+			w->routes[kept++] = w->routes[i];
+		} else if (p && p->open) {
+			struct netlink_route r = route_of(p, &w->routes[i].want);
+
+			(void)netlink_route_del(w->nl, &r);
+		}
+	}
+	w->route_count = kept;
+}
+
+static void addresses_prune(struct wants *w)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->address_count; i++) {
+		const struct msg_address_want *a = &w->addresses[i].want;
+		const struct want_port *p = port_find(w, a->port);
+
+		if (w->addresses[i].named)
+			w->addresses[kept++] = w->addresses[i];
+		else if (p && p->open)
+			(void)netlink_address_del(w->nl, p->ifindex, a->family, a->prefix, a->addr);
+	}
+	w->address_count = kept;
+}
+
+void wants_done(struct wants *w)
+{
+	size_t kept = 0;
+
+	routes_prune(w);
+	addresses_prune(w);
+	for (size_t i = 0; i < w->port_count; i++) {
+		if (w->ports[i].named) {
+			w->ports[kept++] = w->ports[i];
+			continue;
+		}
+		log_info("%s: no longer wanted", w->ports[i].want.ifname);
+		port_close(w, &w->ports[i]);
+	}
+	w->port_count = kept;
+	/* What a port that went had opened is shut again. */
+	for (size_t i = 0; i < w->guarded.count; i++) {
+		struct guard_rule rules[GUARD_RULES];
+		unsigned n = rules_collect(w, w->guarded.v[i].ifname, rules);
+
+		guarded_rules(&w->guarded.v[i], rules, n);
+	}
+}
+
+void wants_give(struct wants *w)
+{
+	for (size_t i = 0; i < w->port_count; i++)
+		if (w->ports[i].open)
+			port_give(w, &w->ports[i]);
+}
+
+static void stats_put(struct msg_stats *st, const char *a, const char *b, uint64_t value)
+{
+	const size_t room = sizeof(st->v) / sizeof(st->v[0]);
+
+	if (st->count >= room)
+		return;
+	snprintf(st->v[st->count].name, sizeof(st->v[0].name), "%s%s", a, b);
+	st->v[st->count++].value = value;
+}
+
+void wants_stats(struct wants *w, uint16_t port)
+{
+	static const char *const directions[GUARD_DIRECTIONS] = {"ingress-", "egress-"};
+	const struct want_port *p = port_find(w, port);
+	const struct guard *g = p ? guarded_find(&w->guarded, p->want.ifname) : NULL;
+	struct msg m = {.type = MSG_STATS, .stats = {.secy = port, .an = -1}};
+	const struct msg done = {.type = MSG_STATS_DONE, .secy = port};
+
+	if (g && p->want.kind == MSG_PORT_WAN) {
+		for (unsigned d = 0; d < GUARD_DIRECTIONS; d++)
+			for (unsigned c = 0; c < GUARD_CLASSES; c++)
+				stats_put(&m.stats, directions[d], guard_class_name(c),
+					  guard_count(g, d, c));
+		stats_put(&m.stats, "guard-restored", "", guard_restored(g));
+		w->say.control(w->say.ctx, &m, -1);
+	}
+	w->say.control(w->say.ctx, &done, -1);
+}
+
+/* An open port whose interface changed; false when it has to be opened again. */
+static bool port_look(struct wants *w, struct want_port *p)
+{
+	const struct want_port *over = port_find(w, p->want.over);
+	struct netlink_link link;
+
+	if (netlink_link_get(w->nl, p->want.ifname, &link) < 0 || link.ifindex != p->ifindex) {
+		log_warn("%s: the interface is gone", p->want.ifname);
+		port_close(w, p);
+		return false;
+	}
+	/* Both sides of an overlay bear the wan port's address, which names the secure channel. */
+	if (p->want.kind == MSG_PORT_WAN && memcmp(link.mac, p->mac, 6) != 0) {
+		log_warn("%s: has another MAC address now", p->want.ifname);
+		port_close(w, p);
+		return false;
+	}
+	if (over && over->open && memcmp(over->mac, p->mac, 6) != 0) {
+		port_close(w, p);
+		return false;
+	}
+	if (link.up && !p->up)
+		port_apply(w, p);
+	p->up = link.up;
+	return true;
+}
+
+void wants_tick(struct wants *w)
+{
+	guarded_tick(&w->guarded, w->nl);
+	for (size_t i = 0; i < w->port_count; i++) {
+		struct want_port *p = &w->ports[i];
+
+		if (!p->open || !port_look(w, p))
+			port_open(w, p, false);
+	}
+}

@@ -1,0 +1,91 @@
+/*
+ * port: burst I/O behind one small vtable, and the buffers that move through it.
+ *
+ * A frame in flight is a `struct pkt` descriptor that owns one buffer of a pool. A receive call
+ * fills descriptors with frames and gives them away; a transmit call consumes every descriptor
+ * it is handed, sent or not. Each port and pool belongs to one worker thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PKT_BURST 64     /* descriptors in a burst, at most */
+#define PKT_HEADROOM 128 /* bytes in front of a received frame, for tags put before it */
+#define PKT_TAILROOM 64  /* bytes behind the longest frame, for an ICV */
+
+/* Marks, set by one stage and required by another. */
+enum {
+	PKT_SEALED = 1 << 0, /* set by the AEAD stage alone: this is ciphertext of ours */
+	PKT_UNVERIFIED =
+		1 << 2,      /* set by macsec_in alone: let through by validate check, disabled */
+	PKT_OPENED = 1 << 1, /* set by the AEAD stage alone: this authenticated */
+};
+
+struct pkt {
+	uint8_t *data; /* first byte of the frame (destination MAC address) */
+	uint32_t len;  /* bytes, without FCS */
+	uint16_t mark; /* PKT_* */
+	uint16_t fate; /* scratch of the packet path: where this packet goes next */
+	uint8_t *buf;  /* the buffer that holds it, of the worker's pool */
+};
+
+/* Fixed-size buffers, last in first out so that the hot ones are used again first. */
+struct pkt_pool;
+
+/* count buffers that each hold frames of up to frame_max bytes besides head- and tailroom. */
+struct pkt_pool *pkt_pool_new(unsigned count, unsigned frame_max);
+void pkt_pool_free(struct pkt_pool *pool);
+/* A buffer with data at PKT_HEADROOM and len 0. False when the pool is empty. */
+bool pkt_alloc(struct pkt_pool *pool, struct pkt *p);
+void pkt_release(struct pkt_pool *pool, struct pkt *p);
+/* Bytes free in front of and behind the frame within its buffer. */
+size_t pkt_headroom(const struct pkt_pool *pool, const struct pkt *p);
+size_t pkt_tailroom(const struct pkt_pool *pool, const struct pkt *p);
+unsigned pkt_pool_frame_max(const struct pkt_pool *pool);
+unsigned pkt_pool_available(const struct pkt_pool *pool);
+
+/* Counted by the port, read by others at any time: relaxed atomic stores of one writer. */
+struct port_stats {
+	uint64_t rx_frames, rx_bytes,
+		rx_errors; /* errors: too long, truncated, offload unfinished */
+	uint64_t tx_frames, tx_bytes, tx_errors; /* errors: the kernel refused or dropped */
+};
+
+struct port;
+
+struct port_ops {
+	const char *name; /* "tap", "af_packet", "memory" */
+	/* Up to n frames, each in a fresh buffer of the pool. Never blocks. Returns how many. */
+	unsigned (*rx)(struct port *port, struct pkt *v, unsigned n);
+	/* Sends n frames and releases every buffer. Returns how many went out; the others are
+	 * tx_errors. Never blocks. */
+	unsigned (*tx)(struct port *port, struct pkt *v, unsigned n);
+	/* Descriptor that polls readable when rx has frames, or -1 (memory). */
+	int (*fd)(const struct port *port);
+	/* Overlay interfaces: tells the kernel whether the link is up. May be NULL. */
+	void (*carrier)(struct port *port, bool up);
+	void (*close)(struct port *port);
+};
+
+struct port {
+	const struct port_ops *ops;
+	struct pkt_pool *pool; /* where rx takes and tx returns buffers; not owned */
+	struct port_stats stats;
+	char ifname[16];
+};
+
+/* Both take ownership of fd (non-blocking) and return NULL with errno set on failure. */
+struct port *port_tap_new(int fd, const char *ifname, struct pkt_pool *pool);
+/* A raw AF_PACKET socket bound to its interface. A tag the kernel took out of a received frame
+ * is put back in before the frame is handed on. */
+struct port *port_afpacket_new(int fd, const char *ifname, struct pkt_pool *pool);
+/*
+ * A port in memory, for tests and benchmarks: a ring of ring_size descriptors (a power of two)
+ * waiting to be received. Joined ports receive what the other transmits; between ports of one
+ * pool the buffers change hands, between two pools the frames are copied. A port that is not
+ * joined transmits to nowhere (tx_errors). NULL with errno. Closing either end parts them.
+ */
+struct port *port_memory_new(unsigned ring_size, struct pkt_pool *pool);
+void port_memory_join(struct port *a, struct port *b);

@@ -1,0 +1,184 @@
+#include "proc/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COPY_MAX (64u << 20) /* bytes */
+#define SECRETS_DIR "/etc/myelin/secrets"
+
+static int open_in(const char *dir, const char *name, int flags, char where[128])
+{
+	int at, fd, err;
+
+	snprintf(where, 128, "%s/%s", dir, name);
+	at = open(dir, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	if (at < 0)
+		return -errno;
+	/* O_NONBLOCK: a fifo in the place of a file must not stop the parent. */
+	fd = openat(at, name, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	err = -errno;
+	/* A lease counts only when its name survives a crash too. */
+	if (fd >= 0 && (flags & O_CREAT) && fsync(at) < 0) {
+		err = -errno;
+		close(fd);
+		fd = -1;
+	}
+	close(at);
+	return fd < 0 ? err : fd;
+}
+
+static int check_private(int fd, bool roots)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) || (roots && st.st_uid != geteuid()))
+		return -EACCES;
+	return 0;
+}
+
+static int open_checked(const char *dir, const char *name, int flags, char where[128])
+{
+	int fd = open_in(dir, name, flags, where), err;
+
+	if (fd < 0)
+		return fd;
+	err = check_private(fd, true);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static int open_secret(const struct files *f, const char *name, char where[128])
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	int fd;
+
+	if (f->secrets)
+		return open_checked(f->secrets, name, O_RDONLY, where);
+	if (credentials) {
+		fd = open_checked(credentials, name, O_RDONLY, where);
+		if (fd != -ENOENT)
+			return fd;
+	}
+	return open_checked(SECRETS_DIR, name, O_RDONLY, where);
+}
+
+/* The last component and whatever is missing above it. */
+static int make_dir(const char *dir)
+{
+	char path[128];
+	size_t n = strlen(dir);
+
+	if (n >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(path, dir, n + 1);
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int open_beside(const char *config, const char *name, char where[128])
+{
+	const char *slash = strrchr(config, '/');
+	char dir[128];
+	struct stat st;
+	int fd, err;
+
+	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - config + (slash == config)) : 1,
+		 slash ? config : ".");
+	fd = open_in(dir, name, O_RDONLY, where);
+	if (fd < 0)
+		return fd;
+	/* The folder may hold more than backbones, /etc for one: control gets nothing that it could
+	 * not read as its own user. */
+	err = fstat(fd, &st) < 0        ? -errno
+	      : !S_ISREG(st.st_mode)    ? -EINVAL
+	      : !(st.st_mode & S_IROTH) ? -EACCES
+					: 0;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int files_open(const struct files *f, const struct msg_file_open *want, char where[128])
+{
+	int err;
+
+	where[0] = '\0';
+	switch ((enum msg_file_kind)want->kind) {
+	case MSG_FILE_SECRET:
+		return open_secret(f, want->name, where);
+	case MSG_FILE_LEASE:
+		return open_checked(f->state_dir, want->name, O_RDWR, where);
+	case MSG_FILE_LEASE_NEW:
+		err = make_dir(f->state_dir);
+		if (err)
+			return err;
+		return open_checked(f->state_dir, want->name, O_RDWR | O_CREAT | O_EXCL, where);
+	case MSG_FILE_CONFIG:
+		return open_beside(f->config, want->name, where);
+	}
+	return -EINVAL;
+}
+
+/* The rest of `from`, whatever kind of file it is, appended to `to`. */
+static int copy_all(int from, int to)
+{
+	char buf[16384];
+	size_t total = 0;
+	ssize_t n;
+
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		total += (size_t)n;
+		if (total > COPY_MAX)
+			return -EFBIG;
+		for (ssize_t at = 0, k; at < n; at += k) {
+			k = write(to, buf + at, (size_t)(n - at));
+			if (k < 0)
+				return -errno;
+		}
+	}
+	return n < 0 ? -errno : 0;
+}
+
+int files_copy(const char *path)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return from < 0 ? -errno : files_copy_of(from);
+}
+
+int files_copy_of(int from)
+{
+	int to, err;
+
+	to = memfd_create("myelin-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	err = to < 0 ? -errno : copy_all(from, to);
+	if (!err &&
+	    fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		err = -errno;
+	close(from);
+	if (!err)
+		return to;
+	if (to >= 0)
+		close(to);
+	return err;
+}

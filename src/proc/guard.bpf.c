@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0
+/*
+ * The guards of a wan interface, as tc programs at clsact ingress and egress.
+ *
+ * Out go: MACsec frames that are encrypted, the overlays' own MKPDUs, and the exceptions that
+ * the file names; MACsec frames that are not encrypted are one of these. In come the exceptions alone: ciphertext and MKPDUs have been handed to our
+ * packet sockets, which stand before this hook, and are of no use to anybody behind it. All
+ * else is dropped, whatever the state of the daemon: these programs hold everything they need.
+ *
+ * A tag may stand in the frame or beside it (the kernel takes the outer one out on receive and
+ * may do so on transmit); both are read, one is tolerated, and it must be the port's.
+ */
+#include "guard_bpf.h"
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define ETHERTYPE_MACSEC 0x88e5
+#define ETHERTYPE_LLDP 0x88cc
+#define EAPOL_TYPE_MKA 5
+#define AF_INET_ 2
+#define AF_INET6_ 10
+
+/* IEEE 802.1AE-2018 9.5, 9.7: TCI bits and the short length. */
+#define TCI_V 0x80
+#define TCI_ES 0x40
+#define TCI_SC 0x20
+#define TCI_SCB 0x10
+#define TCI_E 0x08
+#define TCI_C 0x04
+#define SL_LIMIT 48
+#define ICV_LEN 16
+#define MIN_FRAME 60
+
+struct guard_rule guard_rules[GUARD_RULES] = {};
+__u64 guard_counts[GUARD_DIRECTIONS][GUARD_CLASSES] = {};
+
+struct frame {
+	__u32 at; /* offset behind the EtherType */
+	__u16 type;
+	__u16 vlan;
+	__u8 dst[6];
+};
+
+/* 0, or -1: too short, or more tags than one. */
+static __always_inline int read_frame(struct __sk_buff *skb, struct frame *f)
+{
+	struct ethhdr eth;
+	__be16 tag[2];
+
+	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)) < 0)
+		return -1;
+	__builtin_memcpy(f->dst, eth.h_dest, 6);
+	f->at = sizeof(eth);
+	f->type = bpf_ntohs(eth.h_proto);
+	f->vlan = 0;
+	if (skb->vlan_present) {
+		if (skb->vlan_proto != bpf_htons(ETH_P_8021Q))
+			return -1;
+		f->vlan = skb->vlan_tci & 0xfff;
+		return 0;
+	}
+	if (f->type != ETH_P_8021Q)
+		return 0;
+	if (bpf_skb_load_bytes(skb, f->at, tag, sizeof(tag)) < 0)
+		return -1;
+	f->vlan = bpf_ntohs(tag[0]) & 0xfff;
+	f->type = bpf_ntohs(tag[1]);
+	f->at += sizeof(tag);
+	return 0;
+}
+
+/* MACsec, encrypted or for integrity only, or neither. */
+static __always_inline int class_macsec(struct __sk_buff *skb, const struct frame *f)
+{
+	__u32 head = 6, body;
+	int class;
+	__u8 tag[2];
+
+	if (bpf_skb_load_bytes(skb, f->at, tag, sizeof(tag)) < 0)
+		return GUARD_DROPPED;
+	switch (tag[0] & (TCI_V | TCI_E | TCI_C)) {
+	case TCI_E | TCI_C:
+		class = GUARD_MACSEC;
+		break;
+	case 0:
+		class = GUARD_INTEGRITY;
+		break;
+	default:
+		return GUARD_DROPPED;
+	}
+	if ((tag[0] & TCI_SC) && (tag[0] & (TCI_ES | TCI_SCB)))
+		return GUARD_DROPPED;
+	if (tag[0] & TCI_SC)
+		head += 8;
+	if (tag[1] >= SL_LIMIT || skb->len < f->at + head + ICV_LEN)
+		return GUARD_DROPPED;
+	body = skb->len - f->at - head - ICV_LEN;
+	if (tag[1] ? body == tag[1] || (body > tag[1] && skb->len <= MIN_FRAME + 4)
+		   : body >= SL_LIMIT)
+		return class;
+	return GUARD_DROPPED;
+}
+
+static __always_inline int is_mkpdu(struct __sk_buff *skb, const struct frame *f,
+				    const struct guard_rule *r, int direction)
+{
+	__u8 head[2]; /* version, packet type */
+
+	if (!r->eapol_type || f->type != r->eapol_type)
+		return 0;
+	/* What comes in may be for our own address where the partner sends to it. */
+	for (int i = 0; i < 6; i++)
+		if (direction == GUARD_EGRESS && f->dst[i] != r->eapol_dst[i])
+			return 0;
+	return bpf_skb_load_bytes(skb, f->at, head, sizeof(head)) == 0 && head[1] == EAPOL_TYPE_MKA;
+}
+
+/*
+ * An exception is between the carrier and this machine. On the way out that is a packet that no
+ * interface brought; on the way in one that the kernel would not forward.
+ */
+static __always_inline int is_own4(struct __sk_buff *skb, const struct iphdr *ip, int direction)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET_,
+		.tos = ip->tos,
+		.tot_len = bpf_ntohs(ip->tot_len),
+		.ipv4_src = ip->saddr,
+		.ipv4_dst = ip->daddr,
+		.ifindex = skb->ifindex,
+	};
+	long ret;
+
+	if (direction == GUARD_EGRESS)
+		return skb->ingress_ifindex == 0;
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	return ret == BPF_FIB_LKUP_RET_NOT_FWDED || ret == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+static __always_inline int is_own6(struct __sk_buff *skb, const struct ipv6hdr *ip, int direction)
+{
+	struct bpf_fib_lookup fib = {
+		.family = AF_INET6_,
+		.tot_len = bpf_ntohs(ip->payload_len),
+		.ifindex = skb->ifindex,
+	};
+	long ret;
+
+	if (direction == GUARD_EGRESS)
+		return skb->ingress_ifindex == 0;
+	__builtin_memcpy(fib.ipv6_src, &ip->saddr, 16);
+	__builtin_memcpy(fib.ipv6_dst, &ip->daddr, 16);
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	return ret == BPF_FIB_LKUP_RET_NOT_FWDED || ret == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+static __always_inline int either(__u16 a, __u16 b, __u16 port)
+{
+	return a == port || b == port;
+}
+
+static __always_inline int class_tcp(__u16 sport, __u16 dport)
+{
+	if (either(sport, dport, 179))
+		return GUARD_BGP;
+	return either(sport, dport, 22) ? GUARD_SSH : GUARD_DROPPED;
+}
+
+static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direction)
+{
+	struct iphdr ip;
+	__be16 ports[2];
+	__u8 icmp;
+
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) < 0 || ip.version != 4 || ip.ihl < 5)
+		return GUARD_DROPPED;
+	/* A fragment shows no ports, or shows them for others that do not. */
+	if ((ip.frag_off & bpf_htons(0x3fff)) || !is_own4(skb, &ip, direction))
+		return GUARD_DROPPED;
+	at += ip.ihl * 4u;
+	if (ip.protocol == IPPROTO_ICMP) {
+		if (bpf_skb_load_bytes(skb, at, &icmp, 1) < 0)
+			return GUARD_DROPPED;
+		return icmp == 0 || icmp == 8 ? GUARD_PING : GUARD_DROPPED;
+	}
+	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) < 0)
+		return GUARD_DROPPED;
+	if (ip.protocol == IPPROTO_TCP)
+		return class_tcp(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]));
+	if (ip.protocol == IPPROTO_UDP)
+		return (ports[0] == bpf_htons(67) || ports[0] == bpf_htons(68)) &&
+				       (ports[1] == bpf_htons(67) || ports[1] == bpf_htons(68))
+			       ? GUARD_DHCP
+			       : GUARD_DROPPED;
+	return GUARD_DROPPED;
+}
+
+static __always_inline int class_icmp6(struct __sk_buff *skb, __u32 at, __u8 hop_limit)
+{
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, at, &type, 1) < 0)
+		return GUARD_DROPPED;
+	switch (type) {
+	case 128:
+	case 129:
+		return GUARD_PING;
+	case 133: /* router solicitation and advertisement: how an address is come by */
+	case 134:
+		return hop_limit == 255 ? GUARD_DHCP : GUARD_DROPPED;
+	case 135:
+	case 136:
+		return hop_limit == 255 ? GUARD_ARP_ND : GUARD_DROPPED;
+	}
+	return GUARD_DROPPED;
+}
+
+static __always_inline int class_ip6(struct __sk_buff *skb, __u32 at, int direction)
+{
+	struct ipv6hdr ip;
+	__be16 ports[2];
+
+	/* No extension header is looked behind: none of the exceptions needs one. */
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) < 0 || ip.version != 6 ||
+	    !is_own6(skb, &ip, direction))
+		return GUARD_DROPPED;
+	at += sizeof(ip);
+	if (ip.nexthdr == IPPROTO_ICMPV6)
+		return class_icmp6(skb, at, ip.hop_limit);
+	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) < 0)
+		return GUARD_DROPPED;
+	if (ip.nexthdr == IPPROTO_TCP)
+		return class_tcp(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]));
+	if (ip.nexthdr == IPPROTO_UDP)
+		return (ports[0] == bpf_htons(546) && ports[1] == bpf_htons(547)) ||
+				       (ports[0] == bpf_htons(547) && ports[1] == bpf_htons(546))
+			       ? GUARD_DHCP
+			       : GUARD_DROPPED;
+	return GUARD_DROPPED;
+}
+
+/* What a frame would be if it were allowed; not looking at any rule. */
+static __always_inline int class_of(struct __sk_buff *skb, const struct frame *f, int direction)
+{
+	switch (f->type) {
+	case ETHERTYPE_MACSEC:
+		return class_macsec(skb, f);
+	case ETH_P_ARP:
+		return GUARD_ARP_ND;
+	case ETHERTYPE_LLDP:
+		return GUARD_LLDP;
+	case ETH_P_IP:
+		return class_ip4(skb, f->at, direction);
+	case ETH_P_IPV6:
+		return class_ip6(skb, f->at, direction);
+	}
+	return GUARD_DROPPED;
+}
+
+static __always_inline int judge(struct __sk_buff *skb, int direction)
+{
+	struct frame f;
+	int class;
+
+	if (read_frame(skb, &f) < 0)
+		return GUARD_DROPPED;
+	class = class_of(skb, &f, direction);
+	for (int i = 0; i < GUARD_RULES; i++) {
+		const struct guard_rule *r = &guard_rules[i];
+
+		if (!r->used)
+			continue;
+		/* LLDP belongs to the cable, not to a VLAN on it. */
+		if (class == GUARD_LLDP && !f.vlan && (r->allow & 1u << GUARD_LLDP))
+			return class;
+		if (f.vlan != r->vlan)
+			continue;
+		if (is_mkpdu(skb, &f, r, direction))
+			return GUARD_EAPOL;
+		if (class == GUARD_MACSEC)
+			return class;
+		if (class != GUARD_DROPPED && (r->allow & 1u << class))
+			return class;
+	}
+	return GUARD_DROPPED;
+}
+
+static __always_inline int guard(struct __sk_buff *skb, int direction)
+{
+	int class = judge(skb, direction);
+
+	if (class < 0 || class >= GUARD_CLASSES)
+		class = GUARD_DROPPED;
+	__sync_fetch_and_add(&guard_counts[direction][class], 1);
+	if (class == GUARD_DROPPED)
+		return TC_ACT_SHOT;
+	if (direction == GUARD_INGRESS &&
+	    (class == GUARD_MACSEC || class == GUARD_INTEGRITY || class == GUARD_EAPOL))
+		return TC_ACT_SHOT;
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int guard_ingress(struct __sk_buff *skb)
+{
+	return guard(skb, GUARD_INGRESS);
+}
+
+SEC("tc")
+int guard_egress(struct __sk_buff *skb)
+{
+	return guard(skb, GUARD_EGRESS);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

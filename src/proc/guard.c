@@ -1,0 +1,197 @@
+#include "proc/guard.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "guard.skel.h"
+#pragma GCC diagnostic pop
+
+/* Ours is the first filter of the hook: an earlier one could accept a frame before we see it. */
+#define GUARD_PRIORITY 1
+#define GUARD_HANDLE 1
+
+struct guard {
+	struct guard_skel *skel;
+	unsigned ifindex;
+	uint32_t prog_id[GUARD_DIRECTIONS];
+	uint64_t restored;
+	char ifname[16];
+};
+
+static int print_quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("libbpf: %s", line);
+	return 0;
+}
+
+static enum bpf_tc_attach_point attach_point(unsigned direction)
+{
+	return direction == GUARD_INGRESS ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+}
+
+static int prog_fd(const struct guard *g, unsigned direction)
+{
+	return bpf_program__fd(direction == GUARD_INGRESS ? g->skel->progs.guard_ingress
+							  : g->skel->progs.guard_egress);
+}
+
+static int prog_id_get(int fd, uint32_t *id)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(fd, &info, &len);
+
+	*id = info.id;
+	return err;
+}
+
+static int guard_attach(struct guard *g, unsigned direction)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)g->ifindex,
+			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = GUARD_HANDLE, .priority = GUARD_PRIORITY,
+			    .prog_fd = prog_fd(g, direction), .flags = BPF_TC_F_REPLACE);
+	int err = bpf_tc_hook_create(&hook);
+
+	if (err && err != -EEXIST)
+		return err;
+	hook.attach_point = attach_point(direction);
+	return bpf_tc_attach(&hook, &opts);
+}
+
+/* Whether our program, and no other, is the filter at our place. */
+static bool guard_attached(const struct guard *g, unsigned direction)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)g->ifindex,
+			    .attach_point = attach_point(direction));
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = GUARD_HANDLE, .priority = GUARD_PRIORITY);
+
+	return !bpf_tc_query(&hook, &opts) && opts.prog_id == g->prog_id[direction];
+}
+
+void guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count)
+{
+	if (count > GUARD_RULES)
+		count = GUARD_RULES;
+	memset(g->skel->bss->guard_rules, 0, sizeof(g->skel->bss->guard_rules));
+	memcpy(g->skel->bss->guard_rules, rules, count * sizeof(*rules));
+}
+
+struct guard *guard_new(const char *ifname, unsigned ifindex, const struct guard_rule *rules,
+			unsigned count)
+{
+	struct guard *g = calloc(1, sizeof(*g));
+	int err = -ENOMEM;
+
+	libbpf_set_print(print_quiet);
+	if (!g)
+		return NULL;
+	g->ifindex = ifindex;
+	memccpy(g->ifname, ifname, 0, sizeof(g->ifname) - 1);
+	g->skel = guard_skel__open_and_load();
+	if (!g->skel) {
+		err = -errno;
+		goto fail;
+	}
+	guard_rules_set(g, rules, count);
+	for (unsigned d = 0; d < GUARD_DIRECTIONS; d++) {
+		err = prog_id_get(prog_fd(g, d), &g->prog_id[d]);
+		if (!err)
+			err = guard_attach(g, d);
+		if (err)
+			goto fail;
+	}
+	return g;
+fail:
+	guard_free(g);
+	errno = -err;
+	return NULL;
+}
+
+void guard_free(struct guard *g)
+{
+	if (!g)
+		return;
+	guard_skel__destroy(g->skel);
+	free(g);
+}
+
+int guard_check(struct guard *g)
+{
+	int ret = 0;
+
+	for (unsigned d = 0; d < GUARD_DIRECTIONS; d++) {
+		int err;
+
+		if (guard_attached(g, d))
+			continue;
+		err = guard_attach(g, d);
+		if (err) {
+			ret = err;
+			continue;
+		}
+		g->restored++;
+		log_warn("%s: the %s guard was taken away; put it back", g->ifname,
+			 d == GUARD_INGRESS ? "ingress" : "egress");
+		if (!ret)
+			ret = 1;
+	}
+	return ret;
+}
+
+uint64_t guard_count(const struct guard *g, enum guard_direction d, enum guard_class c)
+{
+	return __atomic_load_n(&g->skel->bss->guard_counts[d][c], __ATOMIC_RELAXED);
+}
+
+uint64_t guard_restored(const struct guard *g)
+{
+	return g->restored;
+}
+
+const char *guard_class_name(enum guard_class c)
+{
+	static const char *const names[GUARD_CLASSES] = {
+		[GUARD_MACSEC] = "macsec",
+		[GUARD_EAPOL] = "eapol",
+		[GUARD_ARP_ND] = "arp-nd",
+		[GUARD_DHCP] = "dhcp",
+		[GUARD_BGP] = "bgp",
+		[GUARD_LLDP] = "lldp",
+		[GUARD_SSH] = "ssh",
+		[GUARD_PING] = "ping",
+		[GUARD_INTEGRITY] = "integrity",
+		[GUARD_DROPPED] = "dropped",
+	};
+
+	return c < GUARD_CLASSES ? names[c] : "?";
+}
+
+int guard_release(const char *ifname)
+{
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int err;
+
+	libbpf_set_print(print_quiet);
+	hook.ifindex = (int)if_nametoindex(ifname);
+	if (!hook.ifindex)
+		return -errno;
+	err = bpf_tc_hook_destroy(&hook);
+	return err == -ENOENT || err == -EINVAL ? 0 : err;
+}

@@ -1,0 +1,46 @@
+/*
+ * guard: what keeps a wan interface to ciphertext, in the kernel. libbpf's one file.
+ *
+ * Two tc programs (guard.bpf.c) at clsact ingress and egress of the interface, put there by
+ * netlink before anything of ours uses it. They bind every sender of the kernel, not AF_XDP and
+ * not a socket with PACKET_QDISC_BYPASS: for our own frames forward has a guard of its own, and
+ * another root process is outside the model.
+ *
+ * They stay when the process ends, however it ends, an orderly stop included: a stop may be half
+ * of an upgrade, and what routes the kernel has by then is nobody's to know, so the interface
+ * stays shut until an operator says otherwise: `myelind --release-guards INTERFACE`, which is
+ * `tc qdisc del dev INTERFACE clsact`. A parent that starts later puts its own programs in the
+ * place of those it finds, in one step, without a gap.
+ *
+ * Parent thread only.
+ */
+#pragma once
+
+#include "proc/guard_bpf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct guard;
+
+/* Loads the programs with these rules and puts them in place. NULL with errno on failure, in
+ * which case nothing may use the interface. */
+struct guard *guard_new(const char *ifname, unsigned ifindex, const struct guard_rule *rules,
+			unsigned count);
+/* Frees the memory; the programs stay where they are. */
+void guard_free(struct guard *g);
+
+/* Puts other rules in the place of the present ones (at most GUARD_RULES). */
+void guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count);
+
+/* Looks whether both programs are still in place and puts back what is not. 0: all was well;
+ * 1: something was put back; -errno: it could not be. */
+int guard_check(struct guard *g);
+
+uint64_t guard_count(const struct guard *g, enum guard_direction d, enum guard_class c);
+/* How often guard_check() had to put something back. */
+uint64_t guard_restored(const struct guard *g);
+const char *guard_class_name(enum guard_class c);
+
+/* Takes the guards of an interface away, whoever put them there. 0 or -errno. */
+int guard_release(const char *ifname);

@@ -1,0 +1,33 @@
+/*
+ * What the guard's programs and the parent share: the rules of one interface and its counters.
+ * Compiled for both; fixed-width types only, multi-byte numbers in host order.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define GUARD_RULES 8 /* wan ports (VLANs) of one interface */
+
+enum guard_direction { GUARD_INGRESS, GUARD_EGRESS, GUARD_DIRECTIONS };
+
+enum guard_class {
+	GUARD_MACSEC,
+	GUARD_EAPOL,
+	GUARD_ARP_ND,
+	GUARD_DHCP,
+	GUARD_BGP,
+	GUARD_LLDP,
+	GUARD_SSH,
+	GUARD_PING,
+	GUARD_INTEGRITY, /* MACsec that is authenticated but not encrypted */
+	GUARD_DROPPED,
+	GUARD_CLASSES
+};
+
+struct guard_rule {
+	__u16 used;
+	__u16 vlan;       /* 0: untagged */
+	__u16 eapol_type; /* 0: none */
+	__u8 eapol_dst[6];
+	__u32 allow; /* 1 << enum guard_class */
+};

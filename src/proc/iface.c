@@ -1,0 +1,152 @@
+#include "proc/iface.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SOCKET_BUFFER (8 << 20) /* bytes: what arrives while a worker is not scheduled */
+
+int iface_tap_open(const char *ifname)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)};
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), down = 0, err;
+
+	if (fd < 0)
+		return -errno;
+	memccpy(ifr.ifr_name, ifname, 0, IFNAMSIZ - 1);
+	/* No offload: what we read is finished, segmented and has its checksums. */
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETOFFLOAD, 0) < 0 ||
+	    ioctl(fd, TUNSETCARRIER, &down) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Loads at SKF_AD_OFF are what the kernel knows of the frame. A = that word. */
+#define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
+#define JUMP_EQ(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
+
+static int packet_filter(int fd, const struct iface_filter *f)
+{
+	/* The last two instructions are "take it" and "drop it". */
+	struct sock_filter tagged[] = {
+		LOAD(SKF_AD_PKTTYPE),          JUMP_EQ(PACKET_OTHERHOST, 8, 0),
+		LOAD(SKF_AD_PROTOCOL),         JUMP_EQ(f->type, 0, 6),
+		LOAD(SKF_AD_VLAN_TAG_PRESENT), JUMP_EQ(0, 4, 0),
+		LOAD(SKF_AD_VLAN_TAG),         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
+		JUMP_EQ(f->vlan, 0, 1),        BPF_STMT(BPF_RET | BPF_K, 0x40000),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_filter untagged[] = {
+		LOAD(SKF_AD_PKTTYPE),
+		JUMP_EQ(PACKET_OTHERHOST, 8, 0),
+		LOAD(SKF_AD_PROTOCOL),
+		JUMP_EQ(f->type, 0, 6),
+		LOAD(SKF_AD_VLAN_TAG_PRESENT),
+		JUMP_EQ(0, 3, 0),
+		LOAD(SKF_AD_VLAN_TAG),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
+		JUMP_EQ(0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0x40000),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog prog = {
+		.len = sizeof(tagged) / sizeof(tagged[0]),
+		.filter = f->vlan ? tagged : untagged,
+	};
+
+	_Static_assert(sizeof(tagged) == sizeof(untagged), "one length for both");
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
+}
+
+static int packet_setup(int fd, unsigned ifindex, const struct iface_filter *f,
+			const uint8_t *group)
+{
+	const int on = 1, size = SOCKET_BUFFER;
+	struct packet_mreq join = {.mr_ifindex = (int)ifindex,
+				   .mr_type = group ? PACKET_MR_MULTICAST : PACKET_MR_ALLMULTI};
+	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL),
+				 .sll_ifindex = (int)ifindex};
+	int err = packet_filter(fd, f);
+
+	if (err)
+		return err;
+	if (group) {
+		join.mr_alen = 6;
+		memcpy(join.mr_address, group, 6);
+	}
+	/* Only a group address can be joined; our own is heard anyway. */
+	if ((!group || (group[0] & 1)) &&
+	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &join, sizeof(join)) < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0)
+		return -errno;
+	/* Without the room it works too, with losses under load. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const uint8_t *group)
+{
+	/* Protocol 0: nothing is received before the filter stands and bind() names one. */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	err = packet_setup(fd, ifindex, filter, group);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static int sysctl_set(const char *family, const char *ifname, const char *name)
+{
+	char path[128];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, ifname, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, "1", 1) != 1)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int iface_forwarding(const char *ifname, bool ipv6)
+{
+	int err = sysctl_set("ipv4", ifname, "forwarding");
+
+	if (!err && ipv6) {
+		err = sysctl_set("ipv6", "all", "forwarding");
+		if (!err)
+			err = sysctl_set("ipv6", ifname, "forwarding");
+	}
+	return err;
+}
+
+int iface_follow_carrier(const char *ifname)
+{
+	int err = sysctl_set("ipv4", ifname, "ignore_routes_with_linkdown");
+
+	if (!err)
+		err = sysctl_set("ipv6", ifname, "ignore_routes_with_linkdown");
+	return err == -ENOENT ? 0 : err; /* a kernel without IPv6 */
+}

@@ -1,0 +1,36 @@
+/*
+ * iface: the descriptors that ports do I/O on, and the sysctls of their interfaces.
+ *
+ * All descriptors are non-blocking and close on exec; the caller owns them. Parent thread only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Makes the TAP interface (or fails when one of that name exists), link down, no carrier. It goes
+ * with its last descriptor. The descriptor or -errno. */
+int iface_tap_open(const char *ifname);
+
+/* What a packet socket on a wan interface is given, decided in the kernel before it is queued. */
+struct iface_filter {
+	uint16_t type; /* EtherType, behind the tag if there is one */
+	uint16_t vlan; /* 0: untagged or priority-tagged */
+};
+
+/*
+ * A raw packet socket bound to the interface. It receives what passes the filter and is for this
+ * host or a group, from the wire only, with PACKET_AUXDATA: the kernel takes 802.1Q tags out of
+ * the frame and tells them beside it. `group` (or NULL: every group) is joined.
+ *
+ * The socket is bound to all EtherTypes: for one bound to a single type the kernel has
+ * forgotten the tag by the time the frame is handed over, and the guard has dropped it.
+ */
+int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const uint8_t *group);
+
+/* Routes packets that come in by this interface. ipv6: also (of the whole namespace, since the
+ * kernel has no finer switch). 0 or -errno. */
+int iface_forwarding(const char *ifname, bool ipv6);
+
+/* Routes over this interface are out of use while it has no carrier. */
+int iface_follow_carrier(const char *ifname);

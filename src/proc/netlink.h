@@ -1,0 +1,52 @@
+/*
+ * netlink: the few things the parent asks of the kernel's interfaces and routes. libmnl's one file.
+ *
+ * Every call is a request and its answer, in the network namespace of the process. Addresses are
+ * in network byte order, 4 or 16 bytes by family (4 or 6). 0 or -errno. Parent thread only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NETLINK_ROUTE_PROTO 77 /* our mark on routes, see `ip route show proto 77` */
+
+struct netlink;
+
+struct netlink_link {
+	unsigned ifindex;
+	unsigned mtu;
+	uint8_t mac[6];
+	bool ethernet; /* an Ethernet-like device with a 6-byte address */
+	bool up;       /* administratively */
+};
+
+struct netlink *netlink_new(void);
+void netlink_free(struct netlink *nl);
+
+int netlink_link_get(struct netlink *nl, const char *ifname, struct netlink_link *out);
+int netlink_link_up(struct netlink *nl, unsigned ifindex);
+int netlink_link_down(struct netlink *nl, unsigned ifindex);
+int netlink_link_mtu(struct netlink *nl, unsigned ifindex, unsigned mtu);
+int netlink_link_mac(struct netlink *nl, unsigned ifindex, const uint8_t mac[6]);
+
+/* An address that is there already, or gone already, is no error. */
+int netlink_address_add(struct netlink *nl, unsigned ifindex, uint8_t family, uint8_t prefix,
+			const uint8_t *addr);
+int netlink_address_del(struct netlink *nl, unsigned ifindex, uint8_t family, uint8_t prefix,
+			const uint8_t *addr);
+
+struct netlink_route {
+	unsigned ifindex;
+	uint8_t family, prefix;
+	uint8_t dst[16], via[16];
+	uint32_t metric;
+};
+
+int netlink_route_put(struct netlink *nl, const struct netlink_route *r);
+int netlink_route_del(struct netlink *nl, const struct netlink_route *r);
+
+/* A socket that becomes readable when a link or a tc object changes; netlink_watch_drain() empties
+ * it. What changed is looked up afterwards, so that a lost notification costs nothing. */
+int netlink_watch_open(void);
+void netlink_watch_drain(int fd);

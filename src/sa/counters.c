@@ -1,0 +1,26 @@
+#include "sa/counters.h"
+
+const char *const sa_count_names[SA_COUNT_COUNT] = {
+	[IN_PKTS_UNTAGGED] = "InPktsUntagged",
+	[IN_PKTS_NO_TAG] = "InPktsNoTag",
+	[IN_PKTS_BAD_TAG] = "InPktsBadTag",
+	[IN_PKTS_UNKNOWN_SCI] = "InPktsUnknownSCI",
+	[IN_PKTS_NO_SCI] = "InPktsNoSCI",
+	[IN_PKTS_OVERRUN] = "InPktsOverrun",
+	[IN_PKTS_UNUSED_SA] = "InPktsUnusedSA",
+	[IN_PKTS_NOT_USING_SA] = "InPktsNotUsingSA",
+	[IN_PKTS_LATE] = "InPktsLate",
+	[IN_PKTS_DELAYED] = "InPktsDelayed",
+	[IN_PKTS_UNCHECKED] = "InPktsUnchecked",
+	[IN_PKTS_NOT_VALID] = "InPktsNotValid",
+	[IN_PKTS_INVALID] = "InPktsInvalid",
+	[IN_PKTS_OK] = "InPktsOK",
+	[IN_OCTETS_VALIDATED] = "InOctetsValidated",
+	[IN_OCTETS_DECRYPTED] = "InOctetsDecrypted",
+	[OUT_PKTS_UNTAGGED] = "OutPktsUntagged",
+	[OUT_PKTS_TOO_LONG] = "OutPktsTooLong",
+	[OUT_PKTS_PROTECTED] = "OutPktsProtected",
+	[OUT_PKTS_ENCRYPTED] = "OutPktsEncrypted",
+	[OUT_OCTETS_PROTECTED] = "OutOctetsProtected",
+	[OUT_OCTETS_ENCRYPTED] = "OutOctetsEncrypted",
+};

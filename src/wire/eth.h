@@ -1,0 +1,51 @@
+/*
+ * eth: Ethernet frames and 802.1Q tags (IEEE 802.1Q-2018 clause 9). Pure codec, no state; safe
+ * from any thread.
+ */
+#pragma once
+
+#include "base/rd.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ETH_ADDR_LEN 6
+#define ETH_HEAD_LEN 14    /* two addresses and the EtherType */
+#define ETH_ADDRS_LEN 12   /* the two addresses */
+#define ETH_VLAN_TAG_LEN 4 /* one 802.1Q tag */
+#define ETH_FRAME_MIN 60   /* shorter frames are padded to it, without FCS */
+#define ETH_TYPE_IPV4 0x0800
+#define ETH_TYPE_IPV6 0x86dd
+#define ETH_TYPE_CTAG 0x8100 /* customer VLAN tag */
+#define ETH_TYPE_STAG 0x88a8 /* service VLAN tag */
+#define ETH_TYPE_EAPOL 0x888e
+#define ETH_TYPE_MACSEC 0x88e5
+#define ETH_VID_MASK 0x0fff
+
+struct eth {
+	const uint8_t *dst, *src; /* in the frame */
+	uint16_t type;            /* EtherType after the tag, if there was one */
+	uint16_t tci;             /* PCP, DEI and VID of the outermost C-tag, host order */
+	bool tagged;              /* there was one */
+};
+
+/* Reads up to one C-tag and the EtherType; r then stands behind it. r is bad when cut short. */
+static inline struct eth eth_read(struct rd *r)
+{
+	struct eth e = {.dst = rd_bytes(r, ETH_ADDR_LEN), .src = rd_bytes(r, ETH_ADDR_LEN)};
+
+	e.type = rd_u16(r);
+	if (e.type == ETH_TYPE_CTAG) {
+		e.tagged = true;
+		e.tci = rd_u16(r);
+		e.type = rd_u16(r);
+	}
+	return e;
+}
+
+/*
+ * Priority (0 to 7) with which a frame of ours deserves to be carried: its own C-tag's PCP,
+ * else its IP precedence (the top three bits of DSCP), else 0. Whatever the frame holds.
+ */
+uint8_t eth_priority(const uint8_t *frame, size_t len);

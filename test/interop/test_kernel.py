@@ -1,0 +1,225 @@
+"""MACsec with keys set by hand (`keying psk`) against Linux MACsec: the suites that no MKA of
+Debian's offers, replay windows, the tag in clear, and packet numbers that outlive the daemon."""
+import shutil
+
+import pytest
+
+from bench import OUR_MAC, OUR_SCI, PATTERN, THEM, US, Setup
+from lib.dot1x import Frame, Macsec
+from lib.until import until
+from peers import KernelMacsec
+
+SALT = bytes.fromhex("a0a1a2a3a4a5a6a7a8a9aaab")
+AN_US, AN_THEM = 1, 2
+
+
+class PskSetup(Setup):
+    def __init__(self, guest, tmp_path, suite="gcm-aes-xpn-256", window=1024, vlan=None,
+                 kernel_window=None):
+        n = 32 if suite.endswith("256") else 16
+        self.ours, self.theirs = bytes(range(n)), bytes(range(n))[::-1]
+        self.xpn = "xpn" in suite
+        self.peer_sci = int(guest.macs[0].replace(":", ""), 16) << 16 | 1
+        # Suites with 64-bit packet numbers need the short SCIs and the salt said as well.
+        tail = [f" ssci {i} salt {SALT.hex()}" if self.xpn else "" for i in (1, 2)]
+        secret = (f"sa us {AN_US} {self.ours.hex()}{tail[0]}\n"
+                  f"sa them {AN_THEM} {self.theirs.hex()} sci {self.peer_sci:016x}{tail[1]}\n")
+        super().__init__(guest, tmp_path, f"""
+    keying psk; auth psk keys;
+    macsec {{ cipher-suite {suite}; replay-window {window}; }}
+    member them {{ address {THEM}; }}""", {"keys": secret}, f"vlan {vlan};" if vlan else "")
+        self.peer = KernelMacsec(guest, "eth0", suite, THEM + "/24", vlan, kernel_window)
+        self.peers.append(self.peer)
+        self.peer.receive(OUR_SCI, AN_US, self.ours, b"\x01", ssci=1, salt=SALT)
+        self.peer.transmit(AN_THEM, self.theirs, b"\x02", ssci=2, salt=SALT)
+        self.node.new_lease("keys")
+
+    def bring_up(self):
+        self.node.start()
+        until("an answer through the overlay", lambda: self.ping(THEM, 1), 30)
+        # From here on the wire carries what the test sends: no neighbour is asked for again.
+        self.namespace.run("ip", "neigh", "replace", THEM, "lladdr", self.guest.macs[0],
+                           "dev", "core", "nud", "permanent")
+        self.guest.run(f"ip -n {self.peer.ns} neigh replace {US} lladdr {OUR_MAC} "
+                       "dev ms0 nud permanent")
+
+    def open(self, seen):
+        """(Macsec, plaintext) of a frame on the wire, by the keys in the secret."""
+        frame = Macsec(Frame(seen.raw))
+        ours = frame.sci == OUR_SCI
+        assert frame.sci in (OUR_SCI, self.peer_sci)
+        assert frame.an == (AN_US if ours else AN_THEM) and frame.e and frame.c
+        plain = frame.open(self.ours if ours else self.theirs, ssci=1 if ours else 2,
+                           salt=SALT if self.xpn else None)
+        return frame, plain
+
+    def sent(self, sci, mark=0):
+        """What a sender put on the wire, opened."""
+        return [pair for pair in map(self.open, self.wire.since(mark)) if pair[0].sci == sci]
+
+
+def secy_counts(counters):
+    """Those of received frames by the standard's names; octets and ports aside."""
+    return {name: value for name, value in counters.items() if name.startswith("InPkts")}
+
+
+@pytest.mark.parametrize("suite", ["gcm-aes-128", "gcm-aes-256", "gcm-aes-xpn-128",
+                                   "gcm-aes-xpn-256"])
+def test_kernel_and_myelin_carry_traffic(guest, tmp_path, suite):
+    with PskSetup(guest, tmp_path, suite) as setup:
+        setup.bring_up()
+        assert setup.ping(THEM, 10) == 10
+        assert setup.peer.ping(US, 10) == 10
+        ours, theirs = setup.sent(OUR_SCI), setup.sent(setup.peer_sci)
+        assert len(ours) + len(theirs) == len(setup.wire.frames)     # nothing else was sent
+        assert sum(PATTERN in plain for _, plain in ours) >= 10
+        assert sum(PATTERN in plain for _, plain in theirs) >= 10
+        assert not any(PATTERN in seen.raw for seen in setup.wire.frames)
+        numbers = [frame.pn for frame, _ in ours]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        setup.counters_agree(lambda: [setup.open(seen)[0] for seen in setup.wire.since(0)])
+
+
+@pytest.mark.parametrize("window", [0, 64])
+def test_replayed_frames_are_dropped_late_by_myelin(guest, tmp_path, window):
+    with PskSetup(guest, tmp_path, "gcm-aes-256", window) as setup:
+        setup.bring_up()
+        assert setup.peer.ping(US, 100, 0.02) == 100
+        # In the window too: a number is taken once.
+        replayed = [seen for seen in setup.wire.since(0) if seen.side == 1]
+        before = setup.counters()
+        mark = len(setup.wire.frames)
+        for seen in replayed:
+            setup.wire.deliver(0, seen.raw)
+        want = {**before, "InPktsLate": before["InPktsLate"] + len(replayed)}
+        until(lambda: f"{want}, not {setup.counters()}",
+              lambda: secy_counts(setup.counters()) == secy_counts(want), 10)
+        assert not setup.wire.since(mark)       # no request was answered a second time
+        assert setup.peer.ping(US, 3) == 3      # and the channel goes on
+
+
+def test_frames_held_back_pass_within_the_window_only(guest, tmp_path):
+    with PskSetup(guest, tmp_path, "gcm-aes-256", 16) as setup:
+        setup.bring_up()
+        held = []
+
+        def hold_first(side, raw):
+            if side == 1 and not held:
+                held.append(raw)
+                return []
+            return [raw]
+
+        for count, passes in [(8, True), (32, False)]:
+            held.clear()
+            setup.wire.hook = hold_first
+            assert setup.peer.ping(US, count, 0.02) == count - 1
+            setup.wire.hook = None
+            before = setup.counters()
+            mark = len(setup.wire.frames)
+            setup.wire.deliver(0, held[0])
+            name = "InPktsOK" if passes else "InPktsLate"
+            until(f"one more {name}", lambda: setup.counters()[name] == before[name] + 1, 10)
+            if passes:
+                until("its answer", lambda: len(setup.wire.since(mark)) == 1, 10)
+            else:
+                assert not setup.wire.since(mark)
+
+
+def test_frames_replayed_to_the_kernel_are_late_there(guest, tmp_path):
+    """The packet numbers that myelin sends are ones that a strict receiver takes, once."""
+    with PskSetup(guest, tmp_path, "gcm-aes-xpn-256", kernel_window=0) as setup:
+        setup.bring_up()
+        assert setup.ping(THEM, 20, 0.05) == 20
+        ours = [seen for seen in setup.wire.since(0) if seen.side == 0]
+        late = setup.kernel_counters()["InPktsLate"]
+        for seen in ours:
+            setup.wire.deliver(1, seen.raw)
+        until("every one of them late",
+              lambda: setup.kernel_counters()["InPktsLate"] == late + len(ours), 10)
+
+
+def test_altered_and_foreign_frames_are_dropped_by_name(guest, tmp_path):
+    with PskSetup(guest, tmp_path, "gcm-aes-xpn-256") as setup:
+        setup.bring_up()
+        assert setup.peer.ping(US, 3) == 3
+        frame = [seen for seen in setup.wire.since(0) if seen.side == 1][-1].raw
+        pn = int.from_bytes(frame[16:20], "big") + 5
+        newer = frame[:16] + pn.to_bytes(4, "big") + frame[20:]
+        # The counter that moves, alone of all.
+        cases = [
+            ("InPktsNotValid", newer),                                         # number changed
+            ("InPktsNotValid", newer[:-1] + bytes([newer[-1] ^ 1])),           # ICV changed
+            ("InPktsNotUsingSA", newer[:14] + bytes([newer[14] ^ 1]) + newer[15:]),    # other AN
+            ("InPktsNoSCI", newer[:20] + bytes(8) + newer[28:]),               # unknown sender
+            ("InPktsBadTag", newer[:14] + bytes([newer[14] | 0x80]) + newer[15:]),     # version
+            (None, frame[:12] + b"\x08\x00" + frame[14:]),     # in clear: the guard keeps it away
+        ]
+        for name, raw in cases:
+            before = setup.counters()
+            mark = len(setup.wire.frames)
+            setup.wire.deliver(0, raw)
+            want = secy_counts(before)
+            if name:
+                want[name] += 1
+            until(lambda: f"{want} after {raw.hex()}, not {setup.counters()}",
+                  lambda: secy_counts(setup.counters()) == want, 10)
+            assert not setup.wire.since(mark)
+        assert setup.peer.ping(US, 3) == 3
+
+
+def test_tag_in_clear_with_the_priority_of_what_is_inside(guest, tmp_path):
+    with PskSetup(guest, tmp_path, vlan=100) as setup:
+        setup.bring_up()
+        assert setup.ping(THEM, 5) == 5
+        mark = len(setup.wire.frames)
+        setup.namespace.run("ping", "-c", 3, "-i", "0.2", "-Q", "0xb8", THEM)
+        frames = [Frame(seen.raw) for seen in setup.wire.since(0)]
+        assert {f.vlan for f in frames} == {100}
+        urgent = [f for f in map(Frame, (s.raw for s in setup.wire.since(mark) if s.side == 0))]
+        assert sum(f.pcp == 5 for f in urgent) >= 3      # DSCP EF: precedence 5
+        assert setup.sent(OUR_SCI) and setup.sent(setup.peer_sci)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_packet_numbers_go_on_after_a_restart(guest, tmp_path, how):
+    with PskSetup(guest, tmp_path, "gcm-aes-xpn-256", kernel_window=0) as setup:
+        setup.bring_up()
+        assert setup.ping(THEM, 5) == 5
+        last = max(frame.pn for frame, _ in setup.sent(OUR_SCI))
+        if how == "stop":
+            setup.node.stop()
+        else:
+            setup.node.process.kill()
+            setup.node.process.wait()
+        mark = len(setup.wire.frames)
+        setup.bring_up()
+        assert setup.ping(THEM, 5) == 5
+        numbers = [frame.pn for frame, _ in setup.sent(OUR_SCI, mark)]
+        assert min(numbers) > last
+
+
+@pytest.mark.parametrize("how", ["lost", "damaged", "older"])
+def test_lease_that_cannot_be_trusted_keeps_the_overlay_down(guest, tmp_path, how):
+    with PskSetup(guest, tmp_path) as setup:
+        lease = setup.node.lease("keys")
+        setup.bring_up()
+        copy = tmp_path / "copy"
+        shutil.copy2(lease, copy)
+        setup.node.stop()
+        setup.bring_up()
+        setup.node.stop()
+        if how == "lost":
+            lease.unlink()
+        elif how == "damaged":
+            octets = bytearray(lease.read_bytes())
+            for at in range(0, len(octets), 64):
+                octets[at] ^= 0xFF
+            lease.write_bytes(octets)
+        else:
+            shutil.copy2(copy, lease)
+        mark, before = len(setup.wire.frames), len(setup.node.said())
+        setup.node.start()
+        until("a word about the lease", lambda: "lease" in setup.node.said()[before:], 20)
+        assert setup.ping(THEM, 2) == 0
+        assert not [s for s in setup.wire.since(mark) if s.side == 0
+                    and s.raw[6:12] == bytes.fromhex(OUR_MAC.replace(":", ""))]

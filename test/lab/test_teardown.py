@@ -1,0 +1,105 @@
+"""However a lab ends, nothing of it stays."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+import labs
+from lib.until import until
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["network", "carrier", "keys"])
+def test_an_interrupted_up_takes_everything_down(tmp_path, sig, step):
+    name = f"t{os.getpid()}-int"
+    file = tmp_path / "lab.conf"
+    file.write_text(labs.backbone(2))
+    up = subprocess.Popen([labs.MYELIN, "lab", "up", "--quick", "--name", name, file],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    run = labs.RUN / name
+    until(f"the step {step} began", {
+        "network": run.exists,
+        "carrier": (run / "carrier.sock").exists,
+        "keys": (run / "nyc1.log").exists,
+    }[step], 10, 0.001)
+    up.send_signal(sig)
+    out, _ = up.communicate(timeout=30)
+    # The signal may have come when all was done already: then it is a lab like any other.
+    if up.returncode == 0:
+        subprocess.run([labs.MYELIN, "lab", "down", name], check=True)
+    else:
+        assert up.returncode == 128 + sig, out
+    assert labs.left_behind(name) == []
+
+
+@pytest.mark.parametrize("done", ["keys", "links", "pings"])
+def test_a_demo_interrupted_while_it_measures_takes_everything_down(tmp_path, done):
+    """Ctrl-C as a terminal sends it: to every process of the demo, programs in its hosts too."""
+    name = f"t{os.getpid()}-demo"
+    file = tmp_path / "lab.conf"
+    file.write_text(labs.backbone(2))
+    with subprocess.Popen([labs.MYELIN, "lab", "up", "--once", "--name", name, file], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          start_new_session=True) as up:
+        for line in up.stdout:
+            if line.split()[:1] == [done]:
+                break
+        os.killpg(up.pid, signal.SIGINT)
+        out = up.stdout.read()
+        assert up.wait(30) == 128 + signal.SIGINT, out
+    assert labs.left_behind(name) == []
+
+
+def test_down_ends_what_a_killed_up_left(tmp_path):
+    name = f"t{os.getpid()}-kill"
+    file = tmp_path / "lab.conf"
+    file.write_text(labs.backbone(2))
+    up = subprocess.Popen([labs.MYELIN, "lab", "up", "--quick", "--name", name, file],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until("the daemons were started", (labs.RUN / name / "nyc1.log").exists, 10, 0.001)
+    up.kill()
+    up.wait()
+    assert labs.left_behind(name) != []
+    subprocess.run([labs.MYELIN, "lab", "down", name], check=True, timeout=30)
+    assert labs.left_behind(name) == []
+
+
+def test_the_carrier_ends_when_its_lab_is_gone(make_lab):
+    lab = make_lab(labs.backbone(2), wait=False)
+    pid = int([w.split() for w in (lab.dir / "state").read_text().splitlines()
+               if w.startswith("process carrier ")][-1][2])
+    saved = lab.dir.rename(labs.RUN / f"{lab.name}-moved")
+    assert os.path.exists(f"/proc/{pid}")    # a name is not the directory
+    saved.rename(lab.dir)
+    subprocess.run(["rm", "-rf", lab.dir], check=True)
+    until("the carrier ended", lambda: not labs.is_running(pid), 10)
+    for node in lab.nodes:
+        until("its interfaces went with it",
+              lambda: "eth1" not in lab.ns(node).ip("link", "show"), 10)
+    subprocess.run([labs.MYELIN, "lab", "down", lab.name], check=True)
+    assert labs.left_behind(lab.name) == []
+
+
+def test_two_labs_of_one_file_do_not_meet(make_lab):
+    a, b = make_lab(labs.backbone(2)), make_lab(labs.backbone(2))
+    a.down()
+    b.run("host-fra", "ping", "-n", "-c", "1", "-W", "3", b.address["host-nyc"][0])
+    b.assert_clean()
+
+
+def test_a_command_inside_ends_with_the_lab(make_lab):
+    lab = make_lab(labs.backbone(2), wait=False)
+    inside = subprocess.Popen([labs.MYELIN, "lab", "exec", "--lab", lab.name, "host-fra", "--",
+                               "sleep", "1000"])
+    until("it runs", lambda: inside.pid in lab.ns("host-fra").pids(), 10)
+    lab.down()
+    assert inside.wait(10) == -signal.SIGTERM
+
+
+def test_a_name_in_use_is_refused_and_the_lab_stays(make_lab, tmp_path):
+    lab = make_lab(labs.backbone(2), wait=False)
+    again = subprocess.run([labs.MYELIN, "lab", "up", "--quick", "--name", lab.name, lab.file],
+                           capture_output=True, text=True)
+    assert again.returncode == 1 and "lab down" in again.stderr
+    assert [n["name"] for n in lab.status()["nodes"]] == lab.nodes

@@ -1,0 +1,21 @@
+"""tshark's opinion of a capture."""
+import json
+import subprocess
+
+
+def complaints(pcap, ethertype=0x888E):
+    """What tshark has to complain about: one line per malformed frame or expert item above chat."""
+    out = subprocess.run(
+        ["tshark", "-n", "-r", pcap, "-d", f"ethertype=={ethertype:#06x},eapol",
+         "-Y", "_ws.malformed || _ws.expert.severity >= 0x400000", "-T", "fields",
+         "-e", "frame.number", "-e", "eth.src", "-e", "_ws.col.Info", "-e", "_ws.expert.message"],
+        capture_output=True, text=True, check=True)
+    return out.stdout.splitlines()
+
+
+def mkpdus(pcap, ethertype=0x888E):
+    """The frames that tshark takes for MKPDUs, as its JSON layers."""
+    out = subprocess.run(
+        ["tshark", "-n", "-r", pcap, "-d", f"ethertype=={ethertype:#06x},eapol",
+         "-Y", "mka", "-T", "json"], capture_output=True, text=True, check=True)
+    return [packet["_source"]["layers"] for packet in json.loads(out.stdout)]

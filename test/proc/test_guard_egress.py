@@ -1,0 +1,290 @@
+"""The egress guard, attacked from the kernel: nothing but ciphertext leaves a wan interface.
+
+What left is what the cable's far end read. A marker that must pass follows every attempt, so
+"nothing left" needs no waiting: all that was sent before the marker is before it.
+"""
+import os
+import signal
+import socket
+
+import pytest
+
+import frames as f
+from lib.until import until
+from node import ARP_ND, BGP, DHCP, EAPOL, INTEGRITY, LLDP, PING, PROGRAM, SSH
+
+REFUSED = {
+    "IPv4": f.ip4(17, f.udp(5000, 5001)),
+    "IPv4 with a tag": f.ip4(17, f.udp(5000, 5001), tags=f.vlan(7)),
+    "IPv6": f.ip6(17, f.udp(5000, 5001)),
+    "ARP": f.arp(),
+    "router solicitation": f.icmp6(133),
+    "neighbour solicitation": f.icmp6(135),
+    "multicast listener report": f.ip6(0, b"\x3a\0\5\2\0\0\1\0" + bytes(20), hop=1),
+    "LLDP": f.lldp(),
+    "BGP": f.tcp4(40000, 179),
+    "SSH": f.tcp4(40000, 22),
+    "ping": f.icmp4(8),
+    "DHCP": f.ip4(17, f.udp(68, 67)),
+    "an unknown EtherType": f.eth(0x1234, bytes(50)),
+    "an 802.3 length": f.eth(46, bytes(46)),
+    "EAPOL to another address": f.mkpdu(dst=f.FAR),
+    "EAPOL of another EtherType": f.mkpdu(ethertype=0x876F),
+    "EAPOL that is no MKPDU": f.mkpdu(packet_type=1),
+    "EAPOL in another VLAN": f.mkpdu(tags=f.vlan(9)),
+    "MACsec, integrity only (E=0, C=0)": f.macsec(tci=0x20),
+    "MACsec, changed but not encrypted (C alone)": f.macsec(tci=0x24),
+    "MACsec, reserved E without C": f.macsec(tci=0x28),
+    "MACsec of version 1": f.macsec(tci=0xAC),
+    "MACsec with SC and ES": f.macsec(tci=0x6C),
+    "MACsec with SC and SCB": f.macsec(tci=0x3C),
+    "MACsec, short length 48": f.macsec(sl=48, body=48),
+    "MACsec, short length with reserved bits": f.macsec(sl=0x50, body=0x10),
+    "MACsec, short length beyond the end": f.macsec(sl=47, body=46),
+    "MACsec, short length short of the end": f.macsec(sl=30, body=46),
+    "MACsec, long by its length, short by itself": f.macsec(sl=0, body=47),
+    "MACsec in a VLAN not the port's": f.macsec(tags=f.vlan(7)),
+    "MACsec in two tags": f.macsec(tags=f.vlan(0) + f.vlan(0)),
+    "MACsec in a service tag": f.macsec(tags=((0x88A8, 0),)),
+    "EAPOL in two tags": f.mkpdu(tags=f.vlan(0) + f.vlan(0)),
+}
+
+PASSES = {
+    "macsec": [f.macsec(), f.macsec(tci=0x0C, sci=False), f.macsec(sl=47, body=47),
+               f.macsec(sl=5, body=5), f.macsec(body=1400), f.macsec(tags=f.vlan(0, 5))],
+    "eapol": [f.mkpdu(), f.mkpdu(tags=f.vlan(0, 3))],
+}
+
+CLASSES = {
+    ARP_ND: ("arp-nd", [f.arp(), f.arp(op=2), f.icmp6(135), f.icmp6(136)]),
+    DHCP: ("dhcp", [f.ip4(17, f.udp(68, 67)), f.ip6(17, f.udp(546, 547)), f.icmp6(133)]),
+    BGP: ("bgp", [f.tcp4(40000, 179), f.tcp4(179, 40000)]),
+    LLDP: ("lldp", [f.lldp()]),
+    SSH: ("ssh", [f.tcp4(40000, 22), f.tcp4(22, 40000)]),
+    PING: ("ping", [f.icmp4(8), f.icmp4(0), f.icmp6(128)]),
+    INTEGRITY: ("integrity", [f.macsec(tci=0x20), f.macsec(tci=0x20, sl=47, body=47),
+                              f.macsec(tci=0x40, sci=False)]),
+}
+
+
+def moved(before, after):
+    return {k: v - before[k] for k, v in after.items()
+            if k.startswith("egress") and v != before[k]}
+
+
+def test_each_clear_or_malformed_frame_is_dropped_and_counted(node):
+    node.want_wan()
+    for what, frame in REFUSED.items():
+        before = node.counters()
+        node.send_raw(frame)
+        assert node.left(f.macsec()) == [], what
+        assert moved(before, node.counters()) == {"egress-dropped": 1, "egress-macsec": 1}, what
+
+
+def test_ciphertext_and_keying_pass_unchanged(node):
+    node.want_wan()
+    for name, sent in PASSES.items():
+        before = node.counters()
+        node.send_raw(*sent)
+        assert node.left(f.macsec()) == sent
+        got = moved(before, node.counters())
+        expected = {"egress-macsec": 1}
+        expected[f"egress-{name}"] = expected.get(f"egress-{name}", 0) + len(sent)
+        assert got == expected
+
+
+@pytest.mark.parametrize("allow", [0, *CLASSES], ids=lambda a: f"allow-{a:x}")
+def test_an_exception_opens_its_own_class_alone(node, allow):
+    node.want_wan(allow=allow)
+    before = node.counters()
+    for bit, (_, frames) in CLASSES.items():
+        node.send_raw(*frames)
+        assert node.left(f.macsec()) == (frames if bit == allow else [])
+    node.send_raw(f.mkpdu())
+    assert node.left(f.macsec()) == []
+    got = moved(before, node.counters())
+    if allow:
+        name, frames = CLASSES[allow]
+        assert got[f"egress-{name}"] == len(frames)
+    assert not set(got) - {f"egress-{CLASSES[allow][0]}" if allow else "", "egress-macsec",
+                           "egress-dropped"}
+
+
+def test_fragments_do_not_pass_as_an_exception(node):
+    node.want_wan(allow=SSH | BGP | DHCP | PING)
+    for frag in (0x2000, 0x0001, 0x2005):
+        node.send_raw(f.tcp4(40000, 22, frag=frag))
+    assert node.left(f.macsec()) == []
+
+
+def test_a_tagged_port_sends_in_its_own_vlan_alone(node):
+    node.want_wan(vlan=100)
+    good = [f.macsec(tags=f.vlan(100, 6)), f.mkpdu(tags=f.vlan(100, 7))]
+    node.send_raw(f.macsec(), f.mkpdu(), f.macsec(tags=f.vlan(101)), f.macsec(tags=f.vlan(0)),
+                  *good, f.macsec(tags=f.vlan(100) + f.vlan(100)))
+    assert node.left(f.macsec(tags=f.vlan(100))) == good
+
+
+def test_two_ports_of_one_interface_have_a_rule_each(node):
+    node.want_wan(vlan=100, eapol=0x888E)
+    node.want_wan(vlan=200, eapol=0x876F, port=3, allow=EAPOL | ARP_ND)
+    good = [f.macsec(tags=f.vlan(100)), f.macsec(tags=f.vlan(200)), f.mkpdu(tags=f.vlan(100)),
+            f.mkpdu(tags=f.vlan(200), ethertype=0x876F), f.arp(tags=f.vlan(200))]
+    node.send_raw(f.mkpdu(tags=f.vlan(200)), f.mkpdu(tags=f.vlan(100), ethertype=0x876F),
+                  f.arp(tags=f.vlan(100)), f.arp(), *good)
+    assert node.left(f.macsec(tags=f.vlan(200))) == good
+
+
+def attack(node):
+    """What the kernel itself sends when it is made to, and raw sockets."""
+    node.send_raw(*REFUSED.values())
+    node.ns.run("ping", "-c", "2", "-i", "0.2", "-W", "1", "10.20.0.5", check=False)
+    with node.ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as s:
+        for _ in range(3):
+            try:
+                s.sendto(b"in the clear", ("10.20.0.5", 7000))
+            except OSError:
+                pass
+
+
+def route_around(node):
+    """The worst routing: the protected prefix behind the carrier, neighbours known."""
+    node.ns.ip("addr", "add", "198.51.100.1/24", "dev", "wan0")
+    node.ns.ip("route", "replace", "10.20.0.0/16", "via", "198.51.100.2", "dev", "wan0")
+    node.ns.ip("neigh", "replace", "198.51.100.2", "lladdr", "02:00:00:00:00:02", "dev", "wan0")
+
+
+def test_a_route_to_a_protected_prefix_by_the_wan_leads_nowhere(node):
+    node.want_wan()
+    route_around(node)
+    before = node.counters()["egress-dropped"]
+    attack(node)
+    assert node.left(f.macsec()) == []
+    assert node.counters()["egress-dropped"] >= before + len(REFUSED) + 3
+
+
+def test_router_solicitations_of_the_kernel_stay_inside(node):
+    node.want_wan()
+    before = node.counters()["egress-dropped"]
+    node.sysctl("net/ipv6/conf/wan0/disable_ipv6", 0)
+    until("the kernel tried to speak IPv6", lambda: node.counters()["egress-dropped"] >= before + 2)
+    assert node.left(f.macsec()) == []
+
+
+def test_nothing_leaves_while_the_port_is_made(make_node):
+    """The interface is down until the daemon sets it up, and the kernel would speak at once."""
+    node = make_node()
+    node.ns.ip("link", "set", "wan0", "down")
+    node.sysctl("net/ipv6/conf/wan0/disable_ipv6", 0)
+    node.start()
+    node.want_wan()
+    until("the kernel tried to speak", lambda: node.counters()["egress-dropped"] > 1)
+    route_around(node)
+    attack(node)
+    assert node.left(f.macsec()) == []
+
+
+def test_the_guards_stay_when_forward_is_dead(node):
+    node.want_wan()
+    route_around(node)
+    os.kill(node.pid("parent"), signal.SIGSTOP)     # nobody starts it again
+    try:
+        os.kill(node.pid("forward"), signal.SIGKILL)
+        attack(node)
+        assert node.left(f.macsec()) == []
+    finally:
+        os.kill(node.pid("parent"), signal.SIGCONT)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_the_guards_stay_when_the_parent_is_gone(node, sig):
+    node.want_wan()
+    node.want_overlay()
+    route_around(node)
+    pids = node.processes()
+    node.daemon.send_signal(sig)
+    node.wait_gone(pids)
+    attack(node)
+    assert node.left(f.macsec()) == []
+    links = node.ns.ip("-br", "link")
+    assert "core" not in links
+
+
+def test_a_new_parent_takes_the_guards_over(node):
+    node.want_wan()
+    node.daemon.kill()
+    node.daemon.wait()
+    node.start()        # at once, while the roles of the one before are still dying
+    node.want_wan()
+    shown = node.ns.run("tc", "filter", "show", "dev", "wan0", "egress")
+    assert shown.count("name guard_egress") == 1
+    before = node.counters()
+    node.send_raw(f.arp())
+    assert node.left(f.macsec()) == []
+    assert node.counters()["egress-dropped"] > before["egress-dropped"]
+
+
+def test_released_guards_are_gone(node):
+    node.want_wan()
+    node.daemon.terminate()
+    node.daemon.wait(20)
+    node.ns.run(PROGRAM, "--release-guards", "wan0")
+    assert "clsact" not in node.ns.run("tc", "qdisc", "show", "dev", "wan0")
+    node.ns.run(PROGRAM, "--release-guards", "wan0")     # once more does no harm
+
+
+@pytest.mark.parametrize("how", [
+    ("qdisc", "del", "dev", "wan0", "clsact"),
+    ("filter", "del", "dev", "wan0", "egress"),
+    ("filter", "del", "dev", "wan0", "ingress"),
+], ids=lambda h: "-".join(h[:1] + h[-1:]))
+def test_guards_taken_away_by_hand_come_back(node, how):
+    node.want_wan()
+    before = node.counters()["guard-restored"]
+    node.ns.run("tc", *how)
+    until("the guards are back", lambda: node.counters()["guard-restored"] > before)
+    for side in ("ingress", "egress"):
+        assert f"guard_{side}" in node.ns.run("tc", "filter", "show", "dev", "wan0", side)
+    node.left(f.macsec())       # what went out in the gap
+    node.send_raw(*REFUSED.values())
+    assert node.left(f.macsec()) == []
+
+
+def test_a_lan_s_traffic_does_not_leave_as_an_exception_of_the_node(make_node):
+    """SSH is open for the node itself; a host behind it that is routed by the wan is not meant."""
+    node = make_node()
+    node.start()
+    node.ns.ip("link", "add", "lan0", "type", "veth", "peer", "name", "host0")
+    node.want_wan(allow=SSH | EAPOL)
+    answer = node.ask("want 4 2 lan0 0 0 0 0 0")
+    assert answer.startswith("0 ")
+    node.ns.ip("addr", "add", "10.10.0.1/16", "dev", "lan0")
+    node.ns.ip("link", "set", "host0", "up")
+    route_around(node)
+    before = node.counters()
+    host = node.ns.call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+    host.bind(("host0", 0))
+    lan_mac = bytes.fromhex(node.ns.ip("-br", "link", "show", "lan0").split()[2].replace(":", ""))
+    host.send(f.tcp4(40000, 22, "10.10.0.9", "10.20.0.5", src_mac=f.FAR, dst_mac=lan_mac))
+    until("the forwarded segment was dropped",
+          lambda: node.counters()["egress-dropped"] > before["egress-dropped"])
+    assert [x for x in node.left(f.macsec()) if x[12:14] == b"\x08\x00"] == []
+    with node.ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as s:
+        s.setblocking(False)
+        s.connect_ex(("10.20.0.5", 22))
+        until("the node's own SSH leaves",
+              lambda: node.counters()["egress-ssh"] > before["egress-ssh"])
+    host.close()
+
+
+def test_integrity_only_opens_nothing_else_of_macsec(node):
+    node.want_wan(allow=INTEGRITY)
+    for what, frame in REFUSED.items():
+        if what != "MACsec, integrity only (E=0, C=0)":
+            node.send_raw(frame)
+            assert node.left(f.macsec()) == [], what
+    for frame in (f.macsec(tci=0xA0), f.macsec(tci=0x60), f.macsec(tci=0x30),
+                  f.macsec(tci=0x20, sl=48, body=48), f.macsec(tci=0x20, body=47),
+                  f.macsec(tci=0x20, tags=f.vlan(7))):
+        node.send_raw(frame)
+        assert node.left(f.macsec()) == [], frame.hex()
