@@ -109,7 +109,8 @@ static size_t frame_seal(const struct mka *m, const uint8_t *body, size_t len, u
 	wr_u16(&w, (uint16_t)(len + MKPDU_ICV_LEN));
 	wr_bytes(&w, body, len);
 	MUST(!w.bad);
-	MUST(!cmac_aes(m->ick.b, m->ick.len, out, wr_len(&w), out + wr_len(&w)));
+	MUST(!cmac_aes(m->principal->ick.b, m->principal->ick.len, out, wr_len(&w),
+		       out + wr_len(&w)));
 	return wr_len(&w) + MKPDU_ICV_LEN;
 }
 
@@ -142,7 +143,9 @@ static void record_holds(const struct mka *m, uint64_t now)
 	MUST(!w.bad);
 	r = rd_init(buf, wr_len(&w));
 	MUST(mka_load(n, &r, now) == 0);
-	MUST(!memcmp(n->mi, m->mi, MKA_MI_LEN) && n->mn > m->mn && n->peer_count == m->peer_count);
+	MUST(!memcmp(n->principal->mi, m->principal->mi, MKA_MI_LEN));
+	MUST(n->principal->mn > m->principal->mn);
+	MUST(n->principal->peer_count == m->principal->peer_count);
 	mka_free(n);
 }
 

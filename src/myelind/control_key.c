@@ -210,8 +210,8 @@ static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg
 	const struct bb_overlay *o = s->plan->o;
 
 	*cfg = (struct mka_config){
-		.cak = s->chain->cak,
-		.ckn_len = s->chain->ckn_len,
+		.keys[0] = {.cak = s->chain->cak, .ckn_len = s->chain->ckn_len},
+		.key_count = 1,
 		.sci = s->sci,
 		.secy = s->plan->id,
 		.priority = s->plan->self->priority,
@@ -228,7 +228,7 @@ static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg
 		.vlan = s->plan->self->port->vlan,
 		.pcp = 7,
 	};
-	memcpy(cfg->ckn, s->chain->ckn, sizeof(cfg->ckn));
+	memcpy(cfg->keys[0].ckn, s->chain->ckn, sizeof(cfg->keys[0].ckn));
 	memcpy(cfg->destination, o->mka.destination, sizeof(cfg->destination));
 }
 

@@ -69,8 +69,8 @@ static struct mka_config config(struct sim *s, unsigned i, enum macsec_suite sui
 				uint64_t pn)
 {
 	struct mka_config c = {
-		.ckn = "simulated",
-		.ckn_len = 9,
+		.keys[0] = {.ckn = "simulated", .ckn_len = 9},
+		.key_count = 1,
 		.sci = macsec_sci((const uint8_t[6]){2, 0, 0, (uint8_t)sim_below(s, 256),
 						     (uint8_t)sim_below(s, 256), (uint8_t)i},
 				  1),
@@ -87,8 +87,8 @@ static struct mka_config config(struct sim *s, unsigned i, enum macsec_suite sui
 		.ethertype = 0x888e,
 	};
 
-	c.cak.len = s->seed & 1 ? 32 : 16;
-	memset(c.cak.b, 0x5a, c.cak.len);
+	c.keys[0].cak.len = s->seed & 1 ? 32 : 16;
+	memset(c.keys[0].cak.b, 0x5a, c.keys[0].cak.len);
 	return c;
 }
 

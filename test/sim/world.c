@@ -209,9 +209,9 @@ static void node_watch(struct node *n)
 {
 	struct sim *s = n->s;
 
-	if (n->m->ks_sci != n->ks && n->m->ks_sci) {
+	if (n->m->principal->ks_sci != n->ks && n->m->principal->ks_sci) {
 		s->kinds[SIM_SERVER_CHANGE] += n->ks != 0;
-		n->ks = n->m->ks_sci;
+		n->ks = n->m->principal->ks_sci;
 	}
 	if (n->m->saks > 1 && n->m->saks != n->saks)
 		s->kinds[SIM_REKEY]++;
@@ -227,7 +227,7 @@ void node_done(struct node *n)
 
 	if (!n->m)
 		return;
-	if (n->kill_unsaved && n->m->tx_pending) {
+	if (n->kill_unsaved && n->m->principal->tx_pending) {
 		node_kill(n);
 		return;
 	}

@@ -29,13 +29,13 @@ static bool always(const struct mka *m, uint64_t now)
 static bool secure(const struct mka *m, uint64_t now)
 {
 	(void)now;
-	return m->elected;
+	return m->principal && m->principal->elected;
 }
 
 static bool unsecure(const struct mka *m, uint64_t now)
 {
 	(void)now;
-	return peers_live(m) == 0;
+	return mka_alone(m);
 }
 
 static bool new_sak(const struct mka *m, uint64_t now)
@@ -60,7 +60,7 @@ static bool using_receive_sas(const struct mka *m, uint64_t now)
 static bool not_elected_self(const struct mka *m, uint64_t now)
 {
 	(void)now;
-	return !m->self;
+	return !m->sak[SAK_LATEST].actor || !m->sak[SAK_LATEST].actor->self;
 }
 
 /* electedSelf && (allReceiving || !transmitWhen) */
@@ -68,25 +68,27 @@ static bool server_may_transmit(const struct mka *m, uint64_t now)
 {
 	const struct sak *s = &m->sak[SAK_LATEST];
 
-	return m->self && sak_made_by(s, m->mi) &&
+	return s->actor && s->actor->self && sak_made_by(s, s->actor->mi) &&
 	       (server_all_receiving(m, s) ||
-		(now >= m->transmit_when && server_some_receiving(m, s)));
+		(now >= m->transmit_when && server_some_receiving(s)));
 }
 
 /* serverTransmitting; a peer that transmits proves as much as the key server itself. */
 static bool may_follow(const struct mka *m, uint64_t now)
 {
 	(void)now;
-	return some_transmitting(m, &m->sak[SAK_LATEST]) || mka_faulty(m, MKA_FAULT_SEND_EARLY);
+	return some_transmitting(&m->sak[SAK_LATEST]) || mka_faulty(m, MKA_FAULT_SEND_EARLY);
 }
 
-/* Forward lost it, or its key server is not ours any more: nobody will ever bring it in. */
+/* Forward lost it, or whoever distributed it is not key server of the principal any more: nobody
+ * will ever bring it in. */
 static bool stale(const struct mka *m, uint64_t now)
 {
 	const struct sak *s = &m->sak[SAK_LATEST];
+	const struct actor *a = s->actor;
 
 	(void)now;
-	return s->lost || (m->elected && !sak_made_by(s, m->ks_mi));
+	return s->lost || !a || a != m->principal || (a->elected && !sak_made_by(s, a->ks_mi));
 }
 
 static bool sak_lost(const struct mka *m, uint64_t now)
@@ -107,7 +109,7 @@ static bool retire_due(const struct mka *m, uint64_t now)
 		return true;
 	return unsecure(m, now) || now >= m->retire_limit ||
 	       (now >= m->retire_when &&
-		(new_sak(m, now) || all_transmitting(m, &m->sak[SAK_LATEST])));
+		(new_sak(m, now) || all_transmitting(&m->sak[SAK_LATEST])));
 }
 
 static const struct cp_row {
@@ -155,7 +157,7 @@ const char *cp_state_name(enum cp_state s)
 }
 
 /* All peers are gone. A SAK that was in use is never used again, so whoever still has us listed
- * must see a stranger that needs a fresh one: a new member identifier. */
+ * must see a stranger that needs a fresh one: a new member identifier, under each of the CAKs. */
 static void enter_change(struct mka *m, uint64_t now)
 {
 	bool lost = false;
@@ -164,8 +166,9 @@ static void enter_change(struct mka *m, uint64_t now)
 		lost |= m->sak[i].held;
 		sak_retire(m, &m->sak[i]);
 	}
+	FOR_EACH_ACTOR(m, a)
 	if (lost)
-		mka_rename(m, now);
+		actor_rename(a, now);
 }
 
 static void enter_receive(struct mka *m, uint64_t now)
@@ -235,22 +238,22 @@ static void cp_enter(struct mka *m, enum cp_state to, uint64_t now)
 	case CP_RECEIVING:
 		m->sak[SAK_LATEST].rx = true;
 		m->transmit_when = now + m->cfg.life_ns;
-		mka_tell(m);
+		actors_tell(m);
 		break;
 	case CP_TRANSMIT:
 		sak_transmit(m, &m->sak[SAK_LATEST]);
 		break;
 	case CP_TRANSMITTING:
 		enter_transmitting(m, now);
-		mka_tell(m);
+		actors_tell(m);
 		break;
 	case CP_ABANDON:
 		enter_abandon(m, now);
-		mka_tell(m);
+		actors_tell(m);
 		break;
 	case CP_RETIRE:
 		enter_retire(m);
-		mka_tell(m);
+		actors_tell(m);
 		break;
 	default:
 		break;
@@ -284,8 +287,8 @@ static uint64_t state_deadline(const struct mka *m)
 	case CP_RECEIVING:
 		return m->transmit_when;
 	case CP_TRANSMITTING:
-		return new_sak(m, 0) || all_transmitting(m, &m->sak[SAK_LATEST]) ? m->retire_when
-										 : m->retire_limit;
+		return new_sak(m, 0) || all_transmitting(&m->sak[SAK_LATEST]) ? m->retire_when
+									      : m->retire_limit;
 	default:
 		return MKA_NEVER;
 	}

@@ -37,14 +37,15 @@ static void put_entry(uint8_t *at, const struct mka *m)
 {
 	struct wr w = wr_init(at, MKPDU_PEER_LEN);
 
-	wr_bytes(&w, m->mi, MKA_MI_LEN);
-	wr_u32(&w, m->mn);
+	wr_bytes(&w, m->principal->mi, MKA_MI_LEN);
+	wr_u32(&w, m->principal->mn);
 }
 
 /* The MKPDU the key server could send next: it lists both others and distributes a next SAK. */
 static void scene_right(struct scene *s)
 {
-	struct mka *ks = s->l->nodes[0].m;
+	const struct mka *m = s->l->nodes[0].m;
+	const struct actor *ks = m->principal;
 	static const uint8_t sak[32] = {1, 2, 3};
 
 	put_entry(s->list, s->l->nodes[2].m);
@@ -52,23 +53,23 @@ static void scene_right(struct scene *s)
 	assert_int_equal(keywrap_wrap(ks->kek.b, ks->kek.len, sak, 32, s->wrapped), 0);
 	s->p = (struct mkpdu){
 		.version = 3,
-		.priority = ks->cfg.priority,
+		.priority = m->cfg.priority,
 		.capability = MKPDU_CAPABLE_CONF_0,
 		.key_server = true,
 		.desired = true,
-		.sci = ks->cfg.sci,
+		.sci = m->cfg.sci,
 		.mi = ks->mi,
 		.mn = ks->mn + 1,
 		.agility = MKPDU_AGILITY,
-		.ckn = ks->cfg.ckn,
-		.ckn_len = ks->cfg.ckn_len,
+		.ckn = ks->key.ckn,
+		.ckn_len = ks->key.ckn_len,
 		.present = 1u << MKPDU_LIVE | 1u << MKPDU_SAK_USE | 1u << MKPDU_DIST_SAK |
 			   1u << MKPDU_XPN,
 		.live = {.v = s->list, .count = 2, .ks_ssci = 3},
-		.use.old = {.mi = ks->sak[SAK_OLD].ki.mi,
-			    .kn = ks->sak[SAK_OLD].ki.kn,
+		.use.old = {.mi = m->sak[SAK_OLD].ki.mi,
+			    .kn = m->sak[SAK_OLD].ki.kn,
 			    .lpn = 1,
-			    .an = ks->sak[SAK_OLD].an,
+			    .an = m->sak[SAK_OLD].an,
 			    .tx = true,
 			    .rx = true},
 		.sak = {.an = 2,
@@ -135,6 +136,7 @@ static void set_len(struct scene *s, size_t at, size_t len)
 
 static void scene_init(struct scene *s)
 {
+	const struct mka_key *key;
 	struct secret kek;
 
 	memset(s, 0, sizeof(*s));
@@ -145,8 +147,8 @@ static void scene_init(struct scene *s)
 	s->old = s->l->last[0];
 	lan_run(s->l, s->l->now + 21 * NS_PER_S);
 	s->v = s->l->nodes[VICTIM].m;
-	assert_int_equal(
-		mka_kdf_keys(&s->v->cfg.cak, s->v->cfg.ckn, s->v->cfg.ckn_len, &s->ick, &kek), 0);
+	key = &s->v->principal->key;
+	assert_int_equal(mka_kdf_keys(&key->cak, key->ckn, key->ckn_len, &s->ick, &kek), 0);
 	scene_right(s);
 	scene_sealed(s);
 }
@@ -271,7 +273,7 @@ static void again(struct scene *s, unsigned arg)
 
 static void mn_is(struct scene *s, unsigned arg)
 {
-	s->p.mn = arg ? s->l->nodes[0].m->mn + 1 - arg : 0;
+	s->p.mn = arg ? s->l->nodes[0].m->principal->mn + 1 - arg : 0;
 	scene_sealed(s);
 }
 
@@ -654,8 +656,8 @@ static void from_node_2(struct scene *s)
 {
 	struct mka *other = s->l->nodes[2].m;
 
-	s->p.mi = other->mi;
-	s->p.mn = other->mn + 1;
+	s->p.mi = other->principal->mi;
+	s->p.mn = other->principal->mn + 1;
 	s->p.sci = other->cfg.sci;
 	s->p.priority = other->cfg.priority;
 	put_entry(s->list, s->l->nodes[0].m);
@@ -714,7 +716,7 @@ static void flood_of_strangers_is_bounded(void **state)
 
 	(void)state; /* members, all of them, or old frames of such */
 	scene_init(&s);
-	sent = s.v->tx_mkpdus;
+	sent = s.v->principal->tx_mkpdus;
 	s.p.present = 0;
 	for (unsigned i = 0; i < 20000; i++) {
 		uint8_t mi[MKA_MI_LEN] = {(uint8_t)i, (uint8_t)(i >> 8), 7};
@@ -728,10 +730,11 @@ static void flood_of_strangers_is_bounded(void **state)
 		while (mka_output(s.v, out))
 			;
 	}
-	assert_int_equal(s.v->peer_count, MKA_PEERS_MAX);
+	assert_int_equal(s.v->principal->peer_count, MKA_PEERS_MAX);
 	assert_int_equal(refused, 20000 - (MKA_PEERS_MAX - 2));
-	assert_int_equal(peers_live(s.v), 2);
-	assert_true(s.v->tx_mkpdus - sent <= 2); /* 20 ms of it: news are told ten times a second */
+	assert_int_equal(peers_live(s.v->principal), 2);
+	assert_true(s.v->principal->tx_mkpdus - sent <=
+		    2); /* 20 ms of it: news are told ten times a second */
 	lan_free(s.l);
 }
 
@@ -754,7 +757,7 @@ static void proven_newcomer_displaces_who_proved_nothing(void **state)
 				 : i >= MKA_PEERS_MAX - 2 ? MKA_TOO_MANY_PEERS
 							  : MKA_NOT_LIVE);
 	}
-	assert_int_equal(peers_live(s.v), 3);
+	assert_int_equal(peers_live(s.v->principal), 3);
 	lan_free(s.l);
 }
 

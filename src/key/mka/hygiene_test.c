@@ -40,9 +40,9 @@ static void key_note(const struct secret *k)
 static void keys_collect(struct lan *l)
 {
 	for (unsigned i = 0; i < l->count; i++) {
-		key_note(&l->nodes[i].m->cfg.cak);
-		key_note(&l->nodes[i].m->ick);
-		key_note(&l->nodes[i].m->kek);
+		key_note(&l->nodes[i].m->principal->key.cak);
+		key_note(&l->nodes[i].m->principal->ick);
+		key_note(&l->nodes[i].m->principal->kek);
 		for (unsigned j = 0; j < SAK_SLOTS; j++)
 			key_note(&l->nodes[i].m->sak[j].key);
 	}
@@ -56,9 +56,9 @@ static struct lan *settled(void)
 	for (unsigned i = 0; i < 3; i++) {
 		cfg[i] = lan_config(i);
 		cfg[i].rekey_ns = 10 * NS_PER_S;
-		cfg[i].cak.len = 32;
+		cfg[i].keys[0].cak.len = 32;
 		for (unsigned j = 0; j < 32; j++)
-			cfg[i].cak.b[j] = (uint8_t)(0xc1 + 7 * j);
+			cfg[i].keys[0].cak.b[j] = (uint8_t)(0xc1 + 7 * j);
 	}
 	l = lan_new(3, cfg);
 	for (unsigned i = 0; i < 3; i++)

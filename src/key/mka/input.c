@@ -68,22 +68,32 @@ static enum mka_result frame_split(const struct mka *m, const uint8_t *frame, si
 }
 
 /* Over the frame without its tag: bridges and interfaces below us put it in and take it out. */
-static bool icv_holds(const struct mka *m, const struct framed *f)
+static bool icv_holds(const struct actor *a, const struct framed *f)
 {
 	uint8_t buf[MKA_FRAME_MAX], icv[CMAC_LEN];
 	struct wr w = wr_init(buf, sizeof(buf));
 
-	if (mka_faulty(m, MKA_FAULT_SKIP_ICV))
+	if (mka_faulty(a->m, MKA_FAULT_SKIP_ICV))
 		return true;
 	wr_bytes(&w, f->macs, 12);
 	wr_bytes(&w, f->eapol, (size_t)(f->body - f->eapol) + f->body_len - MKPDU_ICV_LEN);
-	if (w.bad || cmac_aes(m->ick.b, m->ick.len, buf, wr_len(&w), icv))
+	if (w.bad || cmac_aes(a->ick.b, a->ick.len, buf, wr_len(&w), icv))
 		return false;
 	return secret_equal(icv, f->body + f->body_len - MKPDU_ICV_LEN, MKPDU_ICV_LEN);
 }
 
-static enum mka_result authenticate(const struct mka *m, const uint8_t *frame, size_t len,
-				    struct mkpdu *p)
+/* The participant of that CKN, or NULL. */
+static struct actor *actor_named(struct mka *m, const uint8_t *ckn, uint8_t len)
+{
+	FOR_EACH_ACTOR(m, a)
+	if (a->key.ckn_len == len && !memcmp(a->key.ckn, ckn, len))
+		return a;
+	return NULL;
+}
+
+/* *to: whom it is for, once that is known. */
+static enum mka_result authenticate(struct mka *m, const uint8_t *frame, size_t len,
+				    struct actor **to, struct mkpdu *p)
 {
 	struct framed f;
 	const uint8_t *ckn;
@@ -96,11 +106,12 @@ static enum mka_result authenticate(const struct mka *m, const uint8_t *frame, s
 	ckn = mkpdu_ckn(f.body, f.body_len, &ckn_len, &agility);
 	if (!ckn)
 		return MKA_MALFORMED;
-	if (ckn_len != m->cfg.ckn_len || memcmp(ckn, m->cfg.ckn, ckn_len) != 0)
+	*to = actor_named(m, ckn, ckn_len);
+	if (!*to)
 		return MKA_CKN_UNKNOWN;
 	if (agility != MKPDU_AGILITY)
 		return MKA_AGILITY;
-	if (!icv_holds(m, &f))
+	if (!icv_holds(*to, &f))
 		return MKA_ICV_WRONG;
 	if (mkpdu_parse(p, f.body, f.body_len) || !p->mn)
 		return MKA_MALFORMED;
@@ -108,13 +119,13 @@ static enum mka_result authenticate(const struct mka *m, const uint8_t *frame, s
 }
 
 /* The message number a list gives our member identifier; 0: we are not in it. */
-static uint32_t list_mn(const struct mka *m, const struct mkpdu_list *l)
+static uint32_t list_mn(const struct actor *a, const struct mkpdu_list *l)
 {
 	for (unsigned i = 0; i < l->count; i++) {
 		struct rd r = rd_init(l->v + i * MKPDU_PEER_LEN, MKPDU_PEER_LEN);
 		const uint8_t *mi = rd_bytes(&r, MKA_MI_LEN);
 
-		if (!memcmp(mi, m->mi, MKA_MI_LEN))
+		if (!memcmp(mi, a->mi, MKA_MI_LEN))
 			return rd_u32(&r);
 	}
 	return 0;
@@ -133,13 +144,13 @@ static void use_take(struct key_use *to, const struct mkpdu_key_use *from, uint3
 }
 
 /* Its live list names a member that is not live here: one we still have to hear. */
-static bool lists_others(struct mka *m, const struct mkpdu *p)
+static bool lists_others(struct actor *a, const struct mkpdu *p)
 {
 	for (unsigned i = 0; i < p->live.count; i++) {
 		const uint8_t *mi = p->live.v + i * MKPDU_PEER_LEN;
-		const struct peer *q = peer_find(m, mi);
+		const struct peer *q = peer_find(a, mi);
 
-		if (memcmp(mi, m->mi, MKA_MI_LEN) != 0 && (!q || !q->live))
+		if (memcmp(mi, a->mi, MKA_MI_LEN) != 0 && (!q || !q->live))
 			return true;
 	}
 	return false;
@@ -175,7 +186,7 @@ static bool member_add(struct sak *s, const uint8_t *mi, uint64_t sci, uint32_t 
  * the order of the SSCIs, from 1, the key server's own left out; so they are known even of
  * members not heard yet. Before, everybody counts SCIs himself.
  */
-static bool sak_members(struct sak *s, const struct mka *m, const struct peer *server,
+static bool sak_members(struct sak *s, const struct actor *a, const struct peer *server,
 			const struct mkpdu *p)
 {
 	bool xpn = macsec_suites[s->suite].xpn;
@@ -187,7 +198,7 @@ static bool sak_members(struct sak *s, const struct mka *m, const struct peer *s
 
 		if ((++ssci & 0xff) == p->live.ks_ssci && ordered)
 			ssci++;
-		if (!memcmp(mi, m->mi, MKA_MI_LEN))
+		if (!memcmp(mi, a->mi, MKA_MI_LEN))
 			s->ssci = ordered ? ssci : 0;
 		else if (!member_add(s, mi, 0, ordered ? ssci : 0))
 			return false;
@@ -204,23 +215,23 @@ static bool sak_held(const struct mka *m, const struct ki *ki)
 }
 
 /* A key number not larger than the last of that key server: the SAK was ours once. */
-static bool sak_used(const struct mka *m, const struct ki *ki)
+static bool sak_used(const struct actor *a, const struct ki *ki)
 {
 	for (unsigned i = 0; i < MKA_USED_MAX; i++)
-		if (!memcmp(m->used[i].mi, ki->mi, MKA_MI_LEN) && ki->kn <= m->used[i].kn)
+		if (!memcmp(a->used[i].mi, ki->mi, MKA_MI_LEN) && ki->kn <= a->used[i].kn)
 			return true;
 	return false;
 }
 
-static void sak_use_up(struct mka *m, const struct ki *ki)
+static void sak_use_up(struct actor *a, const struct ki *ki)
 {
 	for (unsigned i = 0; i < MKA_USED_MAX; i++)
-		if (!memcmp(m->used[i].mi, ki->mi, MKA_MI_LEN)) {
-			m->used[i] = *ki;
+		if (!memcmp(a->used[i].mi, ki->mi, MKA_MI_LEN)) {
+			a->used[i] = *ki;
 			return;
 		}
-	m->used[m->used_next] = *ki;
-	m->used_next = (m->used_next + 1) % MKA_USED_MAX;
+	a->used[a->used_next] = *ki;
+	a->used_next = (a->used_next + 1) % MKA_USED_MAX;
 }
 
 /* What became of a Distributed SAK parameter set. */
@@ -237,10 +248,11 @@ enum taken {
 
 /* Decides on a distributed SAK from a peer as its MKPDU would make it, and unwraps it into s.
  * Changes nothing. */
-static enum taken sak_check(struct mka *m, const struct peer *from, const struct mkpdu *p,
+static enum taken sak_check(struct actor *a, const struct peer *from, const struct mkpdu *p,
 			    struct sak *s)
 {
-	struct server ks = election_result(m, from);
+	const struct mka *m = a->m;
+	struct server ks = election_result(a, from);
 	enum macsec_conf conf = conf_of(p->sak.offset);
 	int suite;
 
@@ -257,24 +269,25 @@ static enum taken sak_check(struct mka *m, const struct peer *from, const struct
 		return TAKEN_FORGED;
 	if (macsec_confs[conf].clear > macsec_confs[m->cfg.conf].clear)
 		return TAKEN_OPEN;
+	s->actor = a;
 	s->an = p->sak.an;
 	s->conf = conf;
 	s->suite = (enum macsec_suite)suite;
 	s->ki.kn = p->sak.kn;
 	memcpy(s->ki.mi, from->mi, MKA_MI_LEN);
-	if (sak_held(m, &s->ki) || !list_mn(m, &p->live))
+	if (sak_held(m, &s->ki) || !list_mn(a, &p->live))
 		return TAKEN_NOTHING;
 	if (m->sak[SAK_LAPSED].held && ki_equal(&m->sak[SAK_LAPSED].ki, &s->ki))
 		return TAKEN_BACK;
-	if (sak_used(m, &s->ki))
+	if (sak_used(a, &s->ki))
 		return TAKEN_USED;
-	if (keywrap_unwrap(m->kek.b, m->kek.len, p->sak.wrapped, p->sak.wrapped_len, s->key.b))
+	if (keywrap_unwrap(a->kek.b, a->kek.len, p->sak.wrapped, p->sak.wrapped_len, s->key.b))
 		return TAKEN_FORGED;
 	s->key.len = macsec_suites[suite].key_len;
-	if (!sak_members(s, m, from, p))
+	if (!sak_members(s, a, from, p))
 		return TAKEN_FORGED;
 	/* SSCIs that must be counted wait until every SCI is known; it will be sent again. */
-	if (macsec_suites[suite].xpn && !s->ssci && !sak_ssci_by_sci(m, s))
+	if (macsec_suites[suite].xpn && !s->ssci && !sak_ssci_by_sci(a->m, s))
 		return TAKEN_NOTHING;
 	if (macsec_suites[suite].xpn)
 		sak_salt(s);
@@ -283,15 +296,15 @@ static enum taken sak_check(struct mka *m, const struct peer *from, const struct
 }
 
 /* What speaks against an authentic MKPDU before anything of it is taken over. */
-static enum mka_result refuse(const struct mka *m, const struct peer *peer,
+static enum mka_result refuse(const struct actor *a, const struct peer *peer,
 			      const struct peer *other, const struct mkpdu *p, bool proof)
 {
-	if (!memcmp(p->mi, m->mi, MKA_MI_LEN))
+	if (!memcmp(p->mi, a->mi, MKA_MI_LEN))
 		return MKA_OWN_MI;
-	if (p->sci == m->cfg.sci)
+	if (p->sci == a->m->cfg.sci)
 		return MKA_DUPLICATE_SCI;
-	if (!mka_faulty(m, MKA_FAULT_SKIP_MN) &&
-	    (peer ? p->mn <= peer->mn : peer_gone_replay(m, p->mi, p->mn)))
+	if (!mka_faulty(a->m, MKA_FAULT_SKIP_MN) &&
+	    (peer ? p->mn <= peer->mn : peer_gone_replay(a, p->mi, p->mn)))
 		return MKA_REPLAYED;
 	if (peer && peer->sci != p->sci)
 		return MKA_DUPLICATE_SCI;
@@ -299,79 +312,83 @@ static enum mka_result refuse(const struct mka *m, const struct peer *peer,
 	 * first prove that it hears us now. */
 	if (other && other != peer && other->live && !proof)
 		return MKA_DUPLICATE_SCI;
-	if (!peer && !other && m->peer_count == MKA_PEERS_MAX &&
-	    (!proof || peers_live(m) == MKA_PEERS_MAX))
+	if (!peer && !other && a->peer_count == MKA_PEERS_MAX &&
+	    (!proof || peers_live(a) == MKA_PEERS_MAX))
 		return MKA_TOO_MANY_PEERS;
 	return MKA_OK;
 }
 
 /* Puts the peer as its MKPDU makes it into the table. */
-static void commit(struct mka *m, struct peer *peer, struct peer *other, const struct peer *next)
+static void commit(struct actor *a, struct peer *peer, struct peer *other, const struct peer *next)
 {
 	bool was_live = peer && peer->live;
 
 	if (other && other != peer) {
-		peer_forget(m, other);
-		peer = peer_find(m, next->mi);
+		peer_forget(a, other);
+		peer = peer_find(a, next->mi);
 	}
 	if (!peer) {
-		peer = peer_add(m, next->mi, next->sci, next->live);
-		mka_tell(m);
+		peer = peer_add(a, next->mi, next->sci, next->live);
+		actor_tell(a);
 	}
 	*peer = *next;
 	if (!next->live || was_live)
 		return;
-	mka_tell(m);
-	log_info("mka secy %u: peer %016" PRIx64 " is live", m->cfg.secy, next->sci);
+	actor_tell(a);
+	log_info("mka secy %u: peer %016" PRIx64 " is live", a->m->cfg.secy, next->sci);
 }
 
-static void sak_take(struct mka *m, struct sak *s, uint64_t now)
+static void sak_take(struct actor *a, struct sak *s, uint64_t now)
 {
+	struct mka *m = a->m;
+
 	s->since = now;
-	sak_use_up(m, &s->ki);
+	sak_use_up(a, &s->ki);
 	m->an = s->an;
 	log_info("mka secy %u: took SAK %u, AN %u, %s, from key server %016" PRIx64, m->cfg.secy,
-		 s->ki.kn, s->an, macsec_suites[s->suite].name, m->ks_sci);
+		 s->ki.kn, s->an, macsec_suites[s->suite].name, a->ks_sci);
 	sak_move(&m->sak[SAK_NEXT], s);
 }
 
 /* *believed: something was taken over. */
-static enum mka_result believe(struct mka *m, const struct mkpdu *p, uint64_t now, bool *believed)
+static enum mka_result believe(struct actor *a, const struct mkpdu *p, uint64_t now, bool *believed)
 {
-	struct peer *peer = peer_find(m, p->mi), *other = peer_find_sci(m, p->sci);
-	uint32_t live_mn = list_mn(m, &p->live), potential_mn = list_mn(m, &p->potential);
-	bool proof = mka_mn_recent(m, live_mn) || mka_mn_recent(m, potential_mn);
+	struct mka *m = a->m;
+	struct peer *peer = peer_find(a, p->mi), *other = peer_find_sci(a, p->sci);
+	uint32_t live_mn = list_mn(a, &p->live), potential_mn = list_mn(a, &p->potential);
+	bool proof = actor_mn_recent(a, live_mn) || actor_mn_recent(a, potential_mn);
 	struct peer next = peer ? *peer : (struct peer){.sci = p->sci};
-	enum mka_result r = refuse(m, peer, other, p, proof);
+	enum mka_result r = refuse(a, peer, other, p, proof);
 	enum taken taken = TAKEN_NOTHING;
 	struct sak s = {0};
 
 	*believed = r == MKA_OWN_MI && p->sci != m->cfg.sci;
 	if (*believed)
-		mka_rename(m, now); /* another took the same at random, or lies: let him have it */
+		actor_rename(a,
+			     now); /* another took the same at random, or lies: let him have it */
 	if (r != MKA_OK)
 		return r;
 	peer_take(&next, p);
-	next.lists_others = lists_others(m, p);
+	next.lists_others = lists_others(a, p);
 	next.live |= proof;
 	if (proof || !next.live)
 		next.heard = now;
 	if (proof)
-		taken = sak_check(m, &next, p, &s);
+		taken = sak_check(a, &next, p, &s);
 	if (taken == TAKEN_FORGED) {
 		secret_wipe(&s, sizeof(s));
 		return MKA_SAK_REFUSED;
 	}
 	*believed = true;
-	commit(m, peer, other, &next);
-	election_run(m, now);
+	commit(a, peer, other, &next);
+	election_run(a, now);
 	if (taken == TAKEN)
-		sak_take(m, &s, now);
+		sak_take(a, &s, now);
 	if (taken == TAKEN_BACK)
 		sak_move(&m->sak[SAK_NEXT], &m->sak[SAK_LAPSED]);
 	secret_wipe(&s, sizeof(s));
-	if (live_mn > m->mn || potential_mn > m->mn || taken == TAKEN_USED)
-		mka_rename(m, now); /* numbers we never sent, or a SAK we lost: be a new member */
+	if (live_mn > a->mn || potential_mn > a->mn || taken == TAKEN_USED)
+		actor_rename(a, now); /* numbers we never sent, or a SAK we lost: be a new member */
 	if (taken == TAKEN_SUITE)
 		log_limited(&m->suite_log, LOG_LVL_WARN,
 			    "mka secy %u: key server %016" PRIx64 " distributes a SAK for cipher "
@@ -391,14 +408,18 @@ static enum mka_result believe(struct mka *m, const struct mkpdu *p, uint64_t no
 
 enum mka_result input_frame(struct mka *m, const uint8_t *frame, size_t len, uint64_t now)
 {
+	struct actor *to = NULL;
 	struct mkpdu p;
-	enum mka_result r = authenticate(m, frame, len, &p);
-	bool believed;
+	enum mka_result r = authenticate(m, frame, len, &to, &p);
+	bool believed = false;
 
-	if (r != MKA_OK)
-		return r;
-	m->rx_mkpdus++;
-	r = believe(m, &p, now, &believed);
+	if (r == MKA_OK) {
+		to->rx_mkpdus++;
+		r = believe(to, &p, now, &believed);
+	}
+	m->results[r]++;
+	if (to)
+		to->results[r]++;
 	if (believed)
 		mka_step(m, now);
 	return r;

@@ -1,5 +1,10 @@
 /*
- * mka: the MACsec Key Agreement of IEEE 802.1X-2020 clause 9, one participant, sans I/O.
+ * mka: the MACsec Key Agreement of IEEE 802.1X-2020 clauses 9 and 12, one KaY, sans I/O.
+ *
+ * A KaY serves one SecY. It runs a participant for each CAK it has, all at once; one of them is
+ * the principal, whose key server distributes SAKs. The SAKs, the controlled port and the
+ * association numbers are the KaY's, so that traffic moves from one CAK's SAK to another's as it
+ * does in any rekey.
  *
  * The engine reads no clock, no socket and no random device: it is handed frames, time and a
  * source of random bytes, queues frames to send, and hands keys to a sink (key/sink.h). So the
@@ -24,12 +29,20 @@
 #define MKA_CKN_MAX 32
 #define MKA_FRAME_MAX 1522 /* bytes of the longest frame mka_output() gives */
 #define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list */
-#define MKA_SAVE_MAX 24576 /* bytes mka_save() never exceeds */
+#define MKA_KEYS_MAX 16    /* CAKs a KaY may know */
+#define MKA_ACTORS_MAX 6   /* participants at once */
+#define MKA_SAVE_MAX 57344 /* bytes mka_save() never exceeds */
 
-struct mka_config {
+/* A CAK and its name. */
+struct mka_key {
 	struct secret cak; /* 16 or 32 bytes */
 	uint8_t ckn[MKA_CKN_MAX];
-	uint8_t ckn_len;         /* 1..32 */
+	uint8_t ckn_len; /* 1..32 */
+};
+
+struct mka_config {
+	struct mka_key keys[MKA_KEYS_MAX]; /* no two of one CKN */
+	unsigned key_count;                /* at least 1 */
 	uint64_t sci;            /* our transmit SC: MAC address of the port and port id */
 	uint16_t secy;           /* handed through to the sink */
 	uint8_t priority;        /* key server priority: 0 best, 255: never key server */

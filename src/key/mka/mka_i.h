@@ -2,7 +2,9 @@
  * What the files of the MKA engine share. Nothing outside src/key/mka includes this (the
  * engine's own tests do).
  *
- *   participant.c  life, timers, what is sent when, show
+ *   kay.c          the KaY: life, the turn of all its parts, what forward said
+ *   participant.c  a participant: its life, its identifier, what is sent when
+ *   show.c         a picture of it all, names
  *   input.c        from a received frame to what may be believed of it
  *   peers.c        the live and the potential peer list (9.4.2, 9.4.3)
  *   server.c       election (9.5), making and distributing SAKs (9.8)
@@ -76,9 +78,12 @@ struct member {
 	bool doubt;     /* asked of a forward that is no more: is it there? */
 };
 
+struct actor;
+
 struct sak {
 	bool held;
 	struct ki ki;
+	struct actor *actor; /* under which it was distributed; NULL: that one has ended */
 	uint8_t an;
 	enum macsec_suite suite;
 	enum macsec_conf conf;
@@ -118,13 +123,13 @@ enum mka_fault {
 	MKA_FAULT_REUSE_PN,   /* after a restart, the transmit SA is made again from packet 1 */
 };
 
-struct mka {
-	struct mka_config cfg;
-	struct mka_env env;
+/*
+ * A participant: what the KaY is under one CAK (9.4.1). Its SAKs are the KaY's.
+ */
+struct actor {
+	struct mka *m; /* the KaY; NULL: this place is free */
+	struct mka_key key;
 	struct secret ick, kek;
-#ifdef MKA_FAULTS
-	enum mka_fault fault;
-#endif
 
 	/* who we are */
 	uint8_t mi[MKA_MI_LEN];
@@ -148,15 +153,34 @@ struct mka {
 	uint8_t ks_mi[MKA_MI_LEN];
 	uint64_t ks_sci;
 	uint64_t elected_at;
+	struct ki used[MKA_USED_MAX]; /* the newest SAK taken of each key server */
+	unsigned used_next;
+
+	/* what is due */
+	uint64_t hello_at, tx_last;
+	bool tx_pending;   /* mka_output() has a frame to build */
+	bool info_pending; /* something new to tell: the hello is not waited for */
+
+	/* for show, no part of the protocol */
+	uint64_t results[MKA_RESULT_COUNT];
+	uint64_t rx_mkpdus, tx_mkpdus;
+};
+
+struct mka {
+	struct mka_config cfg;
+	struct mka_env env;
+#ifdef MKA_FAULTS
+	enum mka_fault fault;
+#endif
+	struct actor actors[MKA_ACTORS_MAX];
+	struct actor *principal; /* whose key server's SAKs are used; NULL: no participant runs */
 
 	/* keys */
 	struct sak sak[SAK_SLOTS];
-	uint32_t kn;                  /* of the last SAK we made */
-	uint8_t an;                   /* of the last SAK we made or took */
-	uint64_t distributed_at;      /* when we made our last SAK; 0: never */
-	bool fresh_wanted;            /* key server: the SAK in use must be replaced */
-	struct ki used[MKA_USED_MAX]; /* the newest SAK taken of each key server */
-	unsigned used_next;
+	uint32_t kn;                        /* of the last SAK we made */
+	uint8_t an;                         /* of the last SAK we made or took */
+	uint64_t distributed_at;            /* when we made our last SAK; 0: never */
+	bool fresh_wanted;                  /* key server: the SAK in use must be replaced */
 	struct ki orphans[MACSEC_AN_COUNT]; /* keys forward has that no record knows of */
 	unsigned orphan_count;
 
@@ -165,38 +189,49 @@ struct mka {
 	uint64_t receive_at; /* when RECEIVE was entered */
 	uint64_t transmit_when, retire_when, retire_limit, lapse_when;
 
-	/* what is due */
-	uint64_t hello_at, tx_last;
 	uint64_t stepped_at; /* deadlines up to here have been looked at */
-	bool tx_pending;     /* mka_output() has a frame to build */
-	bool info_pending;   /* something new to tell: the hello is not waited for */
 	bool unsynced;       /* mka_synced() is awaited */
 	bool stepping;       /* mka_step() is on the stack: the sink answers at once */
 
 	/* for show, no part of the protocol */
-	uint64_t results[MKA_RESULT_COUNT];
-	uint64_t rx_mkpdus, tx_mkpdus, saks;
+	uint64_t results[MKA_RESULT_COUNT]; /* of all participants, and of none */
+	uint64_t saks;
 	struct log_limit suite_log;
 };
 
-/* participant.c */
-void mka_rename(struct mka *m, uint64_t now); /* a new member identifier, message numbers from 1 */
-void mka_tell(struct mka *m);                 /* there is news for the peers */
-void mka_step(struct mka *m, uint64_t now);   /* whatever follows from the state as it is */
+/* Every participant of a KaY, `a` one after the other. */
+#define FOR_EACH_ACTOR(m, a)                                                                       \
+	for (__typeof__(&(m)->actors[0]) a = (m)->actors; a < (m)->actors + MKA_ACTORS_MAX; a++)   \
+		if (a->m)
+
+/* kay.c */
+void mka_step(struct mka *m, uint64_t now); /* whatever follows from the state as it is */
 /* Forward has not all of a SAK any more: it is to be replaced. */
 void mka_sak_lost(struct mka *m, struct sak *s, uint64_t now);
-bool mka_mn_recent(const struct mka *m, uint32_t mn);
+bool mka_alone(const struct mka *m); /* no participant has a live peer */
+
+/* participant.c */
+/* A participant in a free place; NULL with errno when there is none, or the KDF fails. */
+struct actor *actor_start(struct mka *m, const struct mka_key *key, uint64_t now);
+void actor_end(struct actor *a); /* wipes it; SAKs distributed under it stay, without an actor */
+void actor_rename(struct actor *a, uint64_t now); /* a new member identifier, numbers from 1 */
+void actor_tell(struct actor *a);                 /* there is news for its peers */
+void actors_tell(struct mka *m);
+void actor_age(struct actor *a, uint64_t now); /* message numbers, peers, election */
+void actor_send(struct actor *a, uint64_t now);
+uint64_t actor_deadline(const struct actor *a);
+bool actor_mn_recent(const struct actor *a, uint32_t mn);
 
 /* peers.c */
-struct peer *peer_find(struct mka *m, const uint8_t mi[MKA_MI_LEN]);
-struct peer *peer_find_sci(struct mka *m, uint64_t sci);
-struct peer *peer_add(struct mka *m, const uint8_t mi[MKA_MI_LEN], uint64_t sci, bool proven);
-void peer_remove(struct mka *m, struct peer *p);
-void peers_age(struct mka *m, uint64_t now);
-uint64_t peers_deadline(const struct mka *m);
-unsigned peers_live(const struct mka *m);
-bool peer_gone_replay(const struct mka *m, const uint8_t mi[MKA_MI_LEN], uint32_t mn);
-void peer_forget(struct mka *m, struct peer *p); /* removes it and remembers its numbers */
+struct peer *peer_find(struct actor *a, const uint8_t mi[MKA_MI_LEN]);
+struct peer *peer_find_sci(struct actor *a, uint64_t sci);
+struct peer *peer_add(struct actor *a, const uint8_t mi[MKA_MI_LEN], uint64_t sci, bool proven);
+void peer_remove(struct actor *a, struct peer *p);
+void peers_age(struct actor *a, uint64_t now);
+uint64_t peers_deadline(const struct actor *a);
+unsigned peers_live(const struct actor *a);
+bool peer_gone_replay(const struct actor *a, const uint8_t mi[MKA_MI_LEN], uint32_t mn);
+void peer_forget(struct actor *a, struct peer *p); /* removes it and remembers its numbers */
 
 /* server.c */
 struct server {
@@ -205,17 +240,18 @@ struct server {
 	uint64_t sci;
 };
 
-/* Who is elected. `as`, if not NULL, stands for whoever had its SCI: a peer as the MKPDU at hand
+/* Who is elected under that CAK. `as`, if not NULL, stands for whoever had its SCI: a peer as the MKPDU at hand
  * would make it. */
-struct server election_result(const struct mka *m, const struct peer *as);
-void election_run(struct mka *m, uint64_t now);
+struct server election_result(const struct actor *a, const struct peer *as);
+void election_run(struct actor *a, uint64_t now);
 void server_run(struct mka *m, uint64_t now);
 uint64_t server_deadline(const struct mka *m);
-bool server_distributes(const struct mka *m); /* our MKPDU carries the SAK */
+bool server_distributes(const struct actor *a); /* our MKPDU carries the SAK */
+/* Of the live peers of the participant that a SAK was distributed under. */
 bool server_all_receiving(const struct mka *m, const struct sak *s);
-bool server_some_receiving(const struct mka *m, const struct sak *s);
-bool all_transmitting(const struct mka *m, const struct sak *s);  /* every live peer tells so */
-bool some_transmitting(const struct mka *m, const struct sak *s); /* any live peer tells so */
+bool server_some_receiving(const struct sak *s);
+bool all_transmitting(const struct sak *s);  /* every live peer tells so */
+bool some_transmitting(const struct sak *s); /* any live peer tells so */
 
 /* sak.c */
 /* The Confidentiality Offset field of each enum macsec_conf. */
@@ -231,7 +267,7 @@ void sak_salt(struct sak *s);
 uint64_t sak_pn_limit(const struct mka *m, enum macsec_suite suite);
 /* Counts the SSCIs up over SCIs that go down, ours among them (MKA versions 1 and 2). */
 bool sak_ssci_by_sci(struct mka *m, struct sak *s);
-void sak_admit_users(struct mka *m, struct sak *s);
+void sak_admit_users(struct sak *s);
 void sak_receive(struct mka *m, struct sak *s); /* add receive: for whom it is still missing */
 bool sak_receiving(const struct sak *s);        /* forward has all of them that are known */
 bool sak_all_known(const struct sak *s);

@@ -6,8 +6,8 @@
 struct mka_config lan_config(unsigned i)
 {
 	struct mka_config c = {
-		.ckn = "abcdefghijklmnop",
-		.ckn_len = 16,
+		.keys[0] = {.ckn = "abcdefghijklmnop", .ckn_len = 16},
+		.key_count = 1,
 		.sci = macsec_sci((const uint8_t[6]){2, 0, 0, 0, 0, (uint8_t)(i + 1)}, 1),
 		.secy = (uint16_t)(i + 1),
 		.priority = (uint8_t)i,
@@ -20,9 +20,9 @@ struct mka_config lan_config(unsigned i)
 		.ethertype = 0x888e,
 	};
 
-	c.cak.len = 16;
+	c.keys[0].cak.len = 16;
 	for (uint8_t j = 0; j < 16; j++)
-		c.cak.b[j] = j;
+		c.keys[0].cak.b[j] = j;
 	return c;
 }
 

@@ -209,7 +209,7 @@ static void every_suite_and_both_cak_lengths(void **state)
 			for (unsigned i = 0; i < 2; i++) {
 				cfg[i].suite = suite;
 				cfg[i].accept_suites = 1u << suite;
-				cfg[i].cak.len = cak;
+				cfg[i].keys[0].cak.len = cak;
 			}
 			l = lan_new(2, cfg);
 			lan_start(l, 0);
@@ -604,7 +604,7 @@ static void new_name_before_message_numbers_run_out(void **state)
 	(void)state;
 	assert_true(lan_until(l, lan_agreed, 10 * NS_PER_S));
 	before = show(l, 1);
-	l->nodes[1].m->mn = MKA_MN_LIMIT - 2;
+	l->nodes[1].m->principal->mn = MKA_MN_LIMIT - 2;
 	lan_run(l, l->now + 20 * NS_PER_S);
 	assert_memory_not_equal(before.mi, show(l, 1).mi, MKA_MI_LEN);
 	assert_true(show(l, 1).mn < 100);
@@ -652,8 +652,8 @@ static void unicast_destinations_work(void **state)
 static void long_ckn_and_slow_times(struct mka_config *c, unsigned i)
 {
 	(void)i;
-	memset(c->ckn, 'x', 32);
-	c->ckn_len = 31;
+	memset(c->keys[0].ckn, 'x', 32);
+	c->keys[0].ckn_len = 31;
 	c->hello_ns = 500 * NS_PER_MS;
 	c->life_ns = 2 * NS_PER_S;
 	c->retire_ns = NS_PER_S;
@@ -698,10 +698,10 @@ static void configurations_that_cannot_be_are_refused(void **state)
 		assert_int_equal(errno, EINVAL);                                                   \
 	} while (0)
 	(void)state;
-	REFUSED(c.cak.len = 24);
-	REFUSED(c.cak.len = 0);
-	REFUSED(c.ckn_len = 0);
-	REFUSED(c.ckn_len = 33);
+	REFUSED(c.keys[0].cak.len = 24);
+	REFUSED(c.keys[0].cak.len = 0);
+	REFUSED(c.keys[0].ckn_len = 0);
+	REFUSED(c.keys[0].ckn_len = 33);
 	REFUSED(c.sci = 0);
 	REFUSED(c.suite = MACSEC_SUITE_COUNT);
 	REFUSED(c.conf = MACSEC_CONF_COUNT);

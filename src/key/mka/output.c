@@ -18,7 +18,7 @@ struct lists {
 };
 
 /* One of the lists, larger SCIs first: the order of the SSCIs. */
-static void list_fill(const struct mka *m, bool live, uint8_t *v, struct mkpdu_list *l)
+static void list_fill(const struct actor *a, bool live, uint8_t *v, struct mkpdu_list *l)
 {
 	struct wr w = wr_init(v, MKA_PEERS_MAX * MKPDU_PEER_LEN);
 	uint64_t below = UINT64_MAX;
@@ -26,8 +26,8 @@ static void list_fill(const struct mka *m, bool live, uint8_t *v, struct mkpdu_l
 	for (;;) {
 		const struct peer *next = NULL;
 
-		for (unsigned i = 0; i < m->peer_count; i++) {
-			const struct peer *p = &m->peers[i];
+		for (unsigned i = 0; i < a->peer_count; i++) {
+			const struct peer *p = &a->peers[i];
 
 			if (p->live == live && p->sci < below && (!next || p->sci > next->sci))
 				next = p;
@@ -42,13 +42,20 @@ static void list_fill(const struct mka *m, bool live, uint8_t *v, struct mkpdu_l
 	l->v = v;
 }
 
-static void use_fill(const struct sak *s, struct mkpdu_key_use *u, uint32_t *lpn_high)
+/* Peers under one CAK are told of the SAKs that were distributed under it. */
+static bool use_told(const struct actor *a, const struct sak *s)
+{
+	return s->held && s->actor == a;
+}
+
+static void use_fill(const struct actor *a, const struct sak *s, struct mkpdu_key_use *u,
+		     uint32_t *lpn_high)
 {
 	uint64_t lpn = s->pn > 1 ? s->pn - 1 : 1;
 
 	*lpn_high = 0;
 	*u = (struct mkpdu_key_use){.lpn = 1};
-	if (!s->held)
+	if (!use_told(a, s))
 		return;
 	*u = (struct mkpdu_key_use){
 		.mi = s->ki.mi,
@@ -61,9 +68,9 @@ static void use_fill(const struct sak *s, struct mkpdu_key_use *u, uint32_t *lpn
 	*lpn_high = (uint32_t)(lpn >> 32);
 }
 
-static int sak_fill(const struct mka *m, const struct sak *s, struct mkpdu *p, uint8_t *wrapped)
+static int sak_fill(const struct actor *a, const struct sak *s, struct mkpdu *p, uint8_t *wrapped)
 {
-	int err = keywrap_wrap(m->kek.b, m->kek.len, s->key.b, s->key.len, wrapped);
+	int err = keywrap_wrap(a->kek.b, a->kek.len, s->key.b, s->key.len, wrapped);
 
 	if (err)
 		return err;
@@ -79,10 +86,11 @@ static int sak_fill(const struct mka *m, const struct sak *s, struct mkpdu *p, u
 	return 0;
 }
 
-static int body_build(struct mka *m, struct wr *w)
+static int body_build(const struct actor *a, struct wr *w)
 {
+	const struct mka *m = a->m;
 	struct lists lists;
-	struct sak *latest = &m->sak[SAK_LATEST], *old = &m->sak[SAK_OLD];
+	const struct sak *latest = &m->sak[SAK_LATEST], *old = &m->sak[SAK_OLD];
 	struct mkpdu p = {
 		.version = MKPDU_VERSION,
 		.priority = m->cfg.priority,
@@ -90,44 +98,42 @@ static int body_build(struct mka *m, struct wr *w)
 				      ? MKPDU_CAPABLE_CONF
 				      : MKPDU_CAPABLE_CONF_0,
 		.desired = true,
-		.key_server = m->cfg.priority != 255 && (!m->elected || m->self),
+		.key_server = m->cfg.priority != 255 && (!a->elected || a->self),
 		.sci = m->cfg.sci,
-		.mi = m->mi,
-		.mn = m->mn,
+		.mi = a->mi,
+		.mn = a->mn,
 		.agility = MKPDU_AGILITY,
-		.ckn = m->cfg.ckn,
-		.ckn_len = m->cfg.ckn_len,
+		.ckn = a->key.ckn,
+		.ckn_len = a->key.ckn_len,
 	};
 	int err = 0;
 
-	list_fill(m, true, lists.live, &p.live);
-	list_fill(m, false, lists.potential, &p.potential);
+	list_fill(a, true, lists.live, &p.live);
+	list_fill(a, false, lists.potential, &p.potential);
 	p.present = (p.live.count ? 1u << MKPDU_LIVE : 0) |
 		    (p.potential.count ? 1u << MKPDU_POTENTIAL : 0);
-	if (latest->held || old->held) {
+	if (use_told(a, latest) || use_told(a, old)) {
 		p.present |= 1u << MKPDU_SAK_USE;
-		use_fill(latest, &p.use.latest, &p.xpn.latest_lpn);
-		use_fill(old, &p.use.old, &p.xpn.old_lpn);
-		if ((latest->held && macsec_suites[latest->suite].xpn) ||
-		    (old->held && macsec_suites[old->suite].xpn))
+		use_fill(a, latest, &p.use.latest, &p.xpn.latest_lpn);
+		use_fill(a, old, &p.use.old, &p.xpn.old_lpn);
+		if ((use_told(a, latest) && macsec_suites[latest->suite].xpn) ||
+		    (use_told(a, old) && macsec_suites[old->suite].xpn))
 			p.present |= 1u << MKPDU_XPN;
 	}
-	if (server_distributes(m))
-		err = sak_fill(m, sak_newest(m), &p, lists.wrapped);
+	if (server_distributes(a))
+		err = sak_fill(a, sak_newest(m), &p, lists.wrapped);
 	if (!err)
 		mkpdu_build(&p, w);
 	return err;
 }
 
-size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX])
+static size_t frame_build(struct actor *a, uint8_t buf[MKA_FRAME_MAX])
 {
+	const struct mka *m = a->m;
 	uint8_t plain[MKA_FRAME_MAX], icv[CMAC_LEN];
 	struct wr w = wr_init(plain, sizeof(plain) - 4), out = wr_init(buf, MKA_FRAME_MAX);
 	size_t hole;
 
-	if (!m->tx_pending)
-		return 0;
-	m->tx_pending = false;
 	wr_bytes(&w, m->cfg.destination, 6);
 	wr_u32(&w, (uint32_t)(m->cfg.sci >> 32));
 	wr_u16(&w, (uint16_t)(m->cfg.sci >> 16));
@@ -135,10 +141,10 @@ size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX])
 	wr_u8(&w, EAPOL_VERSION);
 	wr_u8(&w, EAPOL_TYPE_MKA);
 	hole = wr_hole16(&w);
-	if (body_build(m, &w))
+	if (body_build(a, &w))
 		goto fail;
 	wr_fill16(&w, hole, MKPDU_ICV_LEN);
-	if (w.bad || cmac_aes(m->ick.b, m->ick.len, plain, wr_len(&w), icv))
+	if (w.bad || cmac_aes(a->ick.b, a->ick.len, plain, wr_len(&w), icv))
 		goto fail;
 	wr_bytes(&w, icv, sizeof(icv));
 	wr_bytes(&out, plain, 12);
@@ -149,9 +155,25 @@ size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX])
 	wr_bytes(&out, plain + 12, wr_len(&w) - 12);
 	if (w.bad || out.bad)
 		goto fail;
-	m->tx_mkpdus++;
+	a->tx_mkpdus++;
 	return wr_len(&out);
 fail:
 	log_error("mka secy %u: cannot build an MKPDU", m->cfg.secy);
+	return 0;
+}
+
+size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX])
+{
+	FOR_EACH_ACTOR(m, a)
+	{
+		size_t n;
+
+		if (!a->tx_pending)
+			continue;
+		a->tx_pending = false;
+		n = frame_build(a, buf);
+		if (n)
+			return n;
+	}
 	return 0;
 }

@@ -83,7 +83,7 @@ bool sak_ssci_by_sci(struct mka *m, struct sak *s)
 
 	for (unsigned i = 0; i < s->member_count; i++) {
 		struct member *a = &s->members[i];
-		const struct peer *p = peer_find(m, a->mi);
+		const struct peer *p = s->actor ? peer_find(s->actor, a->mi) : NULL;
 
 		if (!a->sci && p)
 			a->sci = p->sci;
@@ -136,7 +136,7 @@ void sak_receive(struct mka *m, struct sak *s)
 	sak_fill(m, s, &sa);
 	for (unsigned i = 0; i < s->member_count; i++) {
 		struct member *a = &s->members[i];
-		const struct peer *p = a->sci ? NULL : peer_find(m, a->mi);
+		const struct peer *p = a->sci || !s->actor ? NULL : peer_find(s->actor, a->mi);
 
 		if (p)
 			a->sci = p->sci;
@@ -155,12 +155,14 @@ void sak_receive(struct mka *m, struct sak *s)
  * wpa_supplicant takes a SAK whose MKPDU does not list it, and sends with it. Where nobody needs
  * an SSCI we receive it, unlisted, once it says so; from our own SAKs it is kept out (server.c).
  */
-void sak_admit_users(struct mka *m, struct sak *s)
+void sak_admit_users(struct sak *s)
 {
-	if (!s->held || macsec_suites[s->suite].xpn || sak_made_by(s, m->mi))
+	const struct actor *own = s->actor;
+
+	if (!s->held || !own || macsec_suites[s->suite].xpn || sak_made_by(s, own->mi))
 		return;
-	for (unsigned i = 0; i < m->peer_count; i++) {
-		const struct peer *p = &m->peers[i];
+	for (unsigned i = 0; i < own->peer_count; i++) {
+		const struct peer *p = &own->peers[i];
 		const struct key_use *u = peer_use_of(p, &s->ki);
 
 		if (p->live && u && (u->rx || u->tx) && !sak_member(s, p->mi) &&

@@ -5,13 +5,14 @@
  */
 #include "key/mka/mka_i.h"
 
-#include "base/log.h"
+#include "crypto/cmac.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SAVE_VERSION 2
+#define SAVE_VERSION 3
+#define NO_ACTOR 0xff
 
 static void save_ki(const struct ki *k, struct wr *w)
 {
@@ -78,12 +79,23 @@ static void load_peer(struct peer *p, struct rd *r)
 	load_use(&p->old, r);
 }
 
-static void save_sak(const struct sak *s, struct wr *w)
+static uint8_t actor_index(const struct mka *m, const struct actor *a)
+{
+	return a ? (uint8_t)(a - m->actors) : NO_ACTOR;
+}
+
+static struct actor *actor_loaded(struct actor *const *actors, uint8_t index)
+{
+	return index < MKA_ACTORS_MAX ? actors[index] : NULL;
+}
+
+static void save_sak(const struct mka *m, const struct sak *s, struct wr *w)
 {
 	wr_u8(w, s->held);
 	if (!s->held)
 		return;
 	save_ki(&s->ki, w);
+	wr_u8(w, actor_index(m, s->actor));
 	wr_u8(w, s->an);
 	wr_u8(w, (uint8_t)s->suite);
 	wr_u8(w, (uint8_t)s->conf);
@@ -106,7 +118,7 @@ static void save_sak(const struct sak *s, struct wr *w)
 	}
 }
 
-static void load_sak(struct sak *s, struct rd *r)
+static void load_sak(struct sak *s, struct actor *const *actors, struct rd *r)
 {
 	uint8_t bits;
 
@@ -114,6 +126,7 @@ static void load_sak(struct sak *s, struct rd *r)
 	if (!s->held)
 		return;
 	load_ki(&s->ki, r);
+	s->actor = actor_loaded(actors, rd_u8(r));
 	s->an = rd_u8(r) & 3;
 	s->suite = rd_u8(r);
 	s->conf = rd_u8(r);
@@ -151,38 +164,60 @@ static void load_sak(struct sak *s, struct rd *r)
 	}
 }
 
+/* Two keys of one name are not one key. */
+static void key_check(const struct actor *a, uint8_t check[CMAC_LEN])
+{
+	if (cmac_aes(a->ick.b, a->ick.len, a->key.ckn, a->key.ckn_len, check))
+		memset(check, 0, CMAC_LEN);
+}
+
+static void save_actor(const struct actor *a, struct wr *w)
+{
+	uint8_t check[CMAC_LEN];
+
+	key_check(a, check);
+	wr_u8(w, a->key.ckn_len);
+	wr_bytes(w, a->key.ckn, a->key.ckn_len);
+	wr_bytes(w, check, sizeof(check));
+	wr_bytes(w, a->mi, MKA_MI_LEN);
+	wr_u32(w, a->mn);
+	for (unsigned i = 0; i < MKA_FLOORS; i++)
+		wr_u32(w, a->floors[i]);
+	wr_u64(w, a->floor_at);
+	wr_u8(w, (uint8_t)a->peer_count);
+	for (unsigned i = 0; i < a->peer_count; i++)
+		save_peer(&a->peers[i], w);
+	for (unsigned i = 0; i < MKA_GONE_MAX; i++) {
+		wr_bytes(w, a->gone[i].mi, MKA_MI_LEN);
+		wr_u32(w, a->gone[i].mn);
+	}
+	wr_u8(w, (uint8_t)a->gone_next);
+	wr_u8(w, (uint8_t)(a->elected | a->self << 1));
+	wr_bytes(w, a->ks_mi, MKA_MI_LEN);
+	wr_u64(w, a->ks_sci);
+	wr_u64(w, a->elected_at);
+	for (unsigned i = 0; i < MKA_USED_MAX; i++)
+		save_ki(&a->used[i], w);
+	wr_u8(w, (uint8_t)a->used_next);
+}
+
 void mka_save(const struct mka *m, struct wr *w)
 {
 	wr_u8(w, SAVE_VERSION);
-	wr_u8(w, m->cfg.ckn_len);
-	wr_bytes(w, m->cfg.ckn, m->cfg.ckn_len);
 	wr_u64(w, m->cfg.sci);
-	wr_bytes(w, m->mi, MKA_MI_LEN);
-	wr_u32(w, m->mn);
-	for (unsigned i = 0; i < MKA_FLOORS; i++)
-		wr_u32(w, m->floors[i]);
-	wr_u64(w, m->floor_at);
 	wr_u64(w, m->stepped_at);
-	wr_u8(w, (uint8_t)m->peer_count);
-	for (unsigned i = 0; i < m->peer_count; i++)
-		save_peer(&m->peers[i], w);
-	for (unsigned i = 0; i < MKA_GONE_MAX; i++) {
-		wr_bytes(w, m->gone[i].mi, MKA_MI_LEN);
-		wr_u32(w, m->gone[i].mn);
+	for (unsigned i = 0; i < MKA_ACTORS_MAX; i++) {
+		wr_u8(w, m->actors[i].m != NULL);
+		if (m->actors[i].m)
+			save_actor(&m->actors[i], w);
 	}
-	wr_u8(w, (uint8_t)m->gone_next);
-	wr_u8(w, (uint8_t)(m->elected | m->self << 1 | m->fresh_wanted << 2));
-	wr_bytes(w, m->ks_mi, MKA_MI_LEN);
-	wr_u64(w, m->ks_sci);
-	wr_u64(w, m->elected_at);
+	wr_u8(w, actor_index(m, m->principal));
+	wr_u8(w, m->fresh_wanted);
 	for (unsigned i = 0; i < SAK_SLOTS; i++)
-		save_sak(&m->sak[i], w);
+		save_sak(m, &m->sak[i], w);
 	wr_u32(w, m->kn);
 	wr_u8(w, m->an);
 	wr_u64(w, m->distributed_at);
-	for (unsigned i = 0; i < MKA_USED_MAX; i++)
-		save_ki(&m->used[i], w);
-	wr_u8(w, (uint8_t)m->used_next);
 	wr_u8(w, (uint8_t)m->cp);
 	wr_u64(w, m->receive_at);
 	wr_u64(w, m->transmit_when);
@@ -192,42 +227,106 @@ void mka_save(const struct mka *m, struct wr *w)
 	wr_u64(w, m->saks);
 }
 
-static void load_state(struct mka *m, struct rd *r)
+/* The participant that the record means, or a place in *scratch to read it into when its key is
+ * not ours any more. */
+static struct actor *actor_meant(struct mka *m, struct rd *r, struct actor *scratch)
+{
+	uint8_t len = rd_u8(r), check[CMAC_LEN];
+	const uint8_t *ckn = rd_bytes(r, len), *was = rd_bytes(r, CMAC_LEN);
+
+	FOR_EACH_ACTOR(m, a)
+	{
+		if (r->bad || a->key.ckn_len != len || memcmp(a->key.ckn, ckn, len) != 0)
+			continue;
+		key_check(a, check);
+		if (secret_equal(check, was, CMAC_LEN))
+			return a;
+	}
+	return scratch;
+}
+
+static void load_actor(struct actor *a, struct rd *r)
 {
 	uint8_t bits;
 	unsigned n;
 
-	rd_copy(r, m->mi, MKA_MI_LEN);
-	m->mn = rd_u32(r);
+	rd_copy(r, a->mi, MKA_MI_LEN);
+	a->mn = rd_u32(r);
 	for (unsigned i = 0; i < MKA_FLOORS; i++)
-		m->floors[i] = rd_u32(r);
-	m->floor_at = rd_u64(r);
-	m->stepped_at = rd_u64(r);
+		a->floors[i] = rd_u32(r);
+	a->floor_at = rd_u64(r);
 	n = rd_u8(r);
-	if (n > MKA_PEERS_MAX)
+	if (n > MKA_PEERS_MAX || a->mn > MKA_MN_LIMIT)
 		r->bad = true;
-	for (m->peer_count = 0; !r->bad && m->peer_count < n; m->peer_count++)
-		load_peer(&m->peers[m->peer_count], r);
+	for (a->peer_count = 0; !r->bad && a->peer_count < n; a->peer_count++)
+		load_peer(&a->peers[a->peer_count], r);
 	for (unsigned i = 0; i < MKA_GONE_MAX; i++) {
-		rd_copy(r, m->gone[i].mi, MKA_MI_LEN);
-		m->gone[i].mn = rd_u32(r);
+		rd_copy(r, a->gone[i].mi, MKA_MI_LEN);
+		a->gone[i].mn = rd_u32(r);
 	}
-	m->gone_next = rd_u8(r) % MKA_GONE_MAX;
+	a->gone_next = rd_u8(r) % MKA_GONE_MAX;
 	bits = rd_u8(r);
-	m->elected = bits & 1;
-	m->self = bits >> 1 & 1;
-	m->fresh_wanted = bits >> 2 & 1;
-	rd_copy(r, m->ks_mi, MKA_MI_LEN);
-	m->ks_sci = rd_u64(r);
-	m->elected_at = rd_u64(r);
+	a->elected = bits & 1;
+	a->self = bits >> 1 & 1;
+	rd_copy(r, a->ks_mi, MKA_MI_LEN);
+	a->ks_sci = rd_u64(r);
+	a->elected_at = rd_u64(r);
+	for (unsigned i = 0; i < MKA_USED_MAX; i++)
+		load_ki(&a->used[i], r);
+	a->used_next = rd_u8(r) % MKA_USED_MAX;
+}
+
+/* As whom those continue who do: numbers past the ceiling, lives longer by our absence. */
+static void actor_continue(struct actor *a, uint64_t away, uint64_t now)
+{
+	a->mn += MKA_MN_CEILING;
+	for (unsigned i = 0; i < a->peer_count; i++)
+		a->peers[i].heard += away;
+	a->floor_at = now + a->m->cfg.life_ns / 4;
+	a->hello_at = now;
+}
+
+/* False when no participant of the record is one of ours. */
+static bool load_actors(struct mka *m, struct actor *at[MKA_ACTORS_MAX], struct rd *r, uint64_t now)
+{
+	struct actor *scratch = calloc(1, sizeof(*scratch));
+	bool any = false;
+
+	if (!scratch)
+		r->bad = true;
+	for (unsigned i = 0; !r->bad && i < MKA_ACTORS_MAX; i++) {
+		struct actor *a;
+
+		at[i] = NULL;
+		if (!rd_u8(r))
+			continue;
+		a = actor_meant(m, r, scratch);
+		load_actor(a, r);
+		if (a == scratch)
+			continue;
+		at[i] = a;
+		any = true;
+		actor_continue(a, now - m->stepped_at, now);
+	}
+	if (scratch)
+		secret_wipe(scratch, sizeof(*scratch));
+	free(scratch);
+	return any;
+}
+
+static void load_state(struct mka *m, struct actor *const at[MKA_ACTORS_MAX], struct rd *r)
+{
+	struct actor *principal = actor_loaded(at, rd_u8(r));
+	unsigned n;
+
+	if (principal)
+		m->principal = principal;
+	m->fresh_wanted = rd_u8(r) & 1;
 	for (unsigned i = 0; !r->bad && i < SAK_SLOTS; i++)
-		load_sak(&m->sak[i], r);
+		load_sak(&m->sak[i], at, r);
 	m->kn = rd_u32(r);
 	m->an = rd_u8(r) & 3;
 	m->distributed_at = rd_u64(r);
-	for (unsigned i = 0; i < MKA_USED_MAX; i++)
-		load_ki(&m->used[i], r);
-	m->used_next = rd_u8(r) % MKA_USED_MAX;
 	n = rd_u8(r);
 	if (n >= CP_STATE_COUNT)
 		r->bad = true;
@@ -246,32 +345,42 @@ static bool state_holds(const struct mka *m)
 	return m->sak[SAK_LATEST].held == (m->cp >= CP_RECEIVE && m->cp <= CP_TRANSMITTING);
 }
 
+/* A copy of n in place of m: what points into the one points into the other then. */
+static void move_in(struct mka *m, const struct mka *n)
+{
+	*m = *n;
+	m->principal = n->principal ? m->actors + (n->principal - n->actors) : NULL;
+	for (unsigned i = 0; i < MKA_ACTORS_MAX; i++)
+		if (m->actors[i].m)
+			m->actors[i].m = m;
+	for (unsigned i = 0; i < SAK_SLOTS; i++)
+		if (n->sak[i].actor)
+			m->sak[i].actor = m->actors + (n->sak[i].actor - n->actors);
+}
+
 int mka_load(struct mka *m, struct rd *r, uint64_t now)
 {
-	uint8_t version = rd_u8(r), ckn_len = rd_u8(r);
-	const uint8_t *ckn = rd_bytes(r, ckn_len);
+	struct actor *at[MKA_ACTORS_MAX] = {0};
+	uint8_t version = rd_u8(r);
 	uint64_t sci = rd_u64(r);
-	struct mka *n;
 	int err = -EBADMSG;
+	struct mka *n;
 
-	if (r->bad || version != SAVE_VERSION || ckn_len != m->cfg.ckn_len ||
-	    memcmp(ckn, m->cfg.ckn, ckn_len) != 0 || sci != m->cfg.sci)
+	if (r->bad || version != SAVE_VERSION || sci != m->cfg.sci)
 		return err;
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
-	*n = *m;
-	load_state(n, r);
-	if (!rd_done(r) || n->mn > MKA_MN_LIMIT || !state_holds(n) || n->stepped_at > now)
+	move_in(n, m);
+	n->stepped_at = rd_u64(r);
+	if (n->stepped_at > now || !load_actors(n, at, r, now))
 		goto out;
-	n->mn += MKA_MN_CEILING;
+	load_state(n, at, r);
+	if (!rd_done(r) || !state_holds(n))
+		goto out;
 	n->kn += MKA_KN_CEILING; /* forward may know of one that was never saved */
-	for (unsigned i = 0; i < n->peer_count; i++)
-		n->peers[i].heard += now - n->stepped_at;
-	n->floor_at = now + n->cfg.life_ns / 4;
 	mka_resync(n);
-	n->hello_at = now;
-	*m = *n;
+	move_in(m, n);
 	if (mka_faulty(m, MKA_FAULT_REUSE_PN))
 		for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)
 			if (m->sak[i].tx) {
@@ -295,7 +404,8 @@ uint64_t mka_digest(const struct mka *m)
 	for (size_t i = 0; i < wr_len(&w); i++)
 		h = (h ^ buf[i]) * 0x100000001b3ull;
 	h = (h ^ w.bad) * 0x100000001b3ull;
-	h = (h ^ m->info_pending) * 0x100000001b3ull;
+	FOR_EACH_ACTOR(m, a)
+	h = (h ^ a->info_pending) * 0x100000001b3ull;
 	secret_wipe(buf, sizeof(buf));
 	return h;
 }

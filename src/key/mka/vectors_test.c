@@ -166,7 +166,7 @@ static void play(const struct field *frames, unsigned count, const struct field 
 	cfg.sci = be64(member + 4);
 	cfg.priority = member[1];
 	memcpy(cfg.destination, frames[0].b, 6);
-	secret_set(&cfg.cak, cak->b, cak->len);
+	secret_set(&cfg.keys[0].cak, cak->b, cak->len);
 	m = mka_new(&cfg, &env, 0);
 	assert_non_null(m);
 	for (unsigned i = 0; i < count; i++) {
@@ -178,7 +178,7 @@ static void play(const struct field *frames, unsigned count, const struct field 
 		mka_expire(m, now); /* our message numbers keep up with the recorded ones */
 		while (mka_output(m, out))
 			;
-		m->mn = 8;
+		m->principal->mn = 8;
 		r = mka_input(m, frames[i].b, frames[i].len, now);
 		assert_true(r == MKA_OK || r == MKA_NOT_LIVE);
 		ok += r == MKA_OK;
