@@ -118,7 +118,7 @@ static void make_service(struct backbone *b, const struct conf_tree *t, const st
 	static const char *const types[] = {"ethernet", "ip", "internet", NULL};
 	static const char *const topologies[] = {"e-lan", "e-line", NULL};
 	const struct conf_node *emulate = tree_child(t, n, "emulate");
-	const char *mtu = tree_leaf(t, n, "mtu"), *jitter;
+	const char *mtu = tree_leaf(t, n, "mtu"), *jitter, *burst;
 
 	s->name = text(b, n->value);
 	s->provider = text(b, tree_leaf(t, n, "provider"));
@@ -129,6 +129,10 @@ static void make_service(struct backbone *b, const struct conf_tree *t, const st
 		return;
 	s->emulate.loss_ppm = value_ppm(tree_leaf(t, emulate, "loss"));
 	s->emulate.reorder_ppm = value_ppm(tree_leaf(t, emulate, "reorder"));
+	s->emulate.duplicate_ppm = value_ppm(tree_leaf(t, emulate, "duplicate"));
+	s->emulate.rate = value_rate(tree_leaf(t, emulate, "rate"));
+	burst = tree_leaf(t, emulate, "burst");
+	s->emulate.burst = burst ? (uint32_t)strtoul(burst, NULL, 10) : 0;
 	jitter = tree_leaf(t, emulate, "jitter");
 	if (jitter)
 		value_duration(jitter, &s->emulate.jitter_ns);

@@ -36,7 +36,9 @@ struct bb_service {
 	struct {      /* the lab's carrier */
 		uint32_t loss_ppm;
 		uint64_t jitter_ns;
-		uint32_t reorder_ppm;
+		uint32_t reorder_ppm, duplicate_ppm;
+		uint64_t rate;        /* bit/s each port is policed to, 0: not */
+		uint32_t burst;       /* octets */
 		bool tunnel_reserved; /* carries 01:80:c2:00:00:00-0f */
 	} emulate;
 };

@@ -118,14 +118,6 @@ void check_services(const struct check *c)
 				    "an e-line has two ends, but %zu ports are on `%s`; use e-lan",
 				    ends[s->index], s->value);
 	free(ends);
-	for (struct conf_node *s = tree_child(c->t, NULL, "service"); s; s = tree_same(s)) {
-		struct conf_node *emulate = tree_child(c->t, s, "emulate");
-
-		if (emulate && tree_child(c->t, emulate, "fault"))
-			errlist_add(
-				c->warns, check_at(c, emulate, "fault"),
-				"`fault` is not emulated by this version; use `myelin lab cut` and `myelin lab tamper`");
-	}
 }
 
 void check_key_groups(const struct check *c)

@@ -179,11 +179,26 @@ static void warn_family(const struct check *c, const struct conf_node *n,
 	}
 }
 
+/* Whether the carrier's bridges keep MKPDUs to themselves (802.1Q-2018 tables 8-1 and 8-3). */
+static bool carrier_consumes(const struct bb_overlay *o)
+{
+	static const uint8_t reserved[5] = {0x01, 0x80, 0xc2, 0, 0};
+	const uint8_t *to = o->mka.destination;
+	bool line = o->over_count && o->over[0]->topology == BB_E_LINE;
+
+	if (o->keying != BB_MKA || !o->over_count || o->over[0]->emulate.tunnel_reserved ||
+	    memcmp(to, reserved, 5) != 0 || to[5] >= 0x10)
+		return false;
+	for (size_t i = 0; i < o->member_count; i++)
+		if (o->members[i].port && o->members[i].port->vlan)
+			line = false;
+	return !line || to[5] == 1 || to[5] == 2 || to[5] == 4;
+}
+
 /* What runs, but perhaps not as wished. */
 static void warn_overlay(const struct check *c, const struct conf_node *n,
 			 const struct bb_overlay *o)
 {
-	static const uint8_t reserved[5] = {0x01, 0x80, 0xc2, 0, 0};
 	const struct conf_node *mka = tree_child(c->t, n, "mka");
 	const struct conf_node *macsec = tree_child(c->t, n, "macsec");
 
@@ -192,8 +207,7 @@ static void warn_overlay(const struct check *c, const struct conf_node *n,
 			    o->unsupported);
 		return;
 	}
-	if (o->keying == BB_MKA && memcmp(o->mka.destination, reserved, 5) == 0 &&
-	    o->mka.destination[5] < 0x10 && o->over_count && !o->over[0]->emulate.tunnel_reserved)
+	if (carrier_consumes(o))
 		errlist_add(
 			c->warns, mka ? check_at(c, mka, "destination") : n->where,
 			"carrier bridges consume frames to 01:80:c2:00:00:%02x; unless `%s` tunnels them, use `destination broadcast`",

@@ -36,7 +36,8 @@ void semantics_check(const struct conf_tree *t, struct errlist *errs, struct err
 bool value_prefix(const char *text, struct bb_prefix *p); /* with or without /len */
 bool value_duration(const char *text, uint64_t *ns);
 bool value_mac(const char *text, uint8_t mac[6]);
-uint32_t value_ppm(const char *text); /* of a percentage */
+uint32_t value_ppm(const char *text);  /* of a percentage */
+uint64_t value_rate(const char *text); /* bit/s; 0 of NULL and of what is no rate */
 /* p lies in net. */
 bool value_within(const struct bb_prefix *net, const struct bb_prefix *p);
 /* The prefix without host bits. */

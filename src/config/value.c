@@ -1,4 +1,4 @@
-/* value: the file's prefixes, durations, percentages and MAC addresses as numbers. */
+/* value: the file's prefixes, durations, percentages, rates and MAC addresses as numbers. */
 #include "config/model.h"
 
 #include <arpa/inet.h>
@@ -48,6 +48,22 @@ bool value_duration(const char *text, uint64_t *ns)
 		if (strcmp(end, units[i].unit) == 0)
 			return !__builtin_mul_overflow((uint64_t)n, units[i].ns, ns);
 	return false;
+}
+
+uint64_t value_rate(const char *text)
+{
+	static const struct {
+		const char *unit;
+		uint64_t bits;
+	} units[] = {{"kbit", 1000}, {"Mbit", 1000000}, {"Gbit", 1000000000}};
+	char *end = NULL;
+	unsigned long long n = text ? strtoull(text, &end, 10) : 0;
+	uint64_t rate;
+
+	for (size_t i = 0; text && i < sizeof(units) / sizeof(*units); i++)
+		if (strcmp(end, units[i].unit) == 0)
+			return __builtin_mul_overflow((uint64_t)n, units[i].bits, &rate) ? 0 : rate;
+	return 0;
 }
 
 bool value_mac(const char *text, uint8_t mac[6])

@@ -34,6 +34,26 @@ static void durations_have_units_and_bounds(void **state)
 	}
 }
 
+static void rates_are_decimal_bits_a_second(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t rate;
+	} rows[] = {{"64kbit", 64000},
+		    {"100Mbit", 100000000},
+		    {"10Gbit", 10000000000},
+		    {"100mbit", 0},
+		    {"100", 0},
+		    {"Mbit", 0},
+		    {"1Mbits", 0},
+		    {NULL, 0},
+		    {"99999999999999999999Gbit", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(value_rate(rows[i].text), rows[i].rate);
+}
+
 static void nth_address_carries_and_stops_at_the_end(void **state)
 {
 	static const struct {
@@ -161,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_have_units_and_bounds),
+		cmocka_unit_test(rates_are_decimal_bits_a_second),
 		cmocka_unit_test(nth_address_carries_and_stops_at_the_end),
 		cmocka_unit_test(within_agrees_with_counting_bits),
 		cmocka_unit_test(patterns_of_addresses_agree_with_inet_pton),

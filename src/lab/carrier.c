@@ -22,15 +22,6 @@
 #define BURST 64          /* frames read from one interface before the others get a turn */
 #define GONE_CHECK_MS 500 /* how often it looks whether its lab is still there */
 
-/* xorshift64*: the carrier's dice need no strength. */
-static uint64_t dice(struct carrier *c)
-{
-	c->random ^= c->random >> 12;
-	c->random ^= c->random << 25;
-	c->random ^= c->random >> 27;
-	return c->random * 2685821657736338717ull;
-}
-
 static void put16(uint8_t *p, unsigned v)
 {
 	p[0] = (uint8_t)(v >> 8);
@@ -80,26 +71,40 @@ static int tamper_pick(struct carrier_port *to, enum view_class class)
 	return -1;
 }
 
+/* When a copy of a frame arrives. */
+static uint64_t due_of(struct carrier *c, uint16_t in, uint16_t out, const struct impair_copy *copy,
+		       uint64_t now)
+{
+	size_t way = in * c->port_count + out;
+	uint64_t due = now + c->delay_ns[way] + copy->late_ns;
+
+	if (copy->overtaken)
+		return due;
+	if (due < c->last_ns[way])
+		due = c->last_ns[way];
+	c->last_ns[way] = due;
+	return due;
+}
+
 static void forward_to(struct carrier *c, uint16_t in, uint16_t out, enum view_class class,
 		       const uint8_t *frame, size_t len, uint64_t now)
 {
 	const struct carrier_service *s = &c->services[c->ports[in].service];
 	struct carrier_port *to = &c->ports[out];
-	uint64_t due = now + c->delay_ns[in * c->port_count + out];
 	uint8_t b[CARRIER_FRAME_MAX + 4];
+	struct impair_fate fate;
+	uint64_t due;
 
 	if (to->cut) {
 		to->dropped_cut++;
 		return;
 	}
-	if (s->loss_ppm && dice(c) % 1000000 < s->loss_ppm) {
+	impair_frame(&s->impair, &c->dice, &fate);
+	if (!fate.copies) {
 		to->lost++;
 		return;
 	}
-	if (s->jitter_ns)
-		due += dice(c) % s->jitter_ns;
-	if (s->reorder_ppm && dice(c) % 1000000 < s->reorder_ppm)
-		due += CARRIER_REORDER_NS;
+	due = due_of(c, in, out, &fate.copy[0], now);
 	len = retag(&c->ports[in], to, frame, len, b);
 	switch (tamper_pick(to, class)) {
 	case TAMPER_DROP:
@@ -120,18 +125,73 @@ static void forward_to(struct carrier *c, uint16_t in, uint16_t out, enum view_c
 		break;
 	}
 	carrier_schedule(c, out, b, len, due);
+	for (unsigned i = 1; i < fate.copies; i++) {
+		to->duplicated++;
+		carrier_schedule(c, out, b, len, due_of(c, in, out, &fate.copy[i], now));
+	}
 }
 
+/* Where a frame of an interface enters. An E-Line sold by the port, not by VLAN, takes the frames
+ * of every VLAN that is nobody else's. -1: nowhere. */
 static int port_of(const struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len)
 {
 	uint8_t pcp;
 	uint16_t vlan = view_vlan(frame, len, &pcp);
+	int whole = -1;
 
 	for (size_t i = 0; i < c->port_count; i++) {
-		if (c->ports[i].tap == tap && c->ports[i].vlan == vlan)
+		if (c->ports[i].tap != tap)
+			continue;
+		if (c->ports[i].vlan == vlan)
 			return (int)i;
+		if (!c->ports[i].vlan && c->services[c->ports[i].service].line)
+			whole = (int)i;
 	}
-	return -1;
+	return whole;
+}
+
+/* Octets behind the VLAN tags, two at most, and the EtherType. */
+static size_t payload_len(const uint8_t *frame, size_t len)
+{
+	size_t at = 12;
+
+	for (unsigned i = 0; i < 2 && len >= at + 6; i++) {
+		unsigned type = (unsigned)frame[at] << 8 | frame[at + 1];
+
+		if (type != 0x8100 && type != 0x88a8)
+			break;
+		at += 4;
+	}
+	return len - at - 2;
+}
+
+/* Whether the service's bridges keep the frame to themselves (802.1Q-2018 8.6.3): an E-Line sold
+ * by the port is a two-port MAC relay, any other service a bridge. */
+static bool consumes(const struct carrier_service *s, const struct carrier_port *p,
+		     const uint8_t *frame)
+{
+	if (s->tunnel || !elan_is_reserved(frame))
+		return false;
+	return !s->line || p->vlan || elan_is_relays(frame);
+}
+
+/* What the service refuses at its edge; true when the frame may enter. */
+static bool admit(struct carrier_service *s, struct carrier_port *p, const uint8_t *frame,
+		  size_t len, uint64_t now)
+{
+	uint64_t *drop = NULL;
+
+	if (p->cut)
+		drop = &p->dropped_cut;
+	else if (consumes(s, p, frame))
+		drop = &p->reserved;
+	else if (payload_len(frame, len) > s->mtu)
+		drop = &p->oversize;
+	else if (!policer_take(&p->policer, len + IMPAIR_FCS, now))
+		drop = &p->policed;
+	if (drop)
+		++*drop;
+	return !drop;
 }
 
 void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len, uint64_t now)
@@ -139,7 +199,7 @@ void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t
 	struct carrier_service *s;
 	struct carrier_port *p;
 	enum view_class class;
-	int in = port_of(c, tap, frame, len), out;
+	int in = port_of(c, tap, frame, len), out = ELAN_FLOOD;
 
 	if (in < 0 || len < 14) {
 		c->stray++;
@@ -150,16 +210,12 @@ void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t
 	s = &c->services[p->service];
 	class = view_count(&p->view, &p->rule, frame, len);
 	carrier_capture(c, (uint16_t)in, class, frame, len);
-	if (p->cut) {
-		p->dropped_cut++;
+	if (!admit(s, p, frame, len, now))
 		return;
+	if (!s->line) {
+		elan_learn(&s->elan, frame + 6, (uint16_t)in, now);
+		out = elan_lookup(&s->elan, frame, now);
 	}
-	if (elan_is_reserved(frame) && !s->tunnel) {
-		p->reserved++;
-		return;
-	}
-	elan_learn(&s->elan, frame + 6, (uint16_t)in, now);
-	out = elan_lookup(&s->elan, frame, now);
 	if (out == in)
 		return;
 	if (out >= 0) {
@@ -220,17 +276,20 @@ static void *grown(void *v, size_t count, size_t size)
 	return p;
 }
 
-static bool statement_parse(struct carrier *c, const char *line)
+bool carrier_statement(struct carrier *c, const char *line)
 {
 	struct carrier_service s = {0};
 	struct carrier_tap t = {.up = true};
 	struct carrier_port p = {0};
 	unsigned tunnel, a, b;
 	unsigned short *e = p.rule.eapol;
+	char topology[8];
 	unsigned long ns;
 
-	if (sscanf(line, "service %31s %u %u %u %lu", s.name, &tunnel, &s.loss_ppm, &s.reorder_ppm,
-		   &s.jitter_ns) == 5) {
+	if (sscanf(line, "service %31s %7s %u %hu %u %u %u %lu %lu %lu", s.name, topology, &tunnel,
+		   &s.mtu, &s.impair.loss_ppm, &s.impair.reorder_ppm, &s.impair.duplicate_ppm,
+		   &s.impair.jitter_ns, &s.rate, &s.burst) == 10) {
+		s.line = !strcmp(topology, "e-line");
 		s.tunnel = tunnel;
 		c->services = grown(c->services, c->service_count, sizeof(s));
 		c->services[c->service_count++] = s;
@@ -246,6 +305,8 @@ static bool statement_parse(struct carrier *c, const char *line)
 		p.rule.vlan = p.vlan;
 		if (p.service >= c->service_count || p.tap >= c->tap_count || c->delay_ns)
 			return false;
+		policer_init(&p.policer, c->services[p.service].rate, c->services[p.service].burst,
+			     clock_now());
 		c->ports = grown(c->ports, c->port_count, sizeof(p));
 		c->ports[c->port_count++] = p;
 		return true;
@@ -262,6 +323,24 @@ static bool statement_parse(struct carrier *c, const char *line)
 	return false;
 }
 
+int carrier_ready(struct carrier *c)
+{
+	if (!c->delay_ns)
+		c->delay_ns = calloc(c->port_count * c->port_count + 1, sizeof(uint64_t));
+	c->last_ns = calloc(c->port_count * c->port_count + 1, sizeof(uint64_t));
+	return c->delay_ns && c->last_ns ? 0 : -ENOMEM;
+}
+
+void carrier_fini(struct carrier *c)
+{
+	flight_fini(&c->flight);
+	free(c->services);
+	free(c->taps);
+	free(c->ports);
+	free(c->delay_ns);
+	free(c->last_ns);
+}
+
 static int spec_read(struct carrier *c, int fd)
 {
 	FILE *f = fdopen(fd, "r");
@@ -269,16 +348,14 @@ static int spec_read(struct carrier *c, int fd)
 	int err = f ? 0 : -errno;
 
 	while (!err && fgets(line, sizeof(line), f)) {
-		if (!statement_parse(c, line)) {
+		if (!carrier_statement(c, line)) {
 			log_error("carrier: cannot read: %s", line);
 			err = -EINVAL;
 		}
 	}
-	if (!err && !c->delay_ns)
-		c->delay_ns = calloc(c->port_count * c->port_count + 1, sizeof(uint64_t));
 	if (f)
 		fclose(f);
-	return !err && !c->delay_ns ? -ENOMEM : err;
+	return err ? err : carrier_ready(c);
 }
 
 static int listener_open(void)
@@ -409,8 +486,8 @@ int carrier_main(const char *run_dir, int spec_fd)
 	for (unsigned i = 0; i < CARRIER_CLIENTS; i++)
 		c.clients[i].fd = -1;
 	flight_init(&c.flight, CARRIER_FLIGHT_FRAMES, CARRIER_FLIGHT_BYTES);
-	if (getrandom(&c.random, sizeof(c.random), 0) != sizeof(c.random) || !c.random)
-		c.random = 1;
+	if (getrandom(&c.dice, sizeof(c.dice), 0) != sizeof(c.dice) || !c.dice)
+		c.dice = 1;
 	if (chdir(run_dir) < 0) {
 		log_error("carrier: %s: %m", run_dir);
 		goto out;
@@ -425,10 +502,6 @@ int carrier_main(const char *run_dir, int spec_fd)
 	loop(&c);
 	rc = 0;
 out:
-	flight_fini(&c.flight);
-	free(c.services);
-	free(c.taps);
-	free(c.ports);
-	free(c.delay_ns);
+	carrier_fini(&c);
 	return rc;
 }

@@ -7,7 +7,8 @@
  * nowhere else. The process has one thread; it ends when its run directory is gone.
  *
  * The text, one statement a line:
- *   service NAME TUNNEL LOSS-PPM REORDER-PPM JITTER-NS    numbered from 0 in this order
+ *   service NAME e-lan|e-line TUNNEL MTU LOSS-PPM REORDER-PPM DUPLICATE-PPM JITTER-NS RATE BURST
+ *                                              numbered from 0 in this order; bit/s, octets
  *   tap NODE INTERFACE FD                                 so are interfaces
  *   port SERVICE TAP NODE NAME VLAN ALLOW EAPOL,EAPOL,EAPOL,EAPOL    and ports
  *   delay PORT PORT NS                         both ways
@@ -20,6 +21,7 @@
 
 #include "lab/elan.h"
 #include "lab/flight.h"
+#include "lab/impair.h"
 #include "lab/view.h"
 
 #include <stdbool.h>
@@ -32,15 +34,16 @@
 #define CARRIER_FLIGHT_BYTES (256u << 20)
 #define CARRIER_CLIENTS 16
 #define CARRIER_LATE_NS (20ull * 1000000) /* how much later a `late` frame arrives */
-#define CARRIER_REORDER_NS (2ull * 1000000)
 #define CARRIER_REPLAY_NS (1000ull * 1000000)
 
 struct carrier_service {
 	char name[CARRIER_NAME];
-	bool tunnel; /* carries 01:80:c2:00:00:0x instead of consuming it */
-	uint32_t loss_ppm, reorder_ppm;
-	uint64_t jitter_ns;
-	struct elan elan;
+	bool line;   /* an E-Line: what enters at one port leaves at the other */
+	bool tunnel; /* carries every 01:80:c2:00:00:0x instead of consuming it */
+	uint16_t mtu;
+	struct impair impair;
+	uint64_t rate, burst; /* what each port is policed to: bit/s (0: not), octets */
+	struct elan elan;     /* of an E-LAN */
 };
 
 struct carrier_tap {
@@ -66,11 +69,13 @@ struct carrier_port {
 	uint16_t vlan;
 	struct view_rule rule;
 	struct view view; /* what the node sent to us here */
+	struct policer policer;
 	bool cut;
-	uint64_t delivered; /* frames handed to the node */
+	uint64_t delivered, duplicated; /* frames handed to the node; of these, second ones */
 	/* Towards the node, and not delivered; refused: by its kernel. */
 	uint64_t lost, dropped_cut, dropped_full, refused;
-	uint64_t reserved; /* from the node, to an address that bridges consume */
+	/* From the node: to an address that bridges consume, over the MTU, over the rate. */
+	uint64_t reserved, oversize, policed;
 	uint64_t injected, tampered;
 	uint32_t tamper[TAMPER_COUNT]; /* frames still to suffer it */
 };
@@ -88,9 +93,10 @@ struct carrier {
 	size_t tap_count;
 	struct carrier_port *ports;
 	size_t port_count;
-	uint64_t *delay_ns; /* port_count squared */
+	uint64_t *delay_ns; /* port_count squared, as is the next */
+	uint64_t *last_ns;  /* when the last frame that keeps its order arrives */
 	struct flight flight;
-	uint64_t random;
+	uint64_t dice;
 	/* Frames of a VLAN that no port of their interface has. */
 	uint64_t stray;
 	struct view stray_view;
@@ -109,6 +115,11 @@ void carrier_request(struct carrier *c, struct carrier_client *client, char *lin
 /* Gives a frame that entered at port to whoever captures its service. */
 void carrier_capture(struct carrier *c, uint16_t port, enum view_class class, const uint8_t *frame,
 		     size_t len);
+/* Where a statement of the text ends up; false: it cannot be read. */
+bool carrier_statement(struct carrier *c, const char *line);
+/* After the last statement. 0 or -ENOMEM. */
+int carrier_ready(struct carrier *c);
+void carrier_fini(struct carrier *c);
 /* As if the node had sent it. */
 void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len, uint64_t now);
 /* Hands a frame to the node behind a port at a time. */

@@ -65,10 +65,11 @@ static void say_port(const struct carrier *c, struct text *t, size_t i)
 	    p->node, p->name, c->taps[p->tap].ifname, p->vlan, p->cut ? "false" : "true");
 	say_view(t, &p->view);
 	say(t,
-	    ",\"delivered\":%lu,\"lost\":%lu,\"dropped-cut\":%lu,\"dropped-full\":%lu,"
-	    "\"refused\":%lu,\"reserved\":%lu,\"injected\":%lu,\"tampered\":%lu,\"delay-us\":{",
-	    p->delivered, p->lost, p->dropped_cut, p->dropped_full, p->refused, p->reserved,
-	    p->injected, p->tampered);
+	    ",\"delivered\":%lu,\"duplicated\":%lu,\"lost\":%lu,\"dropped-cut\":%lu,"
+	    "\"dropped-full\":%lu,\"refused\":%lu,\"reserved\":%lu,\"oversize\":%lu,"
+	    "\"policed\":%lu,\"injected\":%lu,\"tampered\":%lu,\"delay-us\":{",
+	    p->delivered, p->duplicated, p->lost, p->dropped_cut, p->dropped_full, p->refused,
+	    p->reserved, p->oversize, p->policed, p->injected, p->tampered);
 	for (size_t j = 0; j < c->port_count; j++) {
 		if (j == i || c->ports[j].service != p->service)
 			continue;
@@ -77,6 +78,18 @@ static void say_port(const struct carrier *c, struct text *t, size_t i)
 		first = false;
 	}
 	say(t, "}}");
+}
+
+/* What the service is, in words a file would have. */
+static void say_service(struct text *t, const struct carrier_service *s)
+{
+	say(t,
+	    "\"name\":\"%s\",\"topology\":\"%s\",\"mtu\":%u,\"tunnels-reserved\":%s,"
+	    "\"loss-ppm\":%u,\"reorder-ppm\":%u,\"duplicate-ppm\":%u,\"jitter-us\":%lu,"
+	    "\"rate\":%lu,\"burst\":%lu",
+	    s->name, s->line ? "e-line" : "e-lan", s->mtu, s->tunnel ? "true" : "false",
+	    s->impair.loss_ppm, s->impair.reorder_ppm, s->impair.duplicate_ppm,
+	    s->impair.jitter_ns / 1000, s->rate, s->burst);
 }
 
 static void status(const struct carrier *c, struct text *t)
@@ -88,8 +101,9 @@ static void status(const struct carrier *c, struct text *t)
 	for (size_t s = 0; s < c->service_count; s++) {
 		bool first = true;
 
-		say(t, "%s{\"name\":\"%s\",\"tunnels-reserved\":%s,\"ports\":[", s ? "," : "",
-		    c->services[s].name, c->services[s].tunnel ? "true" : "false");
+		say(t, "%s{", s ? "," : "");
+		say_service(t, &c->services[s]);
+		say(t, ",\"ports\":[");
 		for (size_t i = 0; i < c->port_count; i++) {
 			if (c->ports[i].service != s)
 				continue;

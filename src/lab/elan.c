@@ -68,3 +68,8 @@ bool elan_is_reserved(const uint8_t mac[6])
 
 	return !memcmp(mac, block, sizeof(block)) && mac[5] <= 0x0f;
 }
+
+bool elan_is_relays(const uint8_t mac[6])
+{
+	return elan_is_reserved(mac) && (mac[5] == 1 || mac[5] == 2 || mac[5] == 4);
+}

@@ -29,3 +29,5 @@ int elan_lookup(const struct elan *e, const uint8_t mac[6], uint64_t now);
 void elan_forget(struct elan *e, uint16_t port);
 /* Addresses 01:80:c2:00:00:00 to 0f, which a bridge consumes (802.1Q-2018 table 8-1). */
 bool elan_is_reserved(const uint8_t mac[6]);
+/* Of these 01, 02 and 04, which even a two-port MAC relay consumes (table 8-3). */
+bool elan_is_relays(const uint8_t mac[6]);

@@ -248,8 +248,11 @@ void plan_print_carrier(const struct plan *p, FILE *out)
 	for (size_t i = 0; i < p->b->service_count; i++) {
 		const struct bb_service *s = &p->b->services[i];
 
-		fprintf(out, "service %s %d %u %u %lu\n", s->name, s->emulate.tunnel_reserved,
-			s->emulate.loss_ppm, s->emulate.reorder_ppm, s->emulate.jitter_ns);
+		fprintf(out, "service %s %s %d %u %u %u %u %lu %lu %lu\n", s->name,
+			s->topology == BB_E_LINE ? "e-line" : "e-lan", s->emulate.tunnel_reserved,
+			s->mtu, s->emulate.loss_ppm, s->emulate.reorder_ppm,
+			s->emulate.duplicate_ppm, s->emulate.jitter_ns, s->emulate.rate,
+			(unsigned long)s->emulate.burst);
 	}
 	for (size_t i = 0; i < p->wire_count; i++) {
 		fprintf(out, "tap %s %s %d\n", p->wires[i].node->node->name, p->wires[i].ifname,

@@ -98,7 +98,7 @@ static void the_carrier_gets_ports_delays_and_ether_types(void **state)
 		"node nyc1 { id 200; site nyc; port wan { interface wan0; vlan 100; service wave; } }\n" OVERLAY);
 
 	(void)state;
-	assert_non_null(strstr(f.carrier, "service wave 0 0 0 0\n"));
+	assert_non_null(strstr(f.carrier, "service wave e-lan 0 1600 0 0 0 0 0 0\n"));
 	assert_non_null(strstr(f.carrier, "tap fra1 eth1 10\ntap nyc1 wan0 11\n"));
 	assert_non_null(strstr(f.carrier, "port 0 0 fra1 wan 0 0 876f,0,0,0\n"));
 	assert_non_null(strstr(f.carrier, "port 0 1 nyc1 wan 100 0 876f,0,0,0\n"));
@@ -107,6 +107,23 @@ static void the_carrier_gets_ports_delays_and_ether_types(void **state)
 	assert_memory_equal(f.p->wires[1].mac, "\x02my\x00\xc8\x00", 6);
 	assert_int_equal(f.p->wires[0].mtu, 1600);
 	assert_int_equal(f.p->wires[1].mtu, 1604);
+	drop(&f);
+}
+
+static void the_carrier_is_told_how_to_behave(void **state)
+{
+	struct fixture f = make(
+		HEAD
+		"service sea { type ethernet; topology e-line; emulate { loss 0.1%; reorder 1%;"
+		" duplicate 0.01%; jitter 2ms; rate 100Mbit; burst 65536; tunnel-reserved; } }\n"
+		"service air { type ethernet; mtu 9000; emulate rate 1Gbit; }\n"
+		"node fra1 { id 1; site fra; port wan { interface eth1; service wave; } }\n"
+		"node nyc1 { id 2; site nyc; port wan { interface eth1; service wave; } }\n" OVERLAY);
+
+	(void)state;
+	assert_non_null(strstr(f.carrier, "service sea e-line 1 1500 1000 10000 100 2000000 "
+					  "100000000 65536\n"));
+	assert_non_null(strstr(f.carrier, "service air e-lan 0 9000 0 0 0 0 1000000000 131072\n"));
 	drop(&f);
 }
 
@@ -150,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_host_stands_behind_each_site_with_its_node_as_gateway),
 		cmocka_unit_test(two_nodes_of_a_site_share_its_host),
 		cmocka_unit_test(the_carrier_gets_ports_delays_and_ether_types),
+		cmocka_unit_test(the_carrier_is_told_how_to_behave),
 		cmocka_unit_test(two_services_on_one_cable_are_one_interface),
 		cmocka_unit_test(delays_follow_the_scale),
 	};

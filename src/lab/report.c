@@ -254,6 +254,54 @@ static void kept_print(const struct js *view, const char *who, FILE *out)
 	}
 }
 
+/* How the service is told to behave, where that is worse than perfectly. */
+static void emulation_print(const struct js *s, FILE *out)
+{
+	static const struct {
+		const char *key, *what;
+	} shares[] = {{"loss-ppm", "lost"},
+		      {"reorder-ppm", "reordered"},
+		      {"duplicate-ppm", "duplicated"}};
+	const char *name = js_text(s, "name"), *topology = js_text(s, "topology");
+	uint64_t jitter = js_u64(s, "jitter-us"), rate = js_u64(s, "rate");
+
+	fprintf(out, "  %s: %s, up to %lu bytes", name ? name : "?", topology ? topology : "?",
+		(unsigned long)js_u64(s, "mtu"));
+	for (size_t i = 0; i < sizeof(shares) / sizeof(*shares); i++) {
+		if (js_u64(s, shares[i].key))
+			fprintf(out, ", %g%% %s", (double)js_u64(s, shares[i].key) / 1e4,
+				shares[i].what);
+	}
+	if (jitter)
+		fprintf(out, ", %g ms of jitter", (double)jitter / 1e3);
+	if (rate)
+		fprintf(out, ", %g Mbit/s a port", (double)rate / 1e6);
+	fputc('\n', out);
+}
+
+/* What became of frames that were not simply delivered. */
+static void fates_print(const struct js *port, const char *node, FILE *out)
+{
+	static const struct {
+		const char *key, *what;
+	} fates[] = {
+		{"reserved", "frames to 01:80:c2:00:00:0x consumed, as bridges do"},
+		{"oversize", "frames larger than the service carries dropped"},
+		{"policed", "frames above the rate dropped"},
+		{"lost", "frames towards it lost"},
+		{"duplicated", "frames towards it duplicated"},
+		{"dropped-cut", "frames dropped while the port was cut"},
+		{"dropped-full", "frames dropped: too many in flight"},
+		{"tampered", "frames towards it tampered with"},
+	};
+
+	for (size_t i = 0; i < sizeof(fates) / sizeof(*fates); i++) {
+		if (js_u64(port, fates[i].key))
+			fprintf(out, "  %s: %lu %s\n", node,
+				(unsigned long)js_u64(port, fates[i].key), fates[i].what);
+	}
+}
+
 void report_carrier(const struct js *carrier, FILE *out)
 {
 	const struct js *services = js_get(carrier, "services");
@@ -283,16 +331,12 @@ void report_carrier(const struct js *carrier, FILE *out)
 	for (size_t i = 0; i < js_len(services); i++) {
 		const struct js *ports = js_get(js_at(services, i), "ports");
 
+		emulation_print(js_at(services, i), out);
 		for (size_t j = 0; j < js_len(ports); j++) {
-			const struct js *p = js_at(ports, j);
-			uint64_t reserved = js_u64(p, "reserved");
-			const char *node = js_text(p, "node");
+			const char *node = js_text(js_at(ports, j), "node");
 
-			kept_print(p, node ? node : "?", out);
-			if (reserved)
-				fprintf(out,
-					"  %s: %lu frames to 01:80:c2:00:00:0x, which bridges consume\n",
-					node ? node : "?", (unsigned long)reserved);
+			kept_print(js_at(ports, j), node ? node : "?", out);
+			fates_print(js_at(ports, j), node ? node : "?", out);
 		}
 	}
 	kept_print(js_get(carrier, "stray"), "of no known VLAN: a node", out);

@@ -29,8 +29,8 @@ CLASSES = ["macsec", "eapol", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "n
 
 
 def backbone(nodes=4, name="lab", service="", port="", overlay="", mka="", macsec="", v6=False,
-             routing="managed"):
-    """A backbone of `nodes` sites on one E-LAN, with statements added where tests want them."""
+             routing="managed", topology="e-lan"):
+    """A backbone of `nodes` sites on one service, with statements added where tests want them."""
     out = [f"backbone {name};"]
     subnet = "fd00:255::/64" if v6 else "10.255.0.0/24"
     for i, (site, place) in enumerate(SITES[:nodes], 1):
@@ -40,7 +40,7 @@ def backbone(nodes=4, name="lab", service="", port="", overlay="", mka="", macse
         out.append(f"node {site}1 {{ id {i}; site {site}; "
                    f"port wan {{ interface eth1; service wave; {port} }} "
                    f"port lan {{ interface eth0; lan; address {lan}; }} }}")
-    out.append(f"service wave {{ type ethernet; topology e-lan; mtu 1600; {service} }}")
+    out.append(f"service wave {{ type ethernet; topology {topology}; mtu 1600; {service} }}")
     if not re.search(r"\bdestination\b", mka):
         mka += " destination broadcast;"
     if not re.search(r"\bhello\b", mka):
