@@ -16,6 +16,7 @@
 #define BASIC_FIXED 28 /* octets of the basic parameter set's body before the CKN */
 #define SET_HEAD 4
 #define LENGTH_MASK 0x0fff
+#define TLV_LENGTH_MASK 0x01ff
 
 /* The three octets of a set's head that are not its type. */
 struct head {
@@ -42,6 +43,11 @@ static bool len_dist_sak(size_t n)
 static bool len_xpn(size_t n)
 {
 	return n == 8;
+}
+
+static bool len_announcement(size_t n)
+{
+	return n > 0;
 }
 
 static void read_list(struct mkpdu_list *l, const struct head *h, struct rd *r)
@@ -147,6 +153,64 @@ static void write_dist_sak(const struct mkpdu *p, struct head *h, struct wr *w)
 	wr_bytes(w, p->sak.wrapped, p->sak.wrapped_len);
 }
 
+bool mkpdu_tlv_next(struct rd *r, struct mkpdu_tlv *t)
+{
+	uint16_t head;
+
+	if (!rd_left(r))
+		return false;
+	head = rd_u16(r);
+	t->type = (uint8_t)(head >> 9);
+	t->len = head & TLV_LENGTH_MASK;
+	t->v = rd_bytes(r, t->len);
+	return !r->bad;
+}
+
+bool mkpdu_suite_next(struct rd *r, struct mkpdu_suite *s)
+{
+	if (!rd_left(r))
+		return false;
+	s->capability = rd_u16(r) & 3;
+	s->id = rd_u64(r);
+	return !r->bad;
+}
+
+void mkpdu_tlv_suites(struct wr *w, const struct mkpdu_suite *v, unsigned n)
+{
+	if (n > MKPDU_SUITES_MAX) {
+		w->bad = true;
+		return;
+	}
+	wr_u16(w, (uint16_t)(MKPDU_TLV_SUITES << 9 | n * MKPDU_SUITE_LEN));
+	for (unsigned i = 0; i < n; i++) {
+		wr_u16(w, v[i].capability);
+		wr_u64(w, v[i].id);
+	}
+}
+
+/* With a TLV that is cut, or a list of suites that are not whole, the set is malformed. */
+static void read_announcement(struct mkpdu *p, const struct head *h, struct rd *r)
+{
+	struct mkpdu_tlv t;
+	struct rd all;
+
+	p->announcement.len = h->len;
+	p->announcement.tlvs = rd_bytes(r, h->len);
+	if (r->bad)
+		return;
+	all = rd_init(p->announcement.tlvs, h->len);
+	while (mkpdu_tlv_next(&all, &t))
+		if (t.type == MKPDU_TLV_SUITES && t.len % MKPDU_SUITE_LEN)
+			r->bad = true;
+	r->bad |= all.bad;
+}
+
+static void write_announcement(const struct mkpdu *p, struct head *h, struct wr *w)
+{
+	(void)h;
+	wr_bytes(w, p->announcement.tlvs, p->announcement.len);
+}
+
 static void read_xpn(struct mkpdu *p, const struct head *h, struct rd *r)
 {
 	p->xpn.suspension = h->own;
@@ -171,6 +235,7 @@ static const struct row {
 	{MKPDU_POTENTIAL, len_list, read_potential, write_potential},
 	{MKPDU_SAK_USE, len_sak_use, read_sak_use, write_sak_use},
 	{MKPDU_DIST_SAK, len_dist_sak, read_dist_sak, write_dist_sak},
+	{MKPDU_ANNOUNCEMENT, len_announcement, read_announcement, write_announcement},
 	{MKPDU_XPN, len_xpn, read_xpn, write_xpn},
 };
 

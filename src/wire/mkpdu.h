@@ -25,6 +25,8 @@
 #define MKPDU_MIN 32         /* bytes of EAPOL packet body, at least (§11.11.2) */
 #define MKPDU_PEER_LEN 16    /* one entry of a peer list: MI and MN */
 #define MKPDU_WRAPPED_MAX 40 /* a 256-bit SAK after AES key wrap */
+#define MKPDU_SUITE_LEN 10   /* one entry of a MACsec Cipher Suites TLV: capability, identifier */
+#define MKPDU_SUITES_MAX 51  /* of them in the 511 octets a TLV may have */
 
 /* Parameter set types (table 11-7) and, shifted, the bits of `present`. */
 enum mkpdu_set {
@@ -43,6 +45,9 @@ enum mkpdu_set {
 enum { MKPDU_CAPABLE_NOT, MKPDU_CAPABLE_INTEGRITY, MKPDU_CAPABLE_CONF_0, MKPDU_CAPABLE_CONF };
 /* Confidentiality Offset of a distributed SAK (§11.11.1) */
 enum { MKPDU_NO_CONF, MKPDU_CONF_0, MKPDU_CONF_30, MKPDU_CONF_50 };
+
+/* Announcement TLVs (table 11-8) that are told apart here; the others are stepped over. */
+enum { MKPDU_TLV_ACCESS = 111, MKPDU_TLV_SUITES = 112 };
 
 struct mkpdu_list {
 	const uint8_t *v; /* count entries of MKPDU_PEER_LEN bytes */
@@ -85,6 +90,10 @@ struct mkpdu {
 		uint8_t wrapped_len; /* bytes, 24 or 40 */
 	} sak;
 	struct {
+		const uint8_t *tlvs; /* len octets of them, each whole */
+		uint16_t len;
+	} announcement;
+	struct {
 		uint8_t suspension;           /* seconds */
 		uint32_t latest_lpn, old_lpn; /* most significant 32 bits */
 	} xpn;
@@ -103,6 +112,25 @@ const uint8_t *mkpdu_ckn(const void *body, size_t len, uint8_t *ckn_len, uint32_
  * that cannot be, or a parameter set that comes twice. Types nobody here knows are skipped.
  */
 int mkpdu_parse(struct mkpdu *p, const void *body, size_t len);
+
+struct mkpdu_tlv {
+	uint8_t type;
+	uint16_t len; /* octets of value, 0…511 */
+	const uint8_t *v;
+};
+
+/* The next TLV of an announcement's body. False: there is none, or (r->bad) it is cut. */
+bool mkpdu_tlv_next(struct rd *r, struct mkpdu_tlv *t);
+struct mkpdu_suite {
+	uint64_t id;
+	uint8_t capability; /* MKPDU_CAPABLE_… */
+};
+
+/* The next suite of a MACsec Cipher Suites TLV's value; false at its end. */
+bool mkpdu_suite_next(struct rd *r, struct mkpdu_suite *s);
+/* Writes a MACsec Cipher Suites TLV of n suites. Sets w->bad when n is above MKPDU_SUITES_MAX or
+ * there is no room. */
+void mkpdu_tlv_suites(struct wr *w, const struct mkpdu_suite *v, unsigned n);
 
 /* Writes the basic parameter set and every one of `present`, in the order of their types. The
  * ICV is the caller's. Sets w->bad when there is no room. */

@@ -151,6 +151,86 @@ static void xpn_set_carries_the_upper_halves(void **state)
 	check_set(&p, want, sizeof(want));
 }
 
+static void suspension_time_stands_in_the_xpn_set(void **state)
+{
+	const uint8_t want[] = {8, 120, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0};
+	struct mkpdu p = basic();
+
+	(void)state;
+	p.present = 1u << MKPDU_XPN;
+	p.xpn.suspension = 120;
+	check_set(&p, want, sizeof(want));
+}
+
+static void announced_suites_to_the_bit_and_read_back(void **state)
+{
+	const struct mkpdu_suite suites[] = {
+		{macsec_suites[MACSEC_GCM_AES_128].id, MKPDU_CAPABLE_CONF},
+		{macsec_suites[MACSEC_GCM_AES_XPN_256].id, MKPDU_CAPABLE_CONF_0}};
+	const uint8_t want[28] = {7, 0, 0, 22, 0xe0, 20,   0,    3, 0, 0x80, 0xc2, 0, 1, 0,
+				  0, 1, 0, 2,  0,    0x80, 0xc2, 0, 1, 0,    0,    4, 0, 0};
+	uint8_t tlvs[64], out[512] = {0};
+	struct wr w = wr_init(tlvs, sizeof(tlvs));
+	struct mkpdu p = basic(), q;
+	struct mkpdu_suite suite;
+	struct mkpdu_tlv t;
+	struct rd r;
+	size_t n;
+
+	(void)state;
+	mkpdu_tlv_suites(&w, suites, 2);
+	p.present = 1u << MKPDU_ANNOUNCEMENT;
+	p.announcement.tlvs = tlvs;
+	p.announcement.len = (uint16_t)wr_len(&w);
+	check_set(&p, want, sizeof(want));
+	n = build(&p, out) + MKPDU_ICV_LEN;
+	assert_int_equal(mkpdu_parse(&q, out, n), 0);
+	r = rd_init(q.announcement.tlvs, q.announcement.len);
+	assert_true(mkpdu_tlv_next(&r, &t));
+	assert_int_equal(t.type, MKPDU_TLV_SUITES);
+	assert_int_equal(t.len, 20);
+	assert_false(mkpdu_tlv_next(&r, &t));
+	assert_true(rd_done(&r));
+	r = rd_init(t.v, t.len);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(mkpdu_suite_next(&r, &suite));
+		assert_int_equal(suite.id, suites[i].id);
+		assert_int_equal(suite.capability, suites[i].capability);
+	}
+	assert_false(mkpdu_suite_next(&r, &suite));
+}
+
+static void announcements_with_a_tlv_that_cannot_be_are_refused(void **state)
+{
+	static const struct {
+		uint8_t len, v[16];
+		bool good;
+	} rows[] = {
+		{4, {0xde, 2, 0x80, 1}, true},     /* access information */
+		{1, {0xe0}, false},                /* half a head */
+		{4, {0xe0, 3, 0, 0}, false},       /* longer than the set */
+		{6, {0xe0, 4, 0, 0, 0, 0}, false}, /* not whole suites */
+		{2, {0xe0, 0}, true},              /* no suites at all */
+		{5, {0xde, 3, 0, 0, 0}, true},     /* longer than the edition at hand has it */
+		{4, {0xfe, 2, 0, 0}, true},        /* organizationally specific */
+		{4, {0xe1, 2, 0, 0}, false},       /* the ninth bit of the length */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mkpdu p = basic(), q;
+		uint8_t out[512] = {0};
+		bool good = rows[i].good;
+		size_t n;
+
+		p.present = 1u << MKPDU_ANNOUNCEMENT;
+		p.announcement.tlvs = rows[i].v;
+		p.announcement.len = rows[i].len;
+		n = build(&p, out) + MKPDU_ICV_LEN;
+		assert_int_equal(mkpdu_parse(&q, out, n), good ? 0 : -EBADMSG);
+	}
+}
+
 static void ckn_is_found_in_every_length_it_may_have(void **state)
 {
 	uint8_t ckn[33], out[512];
@@ -217,7 +297,9 @@ static void cut_anywhere_it_is_refused_or_shorter(void **state)
 
 	(void)state;
 	p.present = 1u << MKPDU_LIVE | 1u << MKPDU_POTENTIAL | 1u << MKPDU_SAK_USE |
-		    1u << MKPDU_DIST_SAK | 1u << MKPDU_XPN;
+		    1u << MKPDU_DIST_SAK | 1u << MKPDU_ANNOUNCEMENT | 1u << MKPDU_XPN;
+	p.announcement.tlvs = (const uint8_t[]){0xe0, 10, 0, 2, 0, 0x80, 0xc2, 0, 1, 0, 0, 1};
+	p.announcement.len = 12;
 	p.live = p.potential = (struct mkpdu_list){.v = list, .count = 2};
 	p.sak.wrapped = wrapped;
 	p.sak.wrapped_len = 40;
@@ -238,6 +320,9 @@ int main(void)
 		cmocka_unit_test(sak_use_flags_each_in_its_place),
 		cmocka_unit_test(distributed_sak_in_both_layouts),
 		cmocka_unit_test(xpn_set_carries_the_upper_halves),
+		cmocka_unit_test(suspension_time_stands_in_the_xpn_set),
+		cmocka_unit_test(announced_suites_to_the_bit_and_read_back),
+		cmocka_unit_test(announcements_with_a_tlv_that_cannot_be_are_refused),
 		cmocka_unit_test(ckn_is_found_in_every_length_it_may_have),
 		cmocka_unit_test(what_does_not_fit_is_not_built),
 		cmocka_unit_test(list_longer_than_twelve_bits_is_not_built),
