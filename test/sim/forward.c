@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* What delay protection promises, with room for the drift of two clocks and the network's delay. */
+#define DELAY_BOUND (1600 * NS_PER_MS)
+
 enum verb { VERB_RECEIVE, VERB_TRANSMIT, VERB_RETIRE, VERB_SYNCED };
 
 struct request {
@@ -71,29 +74,22 @@ void fwd_retire(void *ctx, uint16_t secy, const uint8_t key_id[MACSEC_KEY_ID_LEN
 	ask(ctx, VERB_RETIRE, &sa);
 }
 
+/* The last octet of a node's MAC address is its number. */
+static struct rx_sa *rx_slot(struct forward *f, const struct sink_sa *sa)
+{
+	return &f->rx[(sa->sci >> 16 & 0xff) % SIM_NODES * MACSEC_AN_COUNT + sa->an];
+}
+
 static void do_receive(struct node *n, const struct sink_sa *sa)
 {
-	struct rx_sa *slot = NULL;
+	struct rx_sa *slot = rx_slot(&n->fwd, sa);
 
 	if (key_retired(&n->fwd, sa->key_id))
 		sim_violate(n->s, "node %u receives with a key it had retired", n->i);
-	for (unsigned i = 0; i < SIM_RX_SAS; i++) {
-		struct rx_sa *r = &n->fwd.rx[i];
-
-		if (!r->used)
-			slot = slot ? slot : r;
-		else if (r->sa.sci == sa->sci && r->sa.an == sa->an) {
-			slot = r;
-			break;
-		}
-	}
-	if (!slot) {
-		sim_violate(n->s, "node %u has no room for a receive SA", n->i);
-		return;
-	}
-	if (!slot->used || memcmp(slot->sa.key_id, sa->key_id, MACSEC_KEY_ID_LEN)) {
+	if (!slot->used || memcmp(slot->sa.key_id, sa->key_id, MACSEC_KEY_ID_LEN))
 		*slot = (struct rx_sa){.used = true, .sa = *sa};
-	}
+	if (sa->pn > slot->floor)
+		slot->floor = sa->pn;
 	say(n, sa, SINK_RECEIVE, true, 1);
 }
 
@@ -192,6 +188,7 @@ void fwd_restart(struct node *n, bool kept)
 		f->in_use = -1;
 	}
 	f->life = life;
+	n->up_at = n->s->now;
 	for (unsigned i = 0; i < SIM_TX_SAS; i++)
 		f->tx[i].next = n->s->bug == SIM_PN_REUSED ? 1 : f->tx[i].next + 65536;
 	if (n->m) {
@@ -231,43 +228,56 @@ void fwd_send(struct node *n)
 		return;
 	d = (struct data){.from = n->i, .sa = t->sa, .pn = t->next++, .sent_at = s->now};
 	s->packets++;
+	/* Somebody on the wire holds it back. The clocks of forward's reports and of the hellos
+	 * are in the bound, so what must not pass is held for longer than the bound itself. */
+	if (n->cfg.delay_protect && s->calm && sim_chance(s, 20))
+		d.hold = DELAY_BOUND + sim_below(s, 3000) * NS_PER_MS;
 	if (sim_nonce_seen(s, nonce_digest(&d.sa, d.pn)))
 		sim_violate(s, "node %u sent a nonce twice: AN %u, packet %llu", n->i, d.sa.an,
 			    (unsigned long long)d.pn);
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct node *to = &s->nodes[i];
 
-		d.owed[i] = net_perfect(s) && s->now >= s->calm_since + SETTLE && i != n->i &&
-			    to->on && s->now >= to->good_at && s->now >= n->good_at;
+		d.owed[i] = !d.hold && net_perfect(s) && s->now >= s->calm_since + SETTLE &&
+			    i != n->i && to->on && !to->no_place && s->now >= to->good_at &&
+			    s->now >= n->good_at;
 	}
 	net_data(n, &d);
 }
 
+static uint64_t *seen_word(struct rx_sa *r, uint64_t pn)
+{
+	return &r->seen[pn % SIM_WINDOW / 64];
+}
+
 static const char *verdict(struct node *n, const struct data *d)
 {
-	struct rx_sa *r = NULL;
+	struct rx_sa *r = rx_slot(&n->fwd, &d->sa);
 
-	for (unsigned i = 0; i < SIM_RX_SAS; i++)
-		if (n->fwd.rx[i].used && n->fwd.rx[i].sa.sci == d->sa.sci &&
-		    n->fwd.rx[i].sa.an == d->sa.an)
-			r = &n->fwd.rx[i];
-	if (!r)
+	if (!r->used || r->sa.sci != d->sa.sci || r->sa.an != d->sa.an)
 		return "no SA";
 	if (r->sa.suite != d->sa.suite || r->sa.key.len != d->sa.key.len ||
 	    memcmp(r->sa.key.b, d->sa.key.b, d->sa.key.len))
 		return "another key";
 	if (r->sa.ssci != d->sa.ssci || memcmp(r->sa.salt, d->sa.salt, MACSEC_SALT_LEN))
 		return "another nonce";
-	if (d->pn + SIM_WINDOW <= r->top)
+	if (d->pn + SIM_WINDOW <= r->top || d->pn < r->floor)
 		return "late";
-	if (d->pn <= r->top && r->seen[d->pn % SIM_WINDOW])
+	if (d->pn <= r->top && *seen_word(r, d->pn) >> d->pn % 64 & 1)
 		return "replayed";
 	for (uint64_t pn = r->top + 1; pn <= d->pn && pn <= r->top + SIM_WINDOW; pn++)
-		r->seen[pn % SIM_WINDOW] = 0;
-	r->seen[d->pn % SIM_WINDOW] = 1;
+		*seen_word(r, pn) &= ~(UINT64_C(1) << pn % 64);
+	*seen_word(r, d->pn) |= UINT64_C(1) << d->pn % 64;
 	if (d->pn > r->top)
 		r->top = d->pn;
 	return NULL;
+}
+
+/* Its MKPDUs came and were heard all the time. */
+static bool undisturbed(const struct node *n, uint64_t since)
+{
+	return n->m && since >= n->good_at && since >= n->up_at + 2 * NS_PER_S &&
+	       since >= n->s->calm_since + SETTLE;
 }
 
 void fwd_receive(struct node *n, const struct data *d, bool genuine)
@@ -279,6 +289,13 @@ void fwd_receive(struct node *n, const struct data *d, bool genuine)
 		sim_violate(s, "node %u took a packet of node %u twice", n->i, d->from);
 	if (!why)
 		n->got[d->from]++;
+	if (d->hold && genuine && net_perfect(s) && s->now >= s->calm_since + SETTLE &&
+	    undisturbed(n, d->sent_at) && undisturbed(&s->nodes[d->from], d->sent_at)) {
+		s->kinds[SIM_DELAYED]++;
+		if (!why)
+			sim_violate(s, "node %u took a packet of node %u that was %.1f s late",
+				    n->i, d->from, (double)d->hold / 1e9);
+	}
 	if (why && d->owed[n->i] && genuine && s->calm && n->good_at <= s->now &&
 	    s->nodes[d->from].good_at <= s->now)
 		sim_violate(s, "packet %llu of node %u (AN %u) dropped at node %u: %s",

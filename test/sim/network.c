@@ -66,7 +66,7 @@ void net_data(struct node *n, const struct data *d)
 		s->data_tape[sim_below(s, SIM_TAPE)] = *d;
 	for (unsigned i = 0; i < s->count; i++)
 		if (i != n->i && !net_lost(s, n->i, i))
-			sim_at(s, s->now + net_delay(s), EV_DATA, i, 1, 0, d, sizeof(*d));
+			sim_at(s, s->now + d->hold + net_delay(s), EV_DATA, i, 1, 0, d, sizeof(*d));
 }
 
 static void attack_forge(struct sim *s)

@@ -19,11 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIM_NODES 8
-#define SIM_RX_SAS 64
+#define SIM_NODES (MKA_PEERS_MAX + 2) /* one more than a CA has room for */
 #define SIM_TX_SAS 4
-#define SIM_TAPE 256           /* frames the attacker has recorded */
-#define SIM_WINDOW 1024        /* replay window, packets */
+#define SIM_RX_SAS (SIM_NODES * MACSEC_AN_COUNT) /* by sender and AN */
+#define SIM_TAPE 256                             /* frames the attacker has recorded */
+#define SIM_WINDOW 1024                          /* replay window, packets */
 #define SETTLE (30 * NS_PER_S) /* after the last fault, the time by which all must be well */
 
 /* What can go wrong; each is counted, and a kind that never happened fails the test. */
@@ -46,6 +46,10 @@ enum sim_kind {
 	SIM_FORWARD_LOST, /* its successor has none */
 	SIM_BOTH_LOST,    /* forward loses its SAs while control is being replaced */
 	SIM_LEAVE,        /* a node is switched off for a while */
+	SIM_SUSPEND,      /* control is away for longer than MKA Life Time, and had asked */
+	SIM_DELAYED,      /* a packet held back for longer than delay protection lets pass */
+	SIM_KEPT,         /* a SAK is kept though nobody is live */
+	SIM_CLOCK_JUMP,   /* the boot clock of a node jumps ahead */
 	SIM_DRIFT,
 	SIM_REKEY, /* SAKs that replaced one */
 	SIM_SERVER_CHANGE,
@@ -60,8 +64,9 @@ struct sim;
 struct rx_sa {
 	bool used;
 	struct sink_sa sa;
-	uint64_t top; /* largest packet number seen */
-	uint8_t seen[SIM_WINDOW];
+	uint64_t top;   /* largest packet number seen */
+	uint64_t floor; /* lowest acceptable packet number */
+	uint64_t seen[SIM_WINDOW / 64];
 };
 
 struct tx_sa {
@@ -82,8 +87,8 @@ struct forward {
 struct data {
 	unsigned from;
 	struct sink_sa sa;
-	uint64_t pn, sent_at;
-	bool owed[SIM_NODES]; /* it must arrive there */
+	uint64_t pn, sent_at, hold; /* held back for so long, 0: not */
+	bool owed[SIM_NODES];       /* it must arrive there */
 };
 
 struct node {
@@ -97,9 +102,12 @@ struct node {
 	int32_t ppm;     /* its clock's drift */
 	unsigned life;   /* counts restarts of control */
 	uint64_t wake_gen;
-	uint8_t record[MKA_SAVE_MAX];
+	uint8_t record[MKA_SAVE_MAX]; /* written when control dies: what it last had */
 	size_t record_len;
-	bool kill_unsaved; /* dies at the next call, before the record is written */
+	bool kill_unsaved; /* dies at the next call, before the record is written again */
+	bool no_place;     /* has no part in what all agree on */
+	bool kept;         /* was seen to keep a SAK by itself */
+	uint64_t up_at;    /* since when neither its control nor its forward was restarted */
 	struct forward fwd;
 	uint64_t good_at; /* from then on nothing of it may be lost */
 	uint64_t ks;      /* whom it last held for key server */
@@ -130,7 +138,8 @@ struct sim {
 	size_t heap_len, heap_cap;
 
 	/* the network as it is now */
-	uint64_t delay_min, delay_max;
+	uint64_t poll_ns;                       /* forward's packet numbers are reported so often */
+	uint64_t delay_min, delay_max, send_ns; /* a packet of data from each node so often */
 	unsigned loss, duplicate, reorder, attack; /* of 1000 */
 	bool blocked[SIM_NODES][SIM_NODES];
 	bool calm;
@@ -149,7 +158,8 @@ struct sim {
 	size_t nonce_cap, nonce_count;
 	uint64_t kinds[SIM_KIND_COUNT];
 	uint64_t packets, events;
-	uint64_t agreed_at; /* when all were last seen to agree */
+	uint64_t agreed_at;    /* when all were last seen to agree, */
+	uint64_t agreed_first; /* and first */
 	char violation[256];
 };
 
@@ -167,9 +177,13 @@ uint64_t sim_digest(uint64_t h, const void *p, size_t n);
 uint64_t node_time(const struct node *n, uint64_t at);
 void node_start(struct node *n, bool with_record);
 void node_kill(struct node *n);
+void node_save(struct node *n);
+void node_jump(struct node *n, uint64_t by); /* its clock */
 /* Saves, sends what is to be sent, sets the clock: after every call on the engine. */
 void node_done(struct node *n);
 bool sim_agreed(const struct sim *s);
+/* Nodes, clocks, and nothing that happens yet. */
+void sim_init(struct sim *s, uint64_t seed, unsigned count);
 /* One run; false when something was seen that must never be. */
 bool sim_run(struct sim *s, uint64_t seed);
 void sim_fini(struct sim *s);
@@ -194,5 +208,8 @@ void fwd_deliver(struct node *n, const struct event *e);
 
 /* story.c */
 void story_write(struct sim *s);
+/* All are switched on within a moment, on a perfect network, and left alone for so long; but for
+ * the last few, `late`, which come when half of it is over and have no place. */
+void story_join_at_once(struct sim *s, unsigned late, uint64_t for_ns);
 void story_event(struct sim *s, const struct event *e);
 const char *sim_kind_name(enum sim_kind k);

@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum story {
@@ -22,9 +23,14 @@ enum story {
 	STORY_FORWARD_LOST,
 	STORY_BOTH_LOST,
 	STORY_LEAVE,
-	STORY_RESTART, /* node: control's successor, with the record */
+	STORY_CLOCK_JUMP,
+	STORY_SUSPEND,   /* node: asks, */
+	STORY_SUSPENDED, /* must have been granted it, and dies */
+	STORY_RESTART,   /* node: control's successor, with the record */
 	STORY_RESTART_BLANK,
 };
+
+#define STORY_EVERYDAY (STORY_CLOCK_JUMP - STORY_KILL + 1)
 
 static const char *const kind_names[SIM_KIND_COUNT] = {
 	[SIM_LOSS] = "frames lost",
@@ -45,6 +51,10 @@ static const char *const kind_names[SIM_KIND_COUNT] = {
 	[SIM_FORWARD_LOST] = "forwards that lost their SAs",
 	[SIM_BOTH_LOST] = "controls and forwards lost together",
 	[SIM_LEAVE] = "nodes switched off",
+	[SIM_SUSPEND] = "suspensions",
+	[SIM_DELAYED] = "packets held back and refused",
+	[SIM_KEPT] = "SAKs kept without live peers",
+	[SIM_CLOCK_JUMP] = "clocks that jump",
 	[SIM_DRIFT] = "clocks that drift",
 	[SIM_REKEY] = "rekeys",
 	[SIM_SERVER_CHANGE] = "key server changes",
@@ -87,6 +97,8 @@ static struct mka_config config(struct sim *s, unsigned i, enum macsec_suite sui
 		.ethertype = 0x888e,
 	};
 
+	c.delay_protect = c.replay_protect = s->poll_ns < NS_PER_S / 2;
+	c.keep_sak_ns = s->seed % 4 == 1 ? (20 + s->seed % 50) * NS_PER_S : 0;
 	c.keys[0].cak.len = s->seed & 1 ? 32 : 16;
 	memset(c.keys[0].cak.b, 0x5a, c.keys[0].cak.len);
 	return c;
@@ -102,33 +114,53 @@ void story_write(struct sim *s)
 	s->delay_max = s->delay_min + ms(s, 0, 30);
 	s->attack = 700;
 	s->calm = true;
+	s->poll_ns = sim_chance(s, 300) ? MKA_LPN_REPORT_NS : NS_PER_S / 2;
 	for (unsigned i = 0; i < s->count; i++) {
-		struct node *n = &s->nodes[i];
-
-		n->cfg = config(s, i, suite, rekey, pn);
+		s->nodes[i].cfg = config(s, i, suite, rekey, pn);
 		later(s, ms(s, 0, 4000), STORY_START, i);
-		sim_at(s, ms(s, 0, 100), EV_SEND, i, 0, 0, NULL, 0);
+		sim_at(s, ms(s, 0, (unsigned)(s->send_ns / NS_PER_MS)), EV_SEND, i, 0, 0, NULL, 0);
 	}
 	sim_at(s, NS_PER_S, EV_POLL, 0, 0, 0, NULL, 0);
 	at = 0;
 	for (unsigned cycle = 0; cycle < 3; cycle++) {
 		uint64_t calm = ms(s, 62000, 80000), storm = ms(s, 8000, 20000);
+		/* Numbers that run out end a suspension; so does all else that needs a fresh SAK. */
+		bool suspend = !pn && sim_chance(s, 300);
 
 		sim_at(s, at + calm, EV_STORY, 0, STORY_CALM_ENDS, 0, NULL, 0);
-		for (unsigned i = 0; i < 4; i++)
+		if (suspend)
+			sim_at(s, at + ms(s, 32000, 40000), EV_STORY, sim_below(s, s->count),
+			       STORY_SUSPEND, 0, NULL, 0);
+		for (unsigned i = 0; !suspend && i < 4; i++)
 			sim_at(s, at + ms(s, 32000, 55000), EV_STORY, sim_below(s, s->count),
-			       STORY_KILL + sim_below(s, 8), 0, NULL, 0);
+			       STORY_KILL + sim_below(s, STORY_EVERYDAY), 0, NULL, 0);
 		at += calm;
 		if (cycle == 2)
 			break;
 		sim_at(s, at, EV_STORY, 0, STORY_STORM, 0, NULL, 0);
 		for (unsigned i = 0; i < 3; i++)
 			sim_at(s, at + ms(s, 0, 8000), EV_STORY, sim_below(s, s->count),
-			       STORY_KILL + sim_below(s, 8), 0, NULL, 0);
+			       STORY_KILL + sim_below(s, STORY_EVERYDAY), 0, NULL, 0);
 		at += storm;
 		sim_at(s, at, EV_STORY, 0, STORY_CALM, 0, NULL, 0);
 	}
 	s->end = at + 1;
+}
+
+void story_join_at_once(struct sim *s, unsigned late, uint64_t for_ns)
+{
+	s->delay_min = 5 * NS_PER_MS;
+	s->delay_max = 40 * NS_PER_MS;
+	s->calm = true;
+	s->poll_ns = NS_PER_S / 2;
+	for (unsigned i = 0; i < s->count; i++) {
+		s->nodes[i].cfg = config(s, i, MACSEC_GCM_AES_XPN_256, 0, 0);
+		later(s, i < s->count - late ? ms(s, 0, 100) : for_ns / 2, STORY_START, i);
+		sim_at(s, ms(s, 0, 1000), EV_SEND, i, 0, 0, NULL, 0);
+	}
+	s->poll_ns = 20 * NS_PER_MS;
+	sim_at(s, s->poll_ns, EV_POLL, 0, 0, 0, NULL, 0);
+	s->end = for_ns;
 }
 
 static void storm(struct sim *s)
@@ -220,6 +252,7 @@ static void control_goes(struct sim *s, struct node *n, enum story what)
 {
 	if (what == STORY_KILL_UNSAVED) {
 		s->kinds[SIM_KILL_UNSAVED]++;
+		node_save(n);
 		n->kill_unsaved =
 			true; /* the next time it has something to send: at most a hello */
 		later(s, ms(s, 2100, 2600), STORY_RESTART, n->i);
@@ -235,6 +268,47 @@ static void control_goes(struct sim *s, struct node *n, enum story what)
 		n->good_at = s->now + SETTLE + 2 * NS_PER_S;
 		later(s, ms(s, 1, 1500), STORY_RESTART_BLANK, n->i);
 	}
+}
+
+static void clock_jumps(struct sim *s, struct node *n)
+{
+	uint64_t by = ms(s, 100, 30000);
+
+	s->kinds[SIM_CLOCK_JUMP]++;
+	sim_log(s, "node %u: its clock jumps by %.1f s", n->i, (double)by / 1e9);
+	/* With less than that and a hello, MKA Life Time is not over. */
+	if (by > 3500 * NS_PER_MS)
+		n->good_at = s->now + SETTLE;
+	n->up_at = s->now;
+	node_jump(n, by);
+}
+
+/* Asks; the successor is there before the time is over. */
+static void suspends(struct sim *s, struct node *n)
+{
+	unsigned seconds = 20 + sim_below(s, 20);
+
+	if (!n->on || !n->m || s->now < n->good_at ||
+	    mka_suspend(n->m, seconds, node_time(n, s->now)))
+		return;
+	sim_log(s, "node %u asks for a suspension of %u s", n->i, seconds);
+	node_done(n);
+	later(s, 2500 * NS_PER_MS, STORY_SUSPENDED, n->i);
+}
+
+static void suspended_dies(struct sim *s, struct node *n)
+{
+	struct mka_show *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		abort();
+	mka_show(n->m, m);
+	if (!m->suspend_granted)
+		sim_violate(s, "node %u is not granted its suspension", n->i);
+	free(m);
+	s->kinds[SIM_SUSPEND]++;
+	node_kill(n);
+	later(s, ms(s, 7000, 16000), STORY_RESTART, n->i);
 }
 
 void story_event(struct sim *s, const struct event *e)
@@ -290,6 +364,15 @@ void story_event(struct sim *s, const struct event *e)
 		node_kill(n);
 		forward_goes(s, n, false);
 		later(s, ms(s, 1, 1500), STORY_RESTART, n->i);
+		break;
+	case STORY_CLOCK_JUMP:
+		clock_jumps(s, n);
+		break;
+	case STORY_SUSPEND:
+		suspends(s, n);
+		break;
+	case STORY_SUSPENDED:
+		suspended_dies(s, n);
 		break;
 	case STORY_REBOOT:
 	case STORY_LEAVE:

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVENTS_MAX 4000000
+#define EVENTS_MAX(nodes) (4000000 + 6000 * (nodes) * (nodes))
 
 uint64_t sim_random(uint64_t *state)
 {
@@ -176,6 +176,15 @@ static void node_random(void *ctx, void *buf, size_t len)
 		*p++ = (uint8_t)sim_random(&n->rng);
 }
 
+void node_jump(struct node *n, uint64_t by)
+{
+	n->offset += by;
+	if (!n->m)
+		return;
+	mka_expire(n->m, node_time(n, n->s->now));
+	node_done(n);
+}
+
 void node_start(struct node *n, bool with_record)
 {
 	struct mka_env env = {n, node_random, {n, fwd_add_receive, fwd_use_transmit, fwd_retire}};
@@ -184,6 +193,7 @@ void node_start(struct node *n, bool with_record)
 
 	n->life++;
 	n->on = true;
+	n->up_at = n->s->now;
 	n->m = mka_new(&n->cfg, &env, now);
 	if (!n->m)
 		abort();
@@ -197,9 +207,22 @@ void node_start(struct node *n, bool with_record)
 	node_done(n);
 }
 
+void node_save(struct node *n)
+{
+	struct wr w = wr_init(n->record, sizeof(n->record));
+
+	mka_save(n->m, &w);
+	if (w.bad)
+		sim_violate(n->s, "the record of node %u does not fit", n->i);
+	n->record_len = wr_len(&w);
+}
+
+/* Its record is what it had after the last call of the engine, or before it (kill_unsaved). */
 void node_kill(struct node *n)
 {
 	sim_log(n->s, "node %u: control dies", n->i);
+	if (!n->kill_unsaved)
+		node_save(n);
 	mka_free(n->m);
 	n->m = NULL;
 	n->kill_unsaved = false;
@@ -216,13 +239,14 @@ static void node_watch(struct node *n)
 	if (n->m->saks > 1 && n->m->saks != n->saks)
 		s->kinds[SIM_REKEY]++;
 	n->saks = n->m->saks;
+	s->kinds[SIM_KEPT] += n->m->alone_since && !n->kept;
+	n->kept = n->m->alone_since;
 }
 
 void node_done(struct node *n)
 {
 	struct sim *s = n->s;
 	uint8_t frame[MKA_FRAME_MAX];
-	struct wr w = wr_init(n->record, sizeof(n->record));
 	size_t len;
 
 	if (!n->m)
@@ -231,10 +255,8 @@ void node_done(struct node *n)
 		node_kill(n);
 		return;
 	}
-	mka_save(n->m, &w);
-	if (w.bad)
-		sim_violate(s, "the record of node %u does not fit", n->i);
-	n->record_len = wr_len(&w);
+	if (n->kill_unsaved)
+		node_save(n);
 	while ((len = mka_output(n->m, frame))) {
 		uint64_t h = sim_digest(7, frame + 30, MKA_MI_LEN + 4); /* MI and MN */
 
@@ -250,14 +272,10 @@ static bool hears(const struct node *a, const struct node *b)
 {
 	const struct sink_sa *tx = &b->fwd.tx[b->fwd.in_use].sa;
 
-	for (unsigned i = 0; i < SIM_RX_SAS; i++) {
-		const struct rx_sa *r = &a->fwd.rx[i];
+	const struct rx_sa *r = &a->fwd.rx[b->i * MACSEC_AN_COUNT + tx->an];
 
-		if (r->used && r->sa.sci == tx->sci && r->sa.an == tx->an &&
-		    !memcmp(r->sa.key_id, tx->key_id, sizeof(tx->key_id)))
-			return true;
-	}
-	return false;
+	return r->used && r->sa.sci == tx->sci &&
+	       !memcmp(r->sa.key_id, tx->key_id, sizeof(tx->key_id));
 }
 
 /* All that count transmit with one key and hear each other. */
@@ -269,7 +287,7 @@ bool sim_agreed(const struct sim *s)
 		const struct node *a = &s->nodes[i];
 		const uint8_t *k;
 
-		if (!a->on || s->now < a->good_at)
+		if (!a->on || s->now < a->good_at || a->no_place)
 			continue;
 		if (a->fwd.in_use < 0)
 			return false;
@@ -280,7 +298,7 @@ bool sim_agreed(const struct sim *s)
 		for (unsigned j = 0; j < s->count; j++) {
 			const struct node *b = &s->nodes[j];
 
-			if (j != i && b->on && s->now >= b->good_at &&
+			if (j != i && b->on && s->now >= b->good_at && !b->no_place &&
 			    (b->fwd.in_use < 0 || !hears(a, b)))
 				return false;
 		}
@@ -302,14 +320,17 @@ static void frame_arrives(struct node *n, const struct event *e)
 
 static void poll(struct sim *s)
 {
-	if (sim_agreed(s))
+	if (sim_agreed(s)) {
 		s->agreed_at = s->now;
-	for (unsigned i = 0; i < 4; i++)
+		if (!s->agreed_first && s->now > NS_PER_S / 10)
+			s->agreed_first = s->now;
+	}
+	for (uint64_t t = 0; t < 4 * s->poll_ns; t += NS_PER_S / 2)
 		net_attack(s);
 	for (unsigned i = 0; i < s->count; i++)
 		if (s->nodes[i].on)
 			fwd_poll(&s->nodes[i]);
-	sim_at(s, s->now + NS_PER_S / 2, EV_POLL, 0, 0, 0, NULL, 0);
+	sim_at(s, s->now + s->poll_ns, EV_POLL, 0, 0, 0, NULL, 0);
 }
 
 static void dispatch(struct sim *s, const struct event *e)
@@ -333,7 +354,7 @@ static void dispatch(struct sim *s, const struct event *e)
 	case EV_SEND:
 		if (n->on)
 			fwd_send(n);
-		sim_at(s, s->now + 100 * NS_PER_MS, EV_SEND, n->i, 0, 0, NULL, 0);
+		sim_at(s, s->now + s->send_ns, EV_SEND, n->i, 0, 0, NULL, 0);
 		break;
 	case EV_REPORT:
 		fwd_deliver(n, e);
@@ -372,7 +393,7 @@ void sim_loop(struct sim *s)
 		}
 		if (e.at > s->now)
 			s->now = e.at;
-		if (++s->events > EVENTS_MAX)
+		if (++s->events > EVENTS_MAX(s->count))
 			sim_violate(s, "an engine spins");
 		dispatch(s, &e);
 		free(e.body);
@@ -389,13 +410,22 @@ void sim_fini(struct sim *s)
 	free(s->nonces);
 }
 
-bool sim_run(struct sim *s, uint64_t seed)
+void sim_init(struct sim *s, uint64_t seed, unsigned count)
 {
 	s->seed = seed;
 	s->rng = seed * 0x2545f4914f6cdd1dull + 1;
-	s->count = 2 + (unsigned)(seed % 7);
+	s->count = count;
+	/* Of large groups less is heard of each, so that a run ends in time. */
+	s->send_ns = 100 * NS_PER_MS * (1 + count / 12 * count / 12);
 	for (unsigned i = 0; i < s->count; i++)
 		node_init(s, i);
+}
+
+bool sim_run(struct sim *s, uint64_t seed)
+{
+	static const unsigned large[] = {12, 24, 16, 32, 20, 64, 12, 48, 40, 28};
+
+	sim_init(s, seed, seed % 10 ? 2 + (unsigned)(seed % 7) : large[seed / 10 % 10]);
 	story_write(s);
 	sim_loop(s);
 	return !s->violation[0];

@@ -11,7 +11,8 @@
  *    has not said that it transmits with the new one;
  *  - ABANDON without another SAK at hand goes back to RETIRE, with the SAK that was in use;
  *  - an abandoned SAK that we had said we receive with is received with for MKA Life Time more:
- *    its key server may have begun to transmit at the same moment.
+ *    its key server may have begun to transmit at the same moment;
+ *  - with cfg.keep_sak_ns a SAK is used on for that long though nobody is live (kay.c).
  */
 #include "key/mka/mka_i.h"
 
@@ -34,8 +35,7 @@ static bool secure(const struct mka *m, uint64_t now)
 
 static bool unsecure(const struct mka *m, uint64_t now)
 {
-	(void)now;
-	return mka_alone(m);
+	return mka_alone(m) && !mka_keeps_sak(m, now);
 }
 
 static bool new_sak(const struct mka *m, uint64_t now)

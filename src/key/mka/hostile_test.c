@@ -47,6 +47,7 @@ static void scene_right(struct scene *s)
 	const struct mka *m = s->l->nodes[0].m;
 	const struct actor *ks = m->principal;
 	static const uint8_t sak[32] = {1, 2, 3};
+	static const uint8_t tlvs[] = {0xe0, 10, 0, 2, 0, 0x80, 0xc2, 0, 1, 0, 0, 4};
 
 	put_entry(s->list, s->l->nodes[2].m);
 	put_entry(s->list + MKPDU_PEER_LEN, s->l->nodes[1].m);
@@ -64,7 +65,8 @@ static void scene_right(struct scene *s)
 		.ckn = ks->key.ckn,
 		.ckn_len = ks->key.ckn_len,
 		.present = 1u << MKPDU_LIVE | 1u << MKPDU_SAK_USE | 1u << MKPDU_DIST_SAK |
-			   1u << MKPDU_XPN,
+			   1u << MKPDU_ANNOUNCEMENT | 1u << MKPDU_XPN,
+		.announcement = {tlvs, sizeof(tlvs)},
 		.live = {.v = s->list, .count = 2, .ks_ssci = 3},
 		.use.old = {.mi = m->sak[SAK_OLD].ki.mi,
 			    .kn = m->sak[SAK_OLD].ki.kn,
@@ -239,7 +241,8 @@ static void in_set(struct scene *s, unsigned arg)
 /* Ends after so many parameter sets, the EAPOL length right, the ICV the last 16 octets left. */
 static void cut_after(struct scene *s, unsigned arg)
 {
-	static const uint8_t types[] = {MKPDU_LIVE, MKPDU_SAK_USE, MKPDU_DIST_SAK, MKPDU_XPN};
+	static const uint8_t types[] = {MKPDU_LIVE, MKPDU_SAK_USE, MKPDU_DIST_SAK,
+					MKPDU_ANNOUNCEMENT, MKPDU_XPN};
 
 	s->len = set_at(s, types[arg]) + 16;
 	eapol_length(s, (unsigned)(s->len - BODY));
@@ -350,6 +353,26 @@ static void set_twice(struct scene *s, unsigned arg)
 	memcpy(s->frame + s->len, s->frame + at, len);
 	s->len += len;
 	scene_icv(s);
+}
+
+/* An announcement whose TLVs cannot be. */
+static void tlvs_are(struct scene *s, unsigned arg)
+{
+	static const struct {
+		uint8_t len, v[14];
+	} bodies[] = {
+		{1, {0xe0}},           /* half a head */
+		{4, {0xe0, 10, 0, 2}}, /* cut in its first suite */
+		{3, {0xde, 2, 0}},     /* access information cut */
+		{4, {0xe1, 0, 0, 0}},  /* 256 octets */
+		{13, {0xe0, 11, 0, 2, 0, 0x80, 0xc2, 0, 1, 0, 0, 4, 0}},    /* a suite and a bit */
+		{13, {0xe0, 10, 0, 2, 0, 0x80, 0xc2, 0, 1, 0, 0, 4, 0xe0}}, /* half a head behind */
+		{4, {0xfe, 9, 1, 2}}, /* organizationally specific, cut */
+	};
+
+	s->p.announcement.tlvs = bodies[arg].v;
+	s->p.announcement.len = bodies[arg].len;
+	scene_sealed(s);
 }
 
 static void icv_indicator(struct scene *s, unsigned arg)
@@ -463,10 +486,15 @@ static const struct row without_the_cak[] = {
 	{"another cipher suite", "9.4.1", MKA_ICV_WRONG, in_set, IN(MKPDU_DIST_SAK, 15)},
 	{"another wrapped SAK", "9.4.1", MKA_ICV_WRONG, in_set, IN(MKPDU_DIST_SAK, 40)},
 	{"another lowest packet number", "9.4.1", MKA_ICV_WRONG, in_set, IN(MKPDU_XPN, 7)},
+	{"a suspension asked for", "9.18", MKA_ICV_WRONG, in_set, IN(MKPDU_XPN, 1)},
+	{"another number to refuse below", "9.10.1", MKA_ICV_WRONG, in_set, IN(MKPDU_SAK_USE, 43)},
+	{"another suite announced", "11.12", MKA_ICV_WRONG, in_set, IN(MKPDU_ANNOUNCEMENT, 15)},
+	{"another length of a TLV", "11.12", MKA_ICV_WRONG, in_set, IN(MKPDU_ANNOUNCEMENT, 5)},
 	{"cut after the basic parameter set", "9.4.1", MKA_ICV_WRONG, cut_after, 0},
 	{"cut after the live list", "9.4.1", MKA_ICV_WRONG, cut_after, 1},
 	{"cut after the SAK use", "9.4.1", MKA_ICV_WRONG, cut_after, 2},
 	{"cut after the distributed SAK", "9.4.1", MKA_ICV_WRONG, cut_after, 3},
+	{"cut after the announcement", "9.4.1", MKA_ICV_WRONG, cut_after, 4},
 	{"four octets missing at the end", "9.4.1", MKA_ICV_WRONG, cut_to, 4},
 	{"the ICV missing", "9.4.1", MKA_ICV_WRONG, cut_to, 16},
 	{"one parameter set more", "9.4.1", MKA_ICV_WRONG, one_more_set, 8},
@@ -509,6 +537,22 @@ static const struct row with_the_cak[] = {
 	{"two live lists", "11.11.2", MKA_MALFORMED, set_twice, MKPDU_LIVE},
 	{"two SAK uses", "11.11.2", MKA_MALFORMED, set_twice, MKPDU_SAK_USE},
 	{"two distributed SAKs", "11.11.2", MKA_MALFORMED, set_twice, MKPDU_DIST_SAK},
+	{"two announcements", "11.11.2", MKA_MALFORMED, set_twice, MKPDU_ANNOUNCEMENT},
+	{"two XPN sets", "11.11.2", MKA_MALFORMED, set_twice, MKPDU_XPN},
+	{"an XPN set of no octets", "11.11.1", MKA_MALFORMED, set_sized, SET(MKPDU_XPN, 0)},
+	{"an announcement of no octets", "11.11.1", MKA_MALFORMED, set_sized,
+	 SET(MKPDU_ANNOUNCEMENT, 0)},
+	{"an announcement over the end", "11.11.2", MKA_MALFORMED, set_claims,
+	 SET(MKPDU_ANNOUNCEMENT, 0xff0)},
+	{"an announcement shorter than its TLV", "11.12", MKA_MALFORMED, set_claims,
+	 SET(MKPDU_ANNOUNCEMENT, 8)},
+	{"half the head of a TLV", "11.12", MKA_MALFORMED, tlvs_are, 0},
+	{"a list of suites cut in the first", "11.12", MKA_MALFORMED, tlvs_are, 1},
+	{"access information that is cut", "11.12", MKA_MALFORMED, tlvs_are, 2},
+	{"a TLV longer than the set", "11.12", MKA_MALFORMED, tlvs_are, 3},
+	{"suites that are not whole", "11.12", MKA_MALFORMED, tlvs_are, 4},
+	{"half a TLV behind a whole one", "11.12", MKA_MALFORMED, tlvs_are, 5},
+	{"somebody's own TLV that is cut", "11.12", MKA_MALFORMED, tlvs_are, 6},
 	{"an ICV indicator of 8 octets", "11.11.1", MKA_MALFORMED, icv_indicator, 8},
 	{"an ICV indicator that is not last", "11.11.1", MKA_MALFORMED, icv_indicator, 16},
 	{"a SAK badly wrapped at its start", "9.8.2", MKA_SAK_REFUSED, bad_wrap, 0},
@@ -587,6 +631,51 @@ static void right_frame_is_taken(void **state)
 	assert_int_not_equal(digest, mka_digest(s.v));
 	assert_true(s.v->sak[SAK_LATEST].held);
 	assert_int_equal(s.v->sak[SAK_LATEST].ki.kn, 77);
+	lan_free(s.l);
+}
+
+static void suspension_beyond_the_limit_is_cut_to_it(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	s.p.present &= ~(1u << MKPDU_DIST_SAK);
+	s.p.xpn.suspension = 255;
+	scene_sealed(&s);
+	assert_int_equal(mka_input(s.v, s.frame, s.len, s.l->now), MKA_OK);
+	assert_int_equal(s.v->suspended_until, s.l->now + MKA_SUSPENSION_LIMIT_S * NS_PER_S);
+	lan_free(s.l);
+}
+
+static void from_node_2(struct scene *s);
+
+static void suspension_by_who_is_not_key_server_is_none(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	from_node_2(&s);
+	s.p.present &= ~(1u << MKPDU_DIST_SAK);
+	s.p.xpn.suspension = 60;
+	scene_sealed(&s);
+	assert_int_equal(mka_input(s.v, s.frame, s.len, s.l->now), MKA_OK);
+	assert_int_equal(s.v->suspended_until, 0);
+	lan_free(s.l);
+}
+
+static void suspension_that_proves_nothing_is_none(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s);
+	s.p.present = 1u << MKPDU_XPN; /* authentic, but it does not list us */
+	s.p.xpn.suspension = 60;
+	scene_sealed(&s);
+	assert_int_equal(mka_input(s.v, s.frame, s.len, s.l->now), MKA_NOT_LIVE);
+	assert_int_equal(s.v->suspended_until, 0);
 	lan_free(s.l);
 }
 
@@ -810,6 +899,9 @@ int main(void)
 		cmocka_unit_test(right_frame_is_taken),
 		cmocka_unit_test(who_has_no_cak_moves_one_counter_and_nothing_else),
 		cmocka_unit_test(who_has_it_and_errs_moves_one_counter_and_nothing_else),
+		cmocka_unit_test(suspension_beyond_the_limit_is_cut_to_it),
+		cmocka_unit_test(suspension_by_who_is_not_key_server_is_none),
+		cmocka_unit_test(suspension_that_proves_nothing_is_none),
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(every_shorter_frame_is_refused),
 		cmocka_unit_test(sak_of_somebody_who_is_not_key_server_is_ignored),

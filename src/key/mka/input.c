@@ -164,6 +164,8 @@ static void peer_take(struct peer *peer, const struct mkpdu *p)
 	peer->capability = p->capability;
 	peer->priority = p->priority;
 	peer->key_server = p->key_server;
+	peer->delay_protect = p->present & 1u << MKPDU_SAK_USE && p->use.delay_protect;
+	announce_take(peer, p);
 	peer->latest = peer->old = (struct key_use){0};
 	if (!(p->present & 1u << MKPDU_SAK_USE) || p->use.empty)
 		return;
@@ -184,26 +186,28 @@ static bool member_add(struct sak *s, const uint8_t *mi, uint64_t sci, uint32_t 
 /*
  * Who the SAK is for: the key server and its live list. From MKA version 3 on the list stands in
  * the order of the SSCIs, from 1, the key server's own left out; so they are known even of
- * members not heard yet. Before, everybody counts SCIs himself.
+ * members not heard yet. Before, everybody counts SCIs himself. cfg.ssci_order overrides it.
  */
 static bool sak_members(struct sak *s, const struct actor *a, const struct peer *server,
 			const struct mkpdu *p)
 {
-	bool xpn = macsec_suites[s->suite].xpn;
-	bool ordered = xpn && p->version >= 3 && p->live.ks_ssci;
+	enum mka_ssci_order order = a->m->cfg.ssci_order;
+	bool xpn = macsec_suites[s->suite].xpn, told = p->version >= 3 && p->live.ks_ssci;
+	bool ordered = xpn && (order == MKA_SSCI_LIST || (order == MKA_SSCI_AUTO && told));
+	uint8_t ks_ssci = told ? p->live.ks_ssci : 1;
 	uint32_t ssci = 0;
 
 	for (unsigned i = 0; i < p->live.count; i++) {
 		const uint8_t *mi = p->live.v + i * MKPDU_PEER_LEN;
 
-		if ((++ssci & 0xff) == p->live.ks_ssci && ordered)
+		if ((++ssci & 0xff) == ks_ssci && ordered)
 			ssci++;
 		if (!memcmp(mi, a->mi, MKA_MI_LEN))
 			s->ssci = ordered ? ssci : 0;
 		else if (!member_add(s, mi, 0, ordered ? ssci : 0))
 			return false;
 	}
-	return member_add(s, server->mi, server->sci, ordered ? p->live.ks_ssci : 0);
+	return member_add(s, server->mi, server->sci, ordered ? ks_ssci : 0);
 }
 
 static bool sak_held(const struct mka *m, const struct ki *ki)
@@ -312,8 +316,8 @@ static enum mka_result refuse(const struct actor *a, const struct peer *peer,
 	 * first prove that it hears us now. */
 	if (other && other != peer && other->live && !proof)
 		return MKA_DUPLICATE_SCI;
-	if (!peer && !other && a->peer_count == MKA_PEERS_MAX &&
-	    (!proof || peers_live(a) == MKA_PEERS_MAX))
+	if (!peer && !other && a->peer_count >= a->m->peers_max &&
+	    (!proof || peers_live(a) >= a->m->peers_max))
 		return MKA_TOO_MANY_PEERS;
 	return MKA_OK;
 }
@@ -350,13 +354,24 @@ static void sak_take(struct actor *a, struct sak *s, uint64_t now)
 	sak_move(&m->sak[SAK_NEXT], s);
 }
 
+/* How old a message number of ours may be that proves that its reader hears us. With delay
+ * protection an MKPDU that was itself held back must not pass for a fresh one. */
+static const struct floors *floors_for(const struct actor *a, const struct mkpdu *p)
+{
+	bool bounded =
+		a->m->cfg.delay_protect && p->present & 1u << MKPDU_SAK_USE && p->use.delay_protect;
+
+	return bounded ? &a->bounded : &a->life;
+}
+
 /* *believed: something was taken over. */
 static enum mka_result believe(struct actor *a, const struct mkpdu *p, uint64_t now, bool *believed)
 {
 	struct mka *m = a->m;
 	struct peer *peer = peer_find(a, p->mi), *other = peer_find_sci(a, p->sci);
 	uint32_t live_mn = list_mn(a, &p->live), potential_mn = list_mn(a, &p->potential);
-	bool proof = actor_mn_recent(a, live_mn) || actor_mn_recent(a, potential_mn);
+	const struct floors *since = floors_for(a, p);
+	bool proof = actor_mn_recent(a, since, live_mn) || actor_mn_recent(a, since, potential_mn);
 	struct peer next = peer ? *peer : (struct peer){.sci = p->sci};
 	enum mka_result r = refuse(a, peer, other, p, proof);
 	enum taken taken = TAKEN_NOTHING;
@@ -366,6 +381,11 @@ static enum mka_result believe(struct actor *a, const struct mkpdu *p, uint64_t 
 	if (*believed)
 		actor_rename(a,
 			     now); /* another took the same at random, or lies: let him have it */
+	if (r == MKA_TOO_MANY_PEERS)
+		log_limited(&m->full_log, LOG_LVL_WARN,
+			    "mka secy %u: %016" PRIx64 " is refused: an MKPDU has room for %u "
+			    "peers at this port's MTU, and so many are here",
+			    m->cfg.secy, p->sci, m->peers_max);
 	if (r != MKA_OK)
 		return r;
 	peer_take(&next, p);
@@ -373,8 +393,11 @@ static enum mka_result believe(struct actor *a, const struct mkpdu *p, uint64_t 
 	next.live |= proof;
 	if (proof || !next.live)
 		next.heard = now;
-	if (proof)
+	if (proof) {
+		suspend_take(&next, p, now);
+		next.heard_mn = live_mn > potential_mn ? live_mn : potential_mn;
 		taken = sak_check(a, &next, p, &s);
+	}
 	if (taken == TAKEN_FORGED) {
 		secret_wipe(&s, sizeof(s));
 		return MKA_SAK_REFUSED;
@@ -386,6 +409,8 @@ static enum mka_result believe(struct actor *a, const struct mkpdu *p, uint64_t 
 		sak_take(a, &s, now);
 	if (taken == TAKEN_BACK)
 		sak_move(&m->sak[SAK_NEXT], &m->sak[SAK_LAPSED]);
+	if (proof)
+		delay_apply(a, &next);
 	secret_wipe(&s, sizeof(s));
 	if (live_mn > a->mn || potential_mn > a->mn || taken == TAKEN_USED)
 		actor_rename(a, now); /* numbers we never sent, or a SAK we lost: be a new member */

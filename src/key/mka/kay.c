@@ -37,6 +37,7 @@ static bool config_valid(const struct mka_config *c)
 	       macsec_conf_fits(&macsec_suites[c->suite], c->conf) && c->accept_suites &&
 	       c->accept_suites < 1u << MACSEC_SUITE_COUNT && c->hello_ns &&
 	       c->life_ns >= 2 * c->hello_ns && c->vlan < 4095 && c->pcp < 8 &&
+	       c->ssci_order < MKA_SSCI_ORDER_COUNT && mka_peers_fit(c->mtu) &&
 	       c->ethertype >= 0x600;
 }
 
@@ -55,6 +56,10 @@ struct mka *mka_new(const struct mka_config *cfg, const struct mka_env *env, uin
 	m->env = *env;
 	if (m->cfg.retire_ns > m->cfg.life_ns) /* for lives shorter than the standard's */
 		m->cfg.retire_ns = m->cfg.life_ns;
+	if (m->cfg.delay_protect && m->cfg.hello_ns > MKA_BOUNDED_HELLO_NS)
+		m->cfg.hello_ns = MKA_BOUNDED_HELLO_NS;
+	m->peers_max = mka_peers_fit(cfg->mtu);
+	m->full_log = (struct log_limit)LOG_LIMIT(3, 60 * 1000000000ull);
 	m->an = MACSEC_AN_COUNT - 1; /* the first SAK gets AN 0 */
 	m->suite_log = (struct log_limit)LOG_LIMIT(3, 60 * 1000000000ull);
 	m->principal = actor_start(m, &cfg->keys[0], now);
@@ -94,6 +99,32 @@ bool mka_alone(const struct mka *m)
 	return true;
 }
 
+bool mka_keeps_sak(const struct mka *m, uint64_t now)
+{
+	const struct sak *s = sak_in_use(m);
+
+	return m->alone_since && s && !s->lost && now < m->alone_since + m->cfg.keep_sak_ns &&
+	       s->pn < sak_pn_limit(m, s->suite);
+}
+
+/* That nobody is live any more ends the use of a SAK, or the time it is kept begins. */
+static void alone_check(struct mka *m, uint64_t now)
+{
+	if (!mka_alone(m)) {
+		/* Each side went on by itself: what comes after is under a fresh SAK. */
+		if (m->alone_since)
+			m->fresh_wanted = true;
+		m->alone_since = 0;
+	} else if (!m->alone_since && m->cfg.keep_sak_ns && sak_in_use(m)) {
+		m->alone_since = now;
+		log_warn("mka secy %u: no peer is live; the SAK is kept for at most %llu s, which "
+			 "the standard does not know",
+			 m->cfg.secy, (unsigned long long)(m->cfg.keep_sak_ns / 1000000000ull));
+	}
+	if (m->alone_since && !mka_keeps_sak(m, now))
+		m->alone_since = 0;
+}
+
 /* What the sink could not pass on, and receive SAs that forward has not confirmed, are asked for
  * again with every hello. */
 static void ask_again(struct mka *m)
@@ -112,8 +143,10 @@ void mka_step(struct mka *m, uint64_t now)
 		return;
 	m->stepping = true;
 	m->stepped_at = now;
+	suspend_run(m, now);
 	FOR_EACH_ACTOR(m, a)
 	actor_age(a, now);
+	alone_check(m, now);
 	for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)
 		if (m->sak[i].held) {
 			sak_admit_users(&m->sak[i]);
@@ -136,9 +169,14 @@ void mka_expire(struct mka *m, uint64_t now)
 
 uint64_t mka_deadline(const struct mka *m)
 {
-	uint64_t at[MKA_ACTORS_MAX + 2] = {server_deadline(m), cp_deadline(m)};
+	uint64_t at[MKA_ACTORS_MAX + 4] = {
+		server_deadline(m),
+		cp_deadline(m),
+		suspend_deadline(m),
+		m->alone_since ? m->alone_since + m->cfg.keep_sak_ns : MKA_NEVER,
+	};
 	uint64_t min = MKA_NEVER;
-	size_t n = 2;
+	size_t n = 4;
 
 	FOR_EACH_ACTOR(m, a)
 	at[n++] = actor_deadline(a);
@@ -171,7 +209,7 @@ static struct sak *report_slot(struct mka *m, const struct sink_report *r)
 }
 
 /* Takes over what forward says of one SA. True when it had it and has it no more. */
-static bool report_take(struct mka *m, struct sak *s, const struct sink_report *r)
+static bool report_take(struct mka *m, struct sak *s, const struct sink_report *r, uint64_t now)
 {
 	bool lost = false;
 
@@ -180,6 +218,8 @@ static bool report_take(struct mka *m, struct sak *s, const struct sink_report *
 		s->tx_installed = r->installed;
 		if (r->pn > s->pn)
 			s->pn = r->pn;
+		if (m->cfg.delay_protect && r->installed)
+			delay_report(s, r->pn, now);
 		if (s->pn >= sak_pn_limit(m, s->suite))
 			actors_tell(m); /* the key server reads it from our SAK use */
 		return lost;
@@ -202,7 +242,7 @@ void mka_report(struct mka *m, const struct sink_report *r, uint64_t now)
 
 	if (!s)
 		return;
-	if (report_take(m, s, r) && !m->unsynced)
+	if (report_take(m, s, r, now) && !m->unsynced)
 		mka_sak_lost(m, s, now);
 	mka_step(m, now);
 }

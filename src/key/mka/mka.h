@@ -28,10 +28,27 @@
 #define MKA_MI_LEN 12
 #define MKA_CKN_MAX 32
 #define MKA_FRAME_MAX 1522 /* bytes of the longest frame mka_output() gives */
-#define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list */
-#define MKA_KEYS_MAX 16    /* CAKs a KaY may know */
-#define MKA_ACTORS_MAX 6   /* participants at once */
-#define MKA_SAVE_MAX 57344 /* bytes mka_save() never exceeds */
+#define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list at MKA_MTU */
+#define MKA_MTU 1500
+#define MKA_SUSPENSION_LIMIT_S 120                   /* MKA Suspension Limit (table 9-3) */
+#define MKA_BOUNDED_HELLO_NS (500ull * 1000 * 1000)  /* MKA Bounded Hello Time */
+#define MKA_LPN_REPORT_NS (MKA_BOUNDED_HELLO_NS / 2) /* how often delay protection wants PNs */
+#define MKA_KEYS_MAX 16                              /* CAKs a KaY may know */
+#define MKA_ACTORS_MAX 6                             /* participants at once */
+#define MKA_SAVE_MAX 63488                           /* bytes mka_save() never exceeds */
+
+/*
+ * Who has which SSCI. The key server of MKA version 3 lists its live peers in the order of the
+ * SSCIs and tells its own (802.1Xck-2018); from versions 1 and 2 everybody counts for himself, 1
+ * for the highest SCI. MKA_SSCI_AUTO takes what the version of the MKPDU says, and what this
+ * engine assigns is right by both. The others are for gear that does it differently.
+ */
+enum mka_ssci_order {
+	MKA_SSCI_AUTO,
+	MKA_SSCI_SCI,  /* by SCI, whatever the version and the list say */
+	MKA_SSCI_LIST, /* the key server 1 (or what it tells), the others as its list has them */
+	MKA_SSCI_ORDER_COUNT
+};
 
 /* A CAK and its name. */
 struct mka_key {
@@ -54,6 +71,11 @@ struct mka_config {
 	uint64_t pn_threshold; /* rekey when a packet number passes it; 0: the suite's default */
 	bool replay_protect;
 	uint32_t replay_window;
+	bool delay_protect; /* tell and apply lowest acceptable PNs every MKA Bounded Hello Time */
+	enum mka_ssci_order ssci_order;
+	/* Not of the standard: how long a SAK is used on when no peer is live. 0: not at all. */
+	uint64_t keep_sak_ns;
+	uint16_t mtu;           /* of the port, bytes behind the Ethernet header; 0: MKA_MTU */
 	uint8_t destination[6]; /* of MKPDUs */
 	uint16_t ethertype;     /* 0x888e, 0x876f, … */
 	uint16_t vlan;          /* tag in clear, 0: none */
@@ -126,6 +148,19 @@ size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX]);
 void mka_save(const struct mka *m, struct wr *w);
 int mka_load(struct mka *m, struct rd *r, uint64_t now);
 
+/*
+ * In-service suspension (9.18): asks the key server to suspend the CA, or suspends it being key
+ * server, for so many seconds from now (1 to MKA_SUSPENSION_LIMIT_S; 0: no longer). Nobody is
+ * timed out until then and traffic goes on under the SAKs in use, so that this participant may
+ * be away. A successor that continues from the record ends it. -EINVAL, or -ENOTCONN when
+ * there is no SAK in use.
+ */
+int mka_suspend(struct mka *m, unsigned seconds, uint64_t now);
+
+/* How many peers an MKPDU that distributes a SAK has room for, whatever the length of its CKN, at
+ * this MTU (0: MKA_MTU); at most MKA_PEERS_MAX. */
+unsigned mka_peers_fit(uint16_t mtu);
+
 #define MKA_SHOW_PEERS MKA_PEERS_MAX
 
 struct mka_peer_show {
@@ -134,7 +169,15 @@ struct mka_peer_show {
 	uint64_t sci;
 	uint8_t priority;
 	bool live;
-	uint64_t heard_ns; /* when, boot-time clock */
+	uint64_t heard_ns;         /* when, boot-time clock */
+	uint8_t version;           /* of MKA, as it says */
+	bool announced;            /* it told its cipher suites: */
+	uint8_t suites;            /* 1 << enum macsec_suite of those known here, */
+	uint8_t suites_unknown;    /* and how many others */
+	bool delay_protect;        /* it tells lowest acceptable PNs often enough to be applied */
+	bool can_suspend;          /* it knows of suspension */
+	uint64_t suspend_until_ns; /* it asks for one until then; key server: suspends; else 0 */
+	bool suspend_heard;        /* it heard our asking, or suspending */
 };
 
 /* A picture of the participant for the CLI. No key material. */
@@ -154,6 +197,12 @@ struct mka_show {
 	uint64_t saks;         /* SAKs put into use so far */
 	uint64_t rx_mkpdus, tx_mkpdus;
 	uint64_t results[MKA_RESULT_COUNT];
+	uint64_t alone_since_ns;     /* no peer is live, and the SAK is kept nevertheless; else 0 */
+	uint64_t suspended_until_ns; /* the CA is suspended; else 0 */
+	uint64_t suspend_ask_ns;     /* until when we ask for it; else 0 */
+	bool suspend_granted;        /* and the key server does: we may be away */
+	uint8_t version;             /* of MKA, ours */
+	unsigned peers_max;
 	unsigned peer_count;
 	struct mka_peer_show peers[MKA_SHOW_PEERS];
 };

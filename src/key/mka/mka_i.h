@@ -11,6 +11,9 @@
  *   sak.c          the SAKs we hold, their SAs at the sink, SSCIs and salts
  *   cp.c           the controlled port state machine (12.4): when a SAK is received and sent with
  *   output.c       building an MKPDU
+ *   suspend.c      in-service suspension (9.18)
+ *   delay.c        delay protection: lowest acceptable PNs told and applied (9.10.1)
+ *   announce.c     the cipher suites a participant tells of (11.12)
  *   save.c         the record a successor continues from
  */
 #pragma once
@@ -20,7 +23,8 @@
 #include "wire/mkpdu.h"
 
 #define MKA_NEVER UINT64_MAX
-#define MKA_FLOORS 5             /* of message numbers, a quarter of MKA Life Time apart */
+#define MKA_FLOORS 5             /* of message numbers, so many steps apart */
+#define MKA_LPNS 4               /* packet numbers remembered of an SA */
 #define MKA_USED_MAX 8           /* key servers whose last key number is remembered */
 #define MKA_GONE_MAX 16          /* remembered identifiers of members that were replaced */
 #define MKA_MN_LIMIT 0xffffff00u /* a new member identifier before message numbers run out */
@@ -48,6 +52,13 @@ struct ki {
 	uint32_t kn; /* 0: none */
 };
 
+/* Our next message number one step ago, two steps …: a peer that names one before the oldest does
+ * not prove that it heard us since. */
+struct floors {
+	uint32_t mn[MKA_FLOORS];
+	uint64_t at; /* when they move up */
+};
+
 /* What a peer said of one key in its last MKPDU. */
 struct key_use {
 	struct ki ki;
@@ -64,7 +75,14 @@ struct peer {
 	uint8_t priority, version, capability;
 	bool key_server; /* its flag: it has not decided that another is key server */
 	bool live;
-	bool lists_others; /* its live list names somebody who is not live here */
+	bool lists_others;      /* its live list names somebody who is not live here */
+	bool delay_protect;     /* what it says of packet numbers is fresh enough to be applied */
+	bool can_suspend;       /* its MKPDUs have the set with MKA Suspension Time */
+	uint64_t suspend_until; /* it asks for a suspension, or as key server grants it; 0: no */
+	uint32_t heard_mn;      /* the largest of our message numbers it listed */
+	bool announced;         /* its cipher suites, for show: */
+	uint8_t suites;         /* 1 << enum macsec_suite */
+	uint8_t suites_unknown;
 	struct key_use latest, old;
 };
 
@@ -76,6 +94,7 @@ struct member {
 	bool asked;     /* the sink took its receive SA */
 	bool installed; /* forward reported it */
 	bool doubt;     /* asked of a forward that is no more: is it there? */
+	uint64_t lpn;   /* lowest acceptable packet number the sink was given; 0: none */
 };
 
 struct actor;
@@ -92,8 +111,11 @@ struct sak {
 	uint32_t ssci; /* ours */
 	bool rx, tx;   /* what we tell of it: receiving, transmitting */
 	bool tx_asked, tx_installed, tx_doubt;
-	bool lost;             /* forward lost an SA of it: none is asked for again */
-	uint64_t pn;           /* our next packet number, as last reported */
+	bool lost;   /* forward lost an SA of it: none is asked for again */
+	uint64_t pn; /* our next packet number, as last reported */
+	struct {
+		uint64_t at, pn;
+	} lpns[MKA_LPNS];      /* our packet numbers and when, newest first; delay protection */
 	uint64_t since;        /* when it came; once it transmits: when that began */
 	unsigned member_count; /* without ourselves */
 	struct member members[MKA_PEERS_MAX];
@@ -117,10 +139,12 @@ enum mka_fault {
 	MKA_FAULT_SKIP_ICV,
 	MKA_FAULT_REUSE_SAK, /* a SAK is distributed to members it was not made for */
 	MKA_FAULT_RETIRE_EARLY,
-	MKA_FAULT_SEND_EARLY, /* transmit before the receivers have the key */
-	MKA_FAULT_SSCI_ORDER, /* SSCIs counted the wrong way round by some */
-	MKA_FAULT_SKIP_MN,    /* message numbers not checked */
-	MKA_FAULT_REUSE_PN,   /* after a restart, the transmit SA is made again from packet 1 */
+	MKA_FAULT_SEND_EARLY,   /* transmit before the receivers have the key */
+	MKA_FAULT_SSCI_ORDER,   /* SSCIs counted the wrong way round by some */
+	MKA_FAULT_SKIP_MN,      /* message numbers not checked */
+	MKA_FAULT_REUSE_PN,     /* after a restart, the transmit SA is made again from packet 1 */
+	MKA_FAULT_LPN_AHEAD,    /* delay protection tells numbers that are yet to be sent */
+	MKA_FAULT_SUSPEND_DEAF, /* a suspension is granted, and peers are timed out all the same */
 };
 
 /*
@@ -133,10 +157,10 @@ struct actor {
 
 	/* who we are */
 	uint8_t mi[MKA_MI_LEN];
-	uint32_t mn;                 /* of the last MKPDU */
-	uint32_t floors[MKA_FLOORS]; /* our next MN a quarter, two … of MKA Life Time ago; a peer
-					  * that names one before the oldest proves nothing */
-	uint64_t floor_at;           /* when the floors move up */
+	uint32_t mn;           /* of the last MKPDU */
+	struct floors life;    /* a quarter of MKA Life Time a step */
+	struct floors bounded; /* MKA Bounded Hello Time a step, for delay protection */
+	uint32_t suspend_mn;   /* of the first MKPDU that told of m->ask_until */
 
 	/* who else is there */
 	struct peer peers[MKA_PEERS_MAX];
@@ -173,6 +197,7 @@ struct mka {
 	enum mka_fault fault;
 #endif
 	struct actor actors[MKA_ACTORS_MAX];
+	unsigned peers_max;      /* of a participant */
 	struct actor *principal; /* whose key server's SAKs are used; NULL: no participant runs */
 
 	/* keys */
@@ -188,6 +213,11 @@ struct mka {
 	enum cp_state cp;
 	uint64_t receive_at; /* when RECEIVE was entered */
 	uint64_t transmit_when, retire_when, retire_limit, lapse_when;
+	uint64_t alone_since; /* no peer is live, the SAK is kept (keep_sak_ns); 0: not so */
+
+	/* suspension */
+	uint64_t ask_until;       /* we ask for it, or as key server want it, until then; 0: no */
+	uint64_t suspended_until; /* 0: not suspended */
 
 	uint64_t stepped_at; /* deadlines up to here have been looked at */
 	bool unsynced;       /* mka_synced() is awaited */
@@ -196,7 +226,7 @@ struct mka {
 	/* for show, no part of the protocol */
 	uint64_t results[MKA_RESULT_COUNT]; /* of all participants, and of none */
 	uint64_t saks;
-	struct log_limit suite_log;
+	struct log_limit suite_log, full_log;
 };
 
 /* Every participant of a KaY, `a` one after the other. */
@@ -208,7 +238,8 @@ struct mka {
 void mka_step(struct mka *m, uint64_t now); /* whatever follows from the state as it is */
 /* Forward has not all of a SAK any more: it is to be replaced. */
 void mka_sak_lost(struct mka *m, struct sak *s, uint64_t now);
-bool mka_alone(const struct mka *m); /* no participant has a live peer */
+bool mka_alone(const struct mka *m);                   /* no participant has a live peer */
+bool mka_keeps_sak(const struct mka *m, uint64_t now); /* though it is alone */
 
 /* participant.c */
 /* A participant in a free place; NULL with errno when there is none, or the KDF fails. */
@@ -220,7 +251,7 @@ void actors_tell(struct mka *m);
 void actor_age(struct actor *a, uint64_t now); /* message numbers, peers, election */
 void actor_send(struct actor *a, uint64_t now);
 uint64_t actor_deadline(const struct actor *a);
-bool actor_mn_recent(const struct actor *a, uint32_t mn);
+bool actor_mn_recent(const struct actor *a, const struct floors *f, uint32_t mn);
 
 /* peers.c */
 struct peer *peer_find(struct actor *a, const uint8_t mi[MKA_MI_LEN]);
@@ -267,9 +298,12 @@ void sak_salt(struct sak *s);
 uint64_t sak_pn_limit(const struct mka *m, enum macsec_suite suite);
 /* Counts the SSCIs up over SCIs that go down, ours among them (MKA versions 1 and 2). */
 bool sak_ssci_by_sci(struct mka *m, struct sak *s);
+void sak_ssci_assign(struct mka *m, struct sak *s); /* of a SAK we make, by cfg.ssci_order */
 void sak_admit_users(struct sak *s);
 void sak_receive(struct mka *m, struct sak *s); /* add receive: for whom it is still missing */
-bool sak_receiving(const struct sak *s);        /* forward has all of them that are known */
+/* Add receive of one member, or its lowest acceptable packet number raised to pn. 0 or -errno. */
+int sak_receive_from(struct mka *m, const struct sak *s, const struct member *a, uint64_t pn);
+bool sak_receiving(const struct sak *s); /* forward has all of them that are known */
 bool sak_all_known(const struct sak *s);
 void sak_transmit(struct mka *m, struct sak *s);
 void sak_retire(struct mka *m, struct sak *s); /* retires it at the sink and wipes it */
@@ -280,6 +314,25 @@ const struct key_use *peer_use_of(const struct peer *p, const struct ki *ki);
 
 /* input.c */
 enum mka_result input_frame(struct mka *m, const uint8_t *frame, size_t len, uint64_t now);
+
+/* suspend.c */
+bool suspended(const struct mka *m, uint64_t now);
+void suspend_run(struct mka *m, uint64_t now);
+uint64_t suspend_deadline(const struct mka *m);
+uint8_t suspend_told(const struct actor *a); /* MKA Suspension Time of its MKPDUs, seconds */
+void suspend_take(struct peer *p, const struct mkpdu *pdu, uint64_t now);
+void suspend_resume(struct mka *m); /* a successor is back */
+bool suspend_granted(const struct mka *m);
+
+/* delay.c */
+void delay_report(struct sak *s, uint64_t pn, uint64_t now); /* forward's word on our SA */
+uint64_t delay_lpn(const struct mka *m, const struct sak *s, uint64_t now); /* to tell */
+void delay_apply(struct actor *a, const struct peer *p);
+
+/* announce.c */
+#define ANNOUNCE_MAX (2 + MACSEC_SUITE_COUNT * MKPDU_SUITE_LEN)
+void announce_fill(const struct mka *m, uint8_t tlvs[ANNOUNCE_MAX], struct mkpdu *p);
+void announce_take(struct peer *peer, const struct mkpdu *p);
 
 /* cp.c */
 const char *cp_state_name(enum cp_state s);

@@ -62,8 +62,10 @@ static int lan_install(struct lan_node *n, const struct sink_sa *sa, bool transm
 		}
 		if (s->transmit != transmit || s->sa.sci != sa->sci || s->sa.an != sa->an)
 			continue;
-		if (!memcmp(s->sa.key_id, sa->key_id, sizeof(sa->key_id)))
+		if (!memcmp(s->sa.key_id, sa->key_id, sizeof(sa->key_id))) {
+			s->sa.pn = sa->pn > s->sa.pn ? sa->pn : s->sa.pn;
 			goto installed;
+		}
 		free_slot = s; /* another key on this AN takes the place */
 		break;
 	}
@@ -177,6 +179,36 @@ void lan_start(struct lan *l, unsigned i)
 	if (!n->m)
 		abort();
 	n->up = true;
+}
+
+void lan_report_all(struct lan *l, unsigned i)
+{
+	struct lan_node *n = &l->nodes[i];
+
+	for (unsigned j = 0; j < LAN_SAS; j++) {
+		struct sink_report r = {.secy = n->cfg.secy, .installed = true, .pn = 500};
+
+		if (!n->sas[j].used)
+			continue;
+		r.an = n->sas[j].sa.an;
+		r.sci = n->sas[j].sa.sci;
+		r.direction = n->sas[j].transmit ? SINK_TRANSMIT : SINK_RECEIVE;
+		memcpy(r.key_id, n->sas[j].sa.key_id, sizeof(r.key_id));
+		mka_report(n->m, &r, l->now);
+	}
+	mka_synced(n->m, l->now);
+	lan_flush(l, i);
+}
+
+void lan_restart(struct lan *l, unsigned i, const uint8_t *record, size_t len)
+{
+	struct rd r = rd_init(record, len);
+
+	mka_free(l->nodes[i].m);
+	lan_start(l, i);
+	if (len && mka_load(l->nodes[i].m, &r, l->now))
+		abort();
+	lan_report_all(l, i);
 }
 
 void lan_free(struct lan *l)

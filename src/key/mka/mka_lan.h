@@ -53,6 +53,10 @@ struct mka_config lan_config(unsigned i);
 struct lan *lan_new(unsigned count, const struct mka_config *cfgs);
 void lan_free(struct lan *l);
 void lan_start(struct lan *l, unsigned i);
+/* Forward says all it has. */
+void lan_report_all(struct lan *l, unsigned i);
+/* A successor in place of the node's engine, with the record if it has a length; no SA is lost. */
+void lan_restart(struct lan *l, unsigned i, const uint8_t *record, size_t len);
 /* Everything that happens until then. */
 void lan_run(struct lan *l, uint64_t until);
 /* True when it came true before the time was up. */

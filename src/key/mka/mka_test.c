@@ -466,37 +466,6 @@ static size_t record_of(struct mka *m, uint8_t *buf)
 	return wr_len(&w);
 }
 
-/* What the sink's other side reports after a restart of control. */
-static void report_all(struct lan *l, unsigned i)
-{
-	struct lan_node *n = &l->nodes[i];
-
-	for (unsigned j = 0; j < LAN_SAS; j++) {
-		struct sink_report r = {.secy = n->cfg.secy, .installed = true, .pn = 500};
-
-		if (!n->sas[j].used)
-			continue;
-		r.an = n->sas[j].sa.an;
-		r.sci = n->sas[j].sa.sci;
-		r.direction = n->sas[j].transmit ? SINK_TRANSMIT : SINK_RECEIVE;
-		memcpy(r.key_id, n->sas[j].sa.key_id, sizeof(r.key_id));
-		mka_report(n->m, &r, l->now);
-	}
-	mka_synced(n->m, l->now);
-	lan_flush(l, i);
-}
-
-static void restart(struct lan *l, unsigned i, const uint8_t *record, size_t len)
-{
-	struct rd r = rd_init(record, len);
-
-	mka_free(l->nodes[i].m);
-	lan_start(l, i);
-	if (len)
-		assert_int_equal(mka_load(l->nodes[i].m, &r, l->now), 0);
-	report_all(l, i);
-}
-
 static void successor_with_the_record_is_the_same_member(void **state)
 {
 	(void)state;
@@ -511,7 +480,7 @@ static void successor_with_the_record_is_the_same_member(void **state)
 		before = show(l, who);
 		len = record_of(l->nodes[who].m, record);
 		lan_run(l, l->now + NS_PER_S);
-		restart(l, who, record, len);
+		lan_restart(l, who, record, len);
 		lan_run(l, l->now + 30 * NS_PER_S);
 		after = show(l, who);
 		assert_memory_equal(before.mi, after.mi, MKA_MI_LEN);
@@ -537,7 +506,7 @@ static void successor_without_it_is_a_new_member_with_a_fresh_sak(void **state)
 		assert_true(lan_until(l, lan_agreed, 10 * NS_PER_S));
 		lan_run(l, l->now + 10 * NS_PER_S);
 		memcpy(before, show(l, 2).key_id, sizeof(before));
-		restart(l, who, NULL, 0);
+		lan_restart(l, who, NULL, 0);
 		/* A known SCI under a new identifier is taken as soon as it proves itself. */
 		lan_run(l, l->now + 4 * NS_PER_S);
 		assert_memory_not_equal(show(l, 2).key_id, before, sizeof(before));
@@ -560,7 +529,7 @@ static void sak_that_forward_lost_is_replaced_not_repeated(void **state)
 		memcpy(before, show(l, 0).key_id, sizeof(before));
 		memset(l->nodes[who].sas, 0, sizeof(l->nodes[who].sas));
 		mka_resync(l->nodes[who].m);
-		report_all(l, who);
+		lan_report_all(l, who);
 		assert_true(lan_until(l, lan_agreed, 10 * NS_PER_S));
 		for (unsigned i = 0; i < LAN_SAS; i++)
 			assert_memory_not_equal(l->nodes[who].sas[i].sa.key_id, before,

@@ -15,6 +15,7 @@ struct lists {
 	uint8_t live[MKA_PEERS_MAX * MKPDU_PEER_LEN];
 	uint8_t potential[MKA_PEERS_MAX * MKPDU_PEER_LEN];
 	uint8_t wrapped[MKPDU_WRAPPED_MAX];
+	uint8_t tlvs[ANNOUNCE_MAX];
 };
 
 /* One of the lists, larger SCIs first: the order of the SSCIs. */
@@ -53,6 +54,9 @@ static void use_fill(const struct actor *a, const struct sak *s, struct mkpdu_ke
 {
 	uint64_t lpn = s->pn > 1 ? s->pn - 1 : 1;
 
+	if (a->m->cfg.delay_protect)
+		lpn = delay_lpn(a->m, s, a->tx_last);
+
 	*lpn_high = 0;
 	*u = (struct mkpdu_key_use){.lpn = 1};
 	if (!use_told(a, s))
@@ -66,6 +70,18 @@ static void use_fill(const struct actor *a, const struct sak *s, struct mkpdu_ke
 		.rx = s->rx,
 	};
 	*lpn_high = (uint32_t)(lpn >> 32);
+}
+
+/* Octets of an MKPDU that lists nobody: EAPOL header, basic parameter set, the heads of both lists,
+ * SAK use, a distributed SAK of 256 bits, the set with suspension time, ICV. */
+#define FIXED (EAPOL_HEAD_LEN + 32 + MKPDU_CKN_MAX + 4 + 4 + 44 + 56 + 12 + MKPDU_ICV_LEN)
+
+unsigned mka_peers_fit(uint16_t mtu)
+{
+	unsigned room = mtu ? mtu : MKA_MTU;
+	unsigned n = room > FIXED ? (room - FIXED) / MKPDU_PEER_LEN : 0;
+
+	return n < MKA_PEERS_MAX ? n : MKA_PEERS_MAX;
 }
 
 static int sak_fill(const struct actor *a, const struct sak *s, struct mkpdu *p, uint8_t *wrapped)
@@ -110,18 +126,21 @@ static int body_build(const struct actor *a, struct wr *w)
 
 	list_fill(a, true, lists.live, &p.live);
 	list_fill(a, false, lists.potential, &p.potential);
+	/* The set with the suspension time comes always: it says that we know of suspension. */
 	p.present = (p.live.count ? 1u << MKPDU_LIVE : 0) |
-		    (p.potential.count ? 1u << MKPDU_POTENTIAL : 0);
+		    (p.potential.count ? 1u << MKPDU_POTENTIAL : 0) | 1u << MKPDU_XPN;
+	p.xpn.suspension = suspend_told(a);
 	if (use_told(a, latest) || use_told(a, old)) {
 		p.present |= 1u << MKPDU_SAK_USE;
+		p.use.delay_protect = m->cfg.delay_protect;
 		use_fill(a, latest, &p.use.latest, &p.xpn.latest_lpn);
 		use_fill(a, old, &p.use.old, &p.xpn.old_lpn);
-		if ((use_told(a, latest) && macsec_suites[latest->suite].xpn) ||
-		    (use_told(a, old) && macsec_suites[old->suite].xpn))
-			p.present |= 1u << MKPDU_XPN;
 	}
+	/* A SAK takes more room than what we announce, which can wait for the next hello. */
 	if (server_distributes(a))
 		err = sak_fill(a, sak_newest(m), &p, lists.wrapped);
+	else
+		announce_fill(m, lists.tlvs, &p);
 	if (!err)
 		mkpdu_build(&p, w);
 	return err;

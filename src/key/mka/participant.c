@@ -49,9 +49,11 @@ void actor_rename(struct actor *a, uint64_t now)
 {
 	a->m->env.random(a->m->env.ctx, a->mi, sizeof(a->mi));
 	a->mn = 0;
+	a->suspend_mn = 0;
 	for (unsigned i = 0; i < MKA_FLOORS; i++)
-		a->floors[i] = 1;
-	a->floor_at = now + a->m->cfg.life_ns / 4;
+		a->life.mn[i] = a->bounded.mn[i] = 1;
+	a->life.at = now + a->m->cfg.life_ns / 4;
+	a->bounded.at = now + MKA_BOUNDED_HELLO_NS;
 	actor_tell(a);
 }
 
@@ -66,24 +68,25 @@ void actors_tell(struct mka *m)
 	actor_tell(a);
 }
 
-/* A message number of ours proves that its reader heard us within MKA Life Time. */
-bool actor_mn_recent(const struct actor *a, uint32_t mn)
+/* A message number of ours proves that its reader heard us within the time of these floors. */
+bool actor_mn_recent(const struct actor *a, const struct floors *f, uint32_t mn)
 {
-	return mn >= a->floors[MKA_FLOORS - 1] && mn <= a->mn;
+	return mn >= f->mn[MKA_FLOORS - 1] && mn <= a->mn;
 }
 
-static void floors_move(struct actor *a, uint64_t now)
+static void floors_move(struct floors *f, uint32_t next, uint64_t step, uint64_t now)
 {
-	if (now < a->floor_at)
+	if (now < f->at)
 		return;
-	memmove(a->floors + 1, a->floors, sizeof(a->floors) - sizeof(a->floors[0]));
-	a->floors[0] = a->mn + 1;
-	a->floor_at = now + a->m->cfg.life_ns / 4;
+	memmove(f->mn + 1, f->mn, sizeof(f->mn) - sizeof(f->mn[0]));
+	f->mn[0] = next;
+	f->at = now + step;
 }
 
 void actor_age(struct actor *a, uint64_t now)
 {
-	floors_move(a, now);
+	floors_move(&a->life, a->mn + 1, a->m->cfg.life_ns / 4, now);
+	floors_move(&a->bounded, a->mn + 1, MKA_BOUNDED_HELLO_NS, now);
 	peers_age(a, now);
 	election_run(a, now);
 }

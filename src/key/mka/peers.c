@@ -41,7 +41,7 @@ struct peer *peer_add(struct actor *a, const uint8_t mi[MKA_MI_LEN], uint64_t sc
 {
 	struct peer *p;
 
-	if (a->peer_count == MKA_PEERS_MAX) {
+	if (a->peer_count >= a->m->peers_max) {
 		p = proven ? peer_stalest(a) : NULL;
 		if (!p)
 			return NULL;
@@ -89,7 +89,7 @@ void peers_age(struct actor *a, uint64_t now)
 	for (unsigned i = 0; i < a->peer_count;) {
 		struct peer *p = &a->peers[i];
 
-		if (now < p->heard + a->m->cfg.life_ns) {
+		if (now < p->heard + a->m->cfg.life_ns || (p->live && suspended(a->m, now))) {
 			i++;
 			continue;
 		}
@@ -106,8 +106,13 @@ uint64_t peers_deadline(const struct actor *a)
 {
 	uint64_t at = MKA_NEVER;
 
-	for (unsigned i = 0; i < a->peer_count; i++)
-		if (a->peers[i].heard + a->m->cfg.life_ns < at)
-			at = a->peers[i].heard + a->m->cfg.life_ns;
+	for (unsigned i = 0; i < a->peer_count; i++) {
+		uint64_t end = a->peers[i].heard + a->m->cfg.life_ns;
+
+		if (a->peers[i].live && end < a->m->suspended_until)
+			end = a->m->suspended_until;
+		if (end < at)
+			at = end;
+	}
 	return at;
 }

@@ -104,6 +104,18 @@ bool sak_ssci_by_sci(struct mka *m, struct sak *s)
 	return true;
 }
 
+void sak_ssci_assign(struct mka *m, struct sak *s)
+{
+	sak_ssci_by_sci(m, s);
+	if (m->cfg.ssci_order != MKA_SSCI_LIST)
+		return;
+	/* Our list has larger SCIs first (output.c); whoever had a smaller SSCI than we moves up. */
+	for (unsigned i = 0; i < s->member_count; i++)
+		if (s->members[i].ssci < s->ssci)
+			s->members[i].ssci++;
+	s->ssci = 1;
+}
+
 static void key_id_write(const struct ki *ki, uint8_t key_id[MACSEC_KEY_ID_LEN])
 {
 	struct wr w = wr_init(key_id, MACSEC_KEY_ID_LEN);
@@ -127,13 +139,24 @@ static void sak_fill(const struct mka *m, const struct sak *s, struct sink_sa *s
 	key_id_write(&s->ki, sa->key_id);
 }
 
-void sak_receive(struct mka *m, struct sak *s)
+int sak_receive_from(struct mka *m, const struct sak *s, const struct member *a, uint64_t pn)
 {
 	struct sink_sa sa;
+	int err;
 
+	sak_fill(m, s, &sa);
+	sa.sci = a->sci;
+	sa.ssci = a->ssci;
+	sa.pn = pn;
+	err = m->env.sink.add_receive(m->env.sink.ctx, &sa);
+	secret_wipe(&sa, sizeof(sa));
+	return err;
+}
+
+void sak_receive(struct mka *m, struct sak *s)
+{
 	if (s->lost) /* a receive SA made again would take old packets again */
 		return;
-	sak_fill(m, s, &sa);
 	for (unsigned i = 0; i < s->member_count; i++) {
 		struct member *a = &s->members[i];
 		const struct peer *p = a->sci || !s->actor ? NULL : peer_find(s->actor, a->mi);
@@ -142,13 +165,10 @@ void sak_receive(struct mka *m, struct sak *s)
 			a->sci = p->sci;
 		if (!a->sci || a->asked || a->installed)
 			continue;
-		sa.sci = a->sci;
-		sa.ssci = a->ssci;
 		a->asked = true; /* before the call: the answer may come from within it */
-		if (m->env.sink.add_receive(m->env.sink.ctx, &sa))
+		if (sak_receive_from(m, s, a, 1))
 			a->asked = false;
 	}
-	secret_wipe(&sa, sizeof(sa));
 }
 
 /*

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAVE_VERSION 3
+#define SAVE_VERSION 4
 #define NO_ACTOR 0xff
 
 static void save_ki(const struct ki *k, struct wr *w)
@@ -55,7 +55,12 @@ static void save_peer(const struct peer *p, struct wr *w)
 	wr_u8(w, p->priority);
 	wr_u8(w, p->version);
 	wr_u8(w, p->capability);
-	wr_u8(w, (uint8_t)(p->lists_others << 2 | p->key_server << 1 | p->live));
+	wr_u8(w, (uint8_t)(p->announced << 5 | p->can_suspend << 4 | p->delay_protect << 3 |
+			   p->lists_others << 2 | p->key_server << 1 | p->live));
+	wr_u8(w, p->suites);
+	wr_u8(w, p->suites_unknown);
+	wr_u64(w, p->suspend_until);
+	wr_u32(w, p->heard_mn);
 	save_use(&p->latest, w);
 	save_use(&p->old, w);
 }
@@ -72,9 +77,16 @@ static void load_peer(struct peer *p, struct rd *r)
 	p->version = rd_u8(r);
 	p->capability = rd_u8(r);
 	bits = rd_u8(r);
+	p->announced = bits >> 5 & 1;
+	p->can_suspend = bits >> 4 & 1;
+	p->delay_protect = bits >> 3 & 1;
 	p->lists_others = bits >> 2 & 1;
 	p->key_server = bits >> 1 & 1;
 	p->live = bits & 1;
+	p->suites = rd_u8(r);
+	p->suites_unknown = rd_u8(r);
+	p->suspend_until = rd_u64(r);
+	p->heard_mn = rd_u32(r);
 	load_use(&p->latest, r);
 	load_use(&p->old, r);
 }
@@ -181,9 +193,12 @@ static void save_actor(const struct actor *a, struct wr *w)
 	wr_bytes(w, check, sizeof(check));
 	wr_bytes(w, a->mi, MKA_MI_LEN);
 	wr_u32(w, a->mn);
-	for (unsigned i = 0; i < MKA_FLOORS; i++)
-		wr_u32(w, a->floors[i]);
-	wr_u64(w, a->floor_at);
+	for (unsigned i = 0; i < MKA_FLOORS; i++) {
+		wr_u32(w, a->life.mn[i]);
+		wr_u32(w, a->bounded.mn[i]);
+	}
+	wr_u64(w, a->life.at);
+	wr_u32(w, a->suspend_mn);
 	wr_u8(w, (uint8_t)a->peer_count);
 	for (unsigned i = 0; i < a->peer_count; i++)
 		save_peer(&a->peers[i], w);
@@ -224,6 +239,9 @@ void mka_save(const struct mka *m, struct wr *w)
 	wr_u64(w, m->retire_when);
 	wr_u64(w, m->retire_limit);
 	wr_u64(w, m->lapse_when);
+	wr_u64(w, m->alone_since);
+	wr_u64(w, m->ask_until);
+	wr_u64(w, m->suspended_until);
 	wr_u64(w, m->saks);
 }
 
@@ -252,9 +270,12 @@ static void load_actor(struct actor *a, struct rd *r)
 
 	rd_copy(r, a->mi, MKA_MI_LEN);
 	a->mn = rd_u32(r);
-	for (unsigned i = 0; i < MKA_FLOORS; i++)
-		a->floors[i] = rd_u32(r);
-	a->floor_at = rd_u64(r);
+	for (unsigned i = 0; i < MKA_FLOORS; i++) {
+		a->life.mn[i] = rd_u32(r);
+		a->bounded.mn[i] = rd_u32(r);
+	}
+	a->life.at = rd_u64(r);
+	a->suspend_mn = rd_u32(r);
 	n = rd_u8(r);
 	if (n > MKA_PEERS_MAX || a->mn > MKA_MN_LIMIT)
 		r->bad = true;
@@ -282,7 +303,8 @@ static void actor_continue(struct actor *a, uint64_t away, uint64_t now)
 	a->mn += MKA_MN_CEILING;
 	for (unsigned i = 0; i < a->peer_count; i++)
 		a->peers[i].heard += away;
-	a->floor_at = now + a->m->cfg.life_ns / 4;
+	a->life.at = now + a->m->cfg.life_ns / 4;
+	a->bounded.at = now + MKA_BOUNDED_HELLO_NS;
 	a->hello_at = now;
 }
 
@@ -336,6 +358,9 @@ static void load_state(struct mka *m, struct actor *const at[MKA_ACTORS_MAX], st
 	m->retire_when = rd_u64(r);
 	m->retire_limit = rd_u64(r);
 	m->lapse_when = rd_u64(r);
+	m->alone_since = rd_u64(r);
+	m->ask_until = rd_u64(r);
+	m->suspended_until = rd_u64(r);
 	m->saks = rd_u64(r);
 }
 
@@ -380,6 +405,7 @@ int mka_load(struct mka *m, struct rd *r, uint64_t now)
 		goto out;
 	n->kn += MKA_KN_CEILING; /* forward may know of one that was never saved */
 	mka_resync(n);
+	suspend_resume(n);
 	move_in(m, n);
 	if (mka_faulty(m, MKA_FAULT_REUSE_PN))
 		for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)

@@ -190,7 +190,7 @@ static uint64_t wanted_from(const struct mka *m)
 		return 0;
 	if (macsec_confs[s->conf].clear > macsec_confs[m->cfg.conf].clear)
 		return 0; /* the file closed what this SAK leaves open */
-	if (m->cfg.rekey_ns && s->tx)
+	if (m->cfg.rekey_ns && s->tx && !m->suspended_until)
 		return s->since + m->cfg.rekey_ns;
 	return MKA_NEVER;
 }
@@ -325,7 +325,7 @@ static void sak_make(struct mka *m, uint64_t now)
 	}
 	if (macsec_suites[s->suite].xpn) {
 		sak_salt(s);
-		sak_ssci_by_sci(m, s);
+		sak_ssci_assign(m, s);
 	}
 	if (sak_derive(a, s)) {
 		log_error("mka secy %u: cannot derive a SAK", m->cfg.secy);

@@ -44,6 +44,12 @@ void mka_show(const struct mka *m, struct mka_show *out)
 		.saks = m->saks,
 		.rx_mkpdus = a->rx_mkpdus,
 		.tx_mkpdus = a->tx_mkpdus,
+		.alone_since_ns = m->alone_since,
+		.suspended_until_ns = m->suspended_until,
+		.suspend_ask_ns = m->ask_until,
+		.suspend_granted = suspend_granted(m),
+		.version = MKPDU_VERSION,
+		.peers_max = m->peers_max,
 		.peer_count = a->peer_count,
 	};
 	memcpy(out->mi, a->mi, MKA_MI_LEN);
@@ -63,6 +69,14 @@ void mka_show(const struct mka *m, struct mka_show *out)
 			.priority = p->priority,
 			.live = p->live,
 			.heard_ns = p->heard,
+			.version = p->version,
+			.announced = p->announced,
+			.suites = p->suites,
+			.suites_unknown = p->suites_unknown,
+			.delay_protect = p->delay_protect,
+			.can_suspend = p->can_suspend,
+			.suspend_until_ns = p->suspend_until,
+			.suspend_heard = a->suspend_mn && p->heard_mn >= a->suspend_mn,
 		};
 		memcpy(out->peers[i].mi, p->mi, MKA_MI_LEN);
 	}
