@@ -1,11 +1,13 @@
-/* `check`, `config print` and `genkey`: what needs the file, or nothing, but no daemon. */
+/* `check`, `config …` and `genkey`: what needs the file, or nothing, but no daemon. */
 #include "cli/cli.h"
 
 #include "cli/client.h"
 #include "config/conf.h"
 #include "config/diff.h"
+#include "config/edit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +164,14 @@ static void diff_json(const struct cli *c, const struct conf_diff *d)
 	js_free(j);
 }
 
+static void changes_print(const struct cli *c, const struct conf_diff *d)
+{
+	if (c->json)
+		diff_json(c, d);
+	for (size_t i = 0; !c->json && i < d->count; i++)
+		fprintf(c->out, "%c %s\n", d->v[i].op, d->v[i].text);
+}
+
 /* From what runs to a file, or from a file to another. */
 static int diff_run(const struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
@@ -172,15 +182,102 @@ static int diff_run(const struct cli *c, const struct cli_command *cmd, int argc
 
 	(void)cmd;
 	if (from && conf_diff(from, to, &d) == 0) {
-		if (c->json)
-			diff_json(c, &d);
-		for (size_t i = 0; !c->json && i < d.count; i++)
-			fprintf(c->out, "%c %s\n", d.v[i].op, d.v[i].text);
+		changes_print(c, &d);
 		rc = fflush(c->out) == 0 ? CLI_OK : CLI_FAILED;
 		conf_diff_free(&d);
 	}
 	conf_free(from);
 	conf_free(to);
+	return rc;
+}
+
+/* Standard input as it is. NULL without memory. */
+static char *input_read(size_t *len)
+{
+	char *text = NULL, b[4096];
+	FILE *f = open_memstream(&text, len);
+	size_t n;
+
+	while (f && (n = fread(b, 1, sizeof(b), stdin)) > 0)
+		fwrite(b, 1, n, f);
+	return f && !fclose(f) ? text : NULL;
+}
+
+static int edit_words(struct conf_edit *e, const struct cli_command *cmd, int argc, char **argv,
+		      char **why)
+{
+	const char *const *words = (const char *const *)argv;
+	size_t len = 0;
+	char *text;
+	int rc;
+
+	if (argc && !strcmp(argv[0], "--")) {
+		words++;
+		argc--;
+	}
+	if (argc != 1 || strcmp(words[0], "-") != 0)
+		return (!strcmp(cmd->words, "config set") ? conf_edit_set : conf_edit_unset)(
+			e, words, (size_t)argc, why);
+	text = input_read(&len);
+	rc = text ? conf_edit_script(e, text, len, why) : -ENOMEM;
+	free(text);
+	return rc;
+}
+
+/* Checks the result, writes it, and shows what is another now. */
+static int edit_finish(const struct cli *c, struct conf_edit *e, const char *path)
+{
+	struct conf_errors errs = {}, old = {};
+	struct conf *after = conf_edit_check(e, &errs), *before = NULL;
+	struct conf_diff d = {};
+	char *why = NULL;
+	int rc = CLI_FAILED;
+
+	if (!after) {
+		conf_errors_print(&errs, c->err);
+		fprintf(c->err,
+			"%s: %zu error%s by lines of what it would be; nothing is written\n", path,
+			errs.count, errs.count == 1 ? "" : "s");
+		goto out;
+	}
+	before = conf_read_file(path, &old);
+	if (before && conf_diff(before, after, &d) < 0)
+		goto out;
+	if (conf_edit_write(e, &why) < 0) {
+		fprintf(c->err, "myelin: %s\n", why ? why : "out of memory");
+		goto out;
+	}
+	changes_print(c, &d);
+	rc = fflush(c->out) == 0 ? CLI_OK : CLI_FAILED;
+out:
+	free(why);
+	conf_diff_free(&d);
+	conf_errors_free(&errs);
+	conf_errors_free(&old);
+	conf_free(before);
+	conf_free(after);
+	return rc;
+}
+
+static int edit_run(const struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	struct conf_errors errs;
+	char *why = NULL;
+	struct conf_edit *e = conf_edit_new(argv[0], &errs, &why);
+	int rc = CLI_FAILED;
+
+	if (!e) {
+		conf_errors_print(&errs, c->err);
+		conf_errors_free(&errs);
+		if (why)
+			fprintf(c->err, "%s: %s\n", argv[0], why);
+	} else if (edit_words(e, cmd, argc - 1, argv + 1, &why) < 0) {
+		fprintf(c->err, "myelin %s: %s\n", cmd->words, why ? why : "out of memory");
+	} else {
+		rc = edit_finish(c, e, argv[0]);
+	}
+	free(why);
+	conf_edit_free(e);
 	return rc;
 }
 
@@ -221,6 +318,10 @@ const struct cli_command cli_config_commands[] = {
 	 true, print_run},
 	{"config diff", "[FILE] FILE", "what a file changes of what runs, or of another file", 1, 2,
 	 false, diff_run},
+	{"config set", "FILE STATEMENT... | FILE -", "set a statement in a file's text", 2, INT_MAX,
+	 true, edit_run},
+	{"config unset", "FILE STATEMENT...", "remove a statement from a file's text", 2, INT_MAX,
+	 true, edit_run},
 	{"genkey", "[128|256]", "make a key chain for MKA: CKN and CAK", 0, 1, false, genkey_run},
 	{},
 };

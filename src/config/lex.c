@@ -268,6 +268,7 @@ struct token lex_next(struct lex *l)
 
 	skip_space(l);
 	t.where = l->at;
+	t.from = l->p;
 	if (l->p < l->end) {
 		sign = strchr(l->mode == LEX_JSON ? signs : "{}[];\n", *l->p);
 		if (*l->p == '"') {
@@ -285,6 +286,7 @@ struct token lex_next(struct lex *l)
 		}
 	}
 	t.after = l->at;
+	t.to = l->p;
 	if (t.kind == TOKEN_WORD && t.len > CONF_WORD_MAX) {
 		errlist_add(l->errs, t.where, "a word of %zu bytes; at most %d are accepted", t.len,
 			    CONF_WORD_MAX);

@@ -29,6 +29,7 @@ struct token {
 	size_t len;
 	bool quoted, torn;         /* torn: without its closing quote */
 	struct where where, after; /* its first character; the one after its last */
+	const char *from, *to;     /* the same in the source, quotes and all */
 };
 
 struct lex {

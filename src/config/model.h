@@ -22,6 +22,8 @@ extern const char conf_yang[]; /* its text */
 struct conf *conf_read_with(struct yang_model *model, const char *name, const char *text,
 			    size_t len, struct conf_errors *errs);
 
+/* A name or value as a file has it, in quotes where it needs them. */
+void print_word(const char *s, FILE *out);
 /* The tree with `like` resolved: what a node says wins, lists of values add up, ports merge. */
 struct conf_tree *expand_templates(const struct conf_tree *t);
 /* References, mandatory statements, numbers of elements, and the model's rules. */

@@ -201,23 +201,27 @@ static bool include_allowed(struct parser *p, const char *path, struct where w)
 	return true;
 }
 
+char *parse_beside(const char *name, const char *s, size_t len)
+{
+	const char *slash = strrchr(name, '/');
+	char *path;
+	int dir = slash && *s != '/' ? (int)(slash + 1 - name) : 0;
+
+	return asprintf(&path, "%.*s%.*s", dir, name, (int)len, s) < 0 ? NULL : path;
+}
+
 static void parse_include(struct parser *p, struct conf_node *at)
 {
 	struct where w = p->tok.where;
-	const char *slash;
-	char *path = NULL, *text;
-	size_t len = 0, dir = 0;
+	char *path, *text;
+	size_t len = 0;
 
 	if (p->tok.kind != TOKEN_WORD || p->tok.len == 0) {
 		errlist_add(errs(p), w, "`include` takes the name of a file in quotes");
 		recover(p);
 		return;
 	}
-	slash = strrchr(p->src->name, '/');
-	if (slash && p->tok.s[0] != '/')
-		dir = (size_t)(slash + 1 - p->src->name);
-	if (asprintf(&path, "%.*s%.*s", (int)dir, p->src->name, (int)p->tok.len, p->tok.s) < 0)
-		path = NULL;
+	path = parse_beside(p->src->name, p->tok.s, p->tok.len);
 	next(p);
 	if (p->tok.kind == TOKEN_STOP)
 		next(p);

@@ -27,6 +27,9 @@ struct reading {
  * else EFBIG. `include` takes regular files alone: another might never end, or never begin. */
 char *parse_load(const char *path, bool regular, size_t max, size_t *len);
 
+/* The path of a file that the file `name` includes as s, malloced. */
+char *parse_beside(const char *name, const char *s, size_t len);
+
 void parse_text(struct reading *r, const struct source *src, const char *text, size_t len,
 		struct conf_node *top);
 void parse_set(struct reading *r, const struct source *src, const char *text, size_t len);

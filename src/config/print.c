@@ -12,7 +12,7 @@ static bool plain(const char *s)
 	return strpbrk(s, " \t\r\n{}[];\"#\\") == NULL;
 }
 
-static void put_word(const char *s, FILE *out)
+void print_word(const char *s, FILE *out)
 {
 	static const char from[] = "\"\\\n\t\r", to[] = "\"\\ntr";
 
@@ -49,13 +49,13 @@ static void text_leaf(const struct conf_node *n, FILE *out)
 	if (yang_kind(n->schema) == YANG_LEAF_LIST && tree_same(n)) {
 		fputs(" [ ", out);
 		for (const struct conf_node *s = n; s; s = tree_same(s)) {
-			put_word(s->value, out);
+			print_word(s->value, out);
 			fputc(' ', out);
 		}
 		fputc(']', out);
 	} else if (!yang_is_flag(n->schema)) {
 		fputc(' ', out);
-		put_word(n->value, out);
+		print_word(n->value, out);
 	}
 	fputs(";\n", out);
 }
@@ -91,7 +91,7 @@ static void print_text(const struct conf_node *parent, int depth, FILE *out)
 		fputs(yang_name(n->schema), out);
 		if (n->value) {
 			fputc(' ', out);
-			put_word(n->value, out);
+			print_word(n->value, out);
 		}
 		if (!n->first) {
 			fputs(";\n", out);
@@ -118,7 +118,7 @@ static void set_path(const struct conf_node *n, FILE *out)
 	fputs(yang_name(n->schema), out);
 	if (n->value && !yang_is_flag(n->schema)) {
 		fputc(' ', out);
-		put_word(n->value, out);
+		print_word(n->value, out);
 	}
 }
 
