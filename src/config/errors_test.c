@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -425,5 +426,7 @@ int main(void)
 		tests[i + 1] = (struct CMUnitTest){.name = cases[i].name,
 						   .test_func = tells_exactly,
 						   .initial_state = (void *)&cases[i]};
+	printf("# %zu classes of malformed or impossible backbone files\n",
+	       sizeof(cases) / sizeof(*cases));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -359,5 +359,7 @@ int main(void)
 		cmocka_unit_test(integrity_only_frame_of_a_peer_is_validated),
 	};
 
+	printf("# %zu classes of malformed or forged frames of the packet path\n",
+	       sizeof(rows) / sizeof(rows[0]));
 	return cmocka_run_group_tests_name("fwd/hostile", tests, NULL, NULL);
 }

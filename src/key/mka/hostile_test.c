@@ -916,5 +916,8 @@ int main(void)
 	};
 
 	log_init("test", LOG_LVL_ERROR);
+	printf("# %zu classes of malformed or forged MKPDUs\n",
+	       sizeof(without_the_cak) / sizeof(without_the_cak[0]) +
+		       sizeof(with_the_cak) / sizeof(with_the_cak[0]));
 	return cmocka_run_group_tests_name("key/mka/hostile", tests, NULL, NULL);
 }
