@@ -3,6 +3,7 @@
 
 BUILD ?= build
 ASAN ?= build-asan
+TSAN ?= build-tsan
 KEEP ?=
 export KEEP
 
@@ -15,11 +16,14 @@ demo: all
 	@$(BUILD)/myelin lab up $(if $(KEEP),,--once) examples/four-dcs.conf
 
 # Tests run what users run (the plain build) and, for everything that is C, a build with
-# AddressSanitizer and UndefinedBehaviorSanitizer beside it.
+# AddressSanitizer and UndefinedBehaviorSanitizer beside it. What threads share gets one with the
+# ThreadSanitizer.
 test: deps-test
 	@build-aux/build $(BUILD)
 	@build-aux/build $(ASAN) -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
-	@test/run --build $(BUILD) --asan $(ASAN)
+	@TARGETS=test/threads/threads_test build-aux/build $(TSAN) -Db_sanitize=thread \
+		-Db_lundef=false -Doptimization=1
+	@test/run --build $(BUILD) --asan $(ASAN) --tsan $(TSAN)
 
 bench: all
 	@$(BUILD)/bench/macsec --json $(BUILD)/bench.json

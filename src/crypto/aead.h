@@ -34,6 +34,7 @@ struct aead_op {
 	bool ok; /* written: sealed, or opened with the right tag */
 };
 
+/* Used by one thread at a time: OpenSSL's holds the state of a packet. */
 struct aead_key;
 
 /*
