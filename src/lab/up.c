@@ -7,6 +7,7 @@
 #include "config/backbone.h"
 #include "config/conf.h"
 #include "lab/ask.h"
+#include "lab/heir.h"
 #include "lab/net.h"
 #include "lab/plan.h"
 #include "lab/report.h"
@@ -43,6 +44,7 @@ struct up {
 	struct plan *plan;
 	struct run run;
 	bool made; /* the run directory is ours */
+	int heir;  /* takes the lab down when this process is killed; -1: none */
 	struct progress progress;
 	struct report report;
 };
@@ -80,6 +82,9 @@ static int directory_make(struct up *u)
 	if (err)
 		return err;
 	u->made = true;
+	u->heir = heir_start(&u->run);
+	if (u->heir < 0)
+		return u->heir;
 	snprintf(scale, sizeof(scale), "%g", u->opt->delay_scale);
 	if (!realpath(u->opt->file, path) || run_note(&u->run, "file", path) ||
 	    run_note(&u->run, "delay-scale", scale))
@@ -491,6 +496,7 @@ static int conclude(struct up *u, int err)
 
 static void up_fini(struct up *u)
 {
+	heir_dismiss(u->heir);
 	for (size_t i = 0; u->report.peers && i < u->plan->node_count; i++)
 		js_free(u->report.peers[i]);
 	free(u->report.peers);
@@ -505,7 +511,7 @@ static void up_fini(struct up *u)
 int up_run(const struct up_options *opt)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
-	struct up u = {.opt = opt};
+	struct up u = {.opt = opt, .heir = -1};
 	bool stay;
 	int err, rc;
 
@@ -528,7 +534,7 @@ int up_run(const struct up_options *opt)
 	}
 	rc = u.made ? conclude(&u, err) : CLI_FAILED;
 	/* Where keys were not agreed upon the daemons can say why, so they stay to be asked. */
-	stay = !opt->once && (!err || err == -EIO || err == -ETIMEDOUT);
+	stay = !opt->once && !stopped && (!err || err == -EIO || err == -ETIMEDOUT);
 	if (stay && !opt->quick && !opt->no_wait)
 		next_print(&u, opt->out);
 	if (!stay)

@@ -1,5 +1,6 @@
 """However a lab ends, nothing of it stays."""
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -51,18 +52,79 @@ def test_a_demo_interrupted_while_it_measures_takes_everything_down(tmp_path, do
     assert labs.left_behind(name) == []
 
 
-def test_down_ends_what_a_killed_up_left(tmp_path):
+STEPS = {
+    "network": lambda run: run.exists(),
+    "carrier": lambda run: (run / "carrier.sock").exists(),
+    "nodes": lambda run: (run / "nyc1.log").exists(),
+}
+
+
+def children(pid):
+    return [int(c) for c in
+            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_up_is_taken_down_by_its_heir(tmp_path, step):
+    """kill -9 leaves it no word to say; what it had made goes all the same."""
+    name = f"t{os.getpid()}-kill"
+    file = tmp_path / "lab.conf"
+    file.write_text(labs.backbone(2))
+    with subprocess.Popen([labs.MYELIN, "lab", "up", "--quick", "--name", name, file],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
+        until(f"the step {step} began", lambda: STEPS[step](labs.RUN / name), 10, 0.001)
+        up.kill()
+    until(lambda: f"nothing is left: {labs.left_behind(name)}",
+          lambda: not labs.left_behind(name), 15)
+
+
+@pytest.mark.parametrize("done", ["keys", "links", "pings"])
+def test_a_demo_killed_while_it_measures_is_taken_down_by_its_heir(tmp_path, done):
+    name = f"t{os.getpid()}-demo"
+    file = tmp_path / "lab.conf"
+    file.write_text(labs.backbone(2))
+    with subprocess.Popen([labs.MYELIN, "lab", "up", "--once", "--name", name, file], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          start_new_session=True) as up:
+        for line in up.stdout:
+            if line.split()[:1] == [done]:
+                break
+        os.killpg(up.pid, signal.SIGKILL)
+    until(lambda: f"nothing is left: {labs.left_behind(name)}",
+          lambda: not labs.left_behind(name), 15)
+
+
+def test_down_ends_what_a_killed_up_and_its_heir_left(tmp_path):
     name = f"t{os.getpid()}-kill"
     file = tmp_path / "lab.conf"
     file.write_text(labs.backbone(2))
     up = subprocess.Popen([labs.MYELIN, "lab", "up", "--quick", "--name", name, file],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until("the daemons were started", (labs.RUN / name / "nyc1.log").exists, 10, 0.001)
+    os.kill(children(up.pid)[0], signal.SIGKILL)       # its first: the heir
     up.kill()
     up.wait()
     assert labs.left_behind(name) != []
     subprocess.run([labs.MYELIN, "lab", "down", name], check=True, timeout=30)
     assert labs.left_behind(name) == []
+
+
+def test_a_lab_that_is_up_outlives_the_one_who_brought_it_up(make_lab):
+    lab = make_lab(labs.backbone(2))
+    lab.run("host-fra", "ping", "-n", "-c", "1", "-W", "3", lab.address["host-nyc"][0])
+    command = f"{labs.MYELIN}\0lab\0up\0".encode()
+
+    def heirs():
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes()
+            except OSError:
+                continue
+            if words.startswith(command) and lab.name.encode() in words:
+                found.append(path)
+        return found
+    until("nobody waits to inherit", lambda: not heirs(), 10)
 
 
 def test_the_carrier_ends_when_its_lab_is_gone(make_lab):
