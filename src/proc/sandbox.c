@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(SANDBOX_FOR_VALGRIND)
 #define SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
@@ -237,7 +237,8 @@ int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd)
 
 	endpwent();
 	(void)prctl(PR_SET_NAME, users[role].user); /* what ps and top show */
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
+	    (!SANITIZED && setrlimit(RLIMIT_NOFILE, &files) < 0))
 		return fail("limits", -errno);
 	if (!SANITIZED) {
 		err = memory_lock(state_fd);

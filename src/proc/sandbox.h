@@ -23,6 +23,6 @@ int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd);
 /* The parent keeps only the capabilities it uses and dumps no core. 0 or -errno. */
 int sandbox_parent(void);
 
-/* False in builds with a sanitizer, whose run time needs /proc, ptrace and more system calls than
+/* False in builds for a sanitizer or valgrind, which need /proc, ptrace and more system calls than
  * the daemon does: these keep the user and capability steps and leave out the rest. */
 bool sandbox_complete(void);

@@ -51,6 +51,16 @@ static int place_fds(const int fds[SPAWN_FDS])
 	return close_range(SPAWN_FIRST_FD + SPAWN_FDS, ~0u, 0);
 }
 
+/* The very file that runs, were it replaced on disk meanwhile. By a descriptor: valgrind, under
+ * which this is tested, knows what /proc/self/exe is when it is opened, not when it is executed. */
+static void self_exec(char *const argv[], char *env[])
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		fexecve(fd, argv, env);
+}
+
 pid_t spawn_role(char *const argv[], const int fds[SPAWN_FDS])
 {
 	char *env[KEPT_VARIABLES];
@@ -65,7 +75,7 @@ pid_t spawn_role(char *const argv[], const int fds[SPAWN_FDS])
 		return pid;
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) == 0 && place_fds(fds) == 0)
-		execve("/proc/self/exe", argv, env);
+		self_exec(argv, env);
 	log_error("cannot start %s %s: %m", argv[1], argv[2]);
 	_exit(1);
 }

@@ -15,6 +15,7 @@ class Node:
     files stay there over a restart, as they do on a machine)."""
 
     program = BUILD / "myelind"
+    under = ()      # a program that runs it, with its options
 
     def __init__(self, namespace, name, config, secrets, scratch):
         self.namespace, self.name = namespace, name
@@ -42,7 +43,7 @@ class Node:
     def start(self):
         self.log = open(self.dir / "log", "ab")
         self.process = self.namespace.popen(
-            self.program, "--node", self.name, "--secrets", self.secrets,
+            *self.under, self.program, "--node", self.name, "--secrets", self.secrets,
             "--state-dir", self.state, self.config, stdout=self.log, stderr=self.log)
         self.log.close()
 

@@ -1,5 +1,6 @@
 """The whole daemon with AddressSanitizer, UBSan and LeakSanitizer in every process: keyed, rekeyed,
-asked everything, its roles ended one by one and together. A report of any process fails the test."""
+asked everything, its roles ended one by one and together. A report of any process fails the test.
+And once under valgrind, which sees uninitialised memory and all that is held at the end."""
 import contextlib
 import os
 import pathlib
@@ -9,11 +10,12 @@ import threading
 
 import pytest
 
-from lib.daemon import Node, TOP
+from lib.daemon import BUILD, Node, TOP
 from lib.netns import Namespace
 from lib.until import until
 from lib.wire import TapEnd
 
+HERE = pathlib.Path(__file__).resolve().parent
 ASAN = pathlib.Path(os.environ.get("MYELIN_ASAN", TOP / "build-asan")) / "myelind"
 MACS = ["02:00:5e:00:00:01", "02:00:5e:00:00:02"]
 CONFIG = """
@@ -65,15 +67,30 @@ def cable(a, b):
         os.close(stop_write)
 
 
-@pytest.fixture
-def pair(tmp_path):
-    if not ASAN.exists():
-        pytest.skip(f"{ASAN} is not built")
+class Traced(Node):
+    """Every process under valgrind, with a report of its own each; but for the sandbox, which keeps
+    valgrind out too, the daemon."""
+    program = BUILD / "test" / "proc" / "myelind-traced"
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.under = ("valgrind", "--trace-children=yes", "--leak-check=full",
+                      "--errors-for-leak-kinds=definite,indirect,possible",
+                      f"--suppressions={HERE / 'valgrind.supp'}",
+                      f"--log-file={self.dir / 'valgrind.%p'}")
+
+    def reports(self):
+        return {p.suffix: p.read_text() for p in self.dir.glob("valgrind.*")}
+
+
+@contextlib.contextmanager
+def two_nodes(tmp_path, first, second):
     spaces = [Namespace(f"leaks{i}") for i in (1, 2)]
     ends = [TapEnd(ns, "wan0", mac, 1600) for ns, mac in zip(spaces, MACS)]
     lan = TapEnd(spaces[0], "lan0")
     secrets = {"cak": f"{b'leaks'.hex()} {bytes(range(32)).hex()}\n"}
-    nodes = [Sanitized(ns, f"n{i}", CONFIG, secrets, tmp_path) for i, ns in zip((1, 2), spaces)]
+    nodes = [kind(ns, f"n{i}", CONFIG, secrets, tmp_path)
+             for i, ns, kind in zip((1, 2), spaces, (first, second))]
     try:
         with cable(*ends):
             for node in nodes:
@@ -90,6 +107,14 @@ def pair(tmp_path):
             end.close()
         for ns in spaces:
             ns.delete()
+
+
+@pytest.fixture
+def pair(tmp_path):
+    if not ASAN.exists():
+        pytest.skip(f"{ASAN} is not built")
+    with two_nodes(tmp_path, Sanitized, Sanitized) as nodes:
+        yield nodes
 
 
 def pings(node, count):
@@ -140,3 +165,20 @@ def test_a_report_of_a_role_is_found(pair):
     os.kill(pair[0].roles()["control"], signal.SIGSEGV)
     until("the report of the role",
           lambda: "AddressSanitizer:DEADLYSIGNAL" in pair[0].said() and not pair[0].is_clean(), 60)
+
+
+def test_valgrind_finds_no_leak_and_no_error_in_any_process(tmp_path):
+    with two_nodes(tmp_path, Traced, Node) as (traced, _):
+        first = keys(traced)
+        until(lambda: "a rekey" + traced.said(), lambda: keys(traced) > first, 60)
+        for words in WORDS:
+            assert traced.show(*words) is not None
+        assert pings(traced, 10) == 10
+        assert traced.stop(60) == 0
+        reports = traced.reports()
+        assert len(reports) == 3        # the parent, control and forward
+        for report in reports.values():
+            assert "ERROR SUMMARY: 0 errors" in report, report
+            assert " no leaks are possible" in report or all(
+                f"{kind} lost: 0 bytes" in report
+                for kind in ("definitely", "indirectly", "possibly")), report
