@@ -75,6 +75,13 @@ def xpn_salt(key_server_mi, key_number):
     return head + key_server_mi[4:]
 
 
+def nearest(low, highest):
+    """The packet number with these lower 32 bits that is nearest to the highest so far."""
+    base = highest >> 32 << 32 | low
+    return min((pn for pn in (base - 2**32, base, base + 2**32) if pn >= 0),
+               key=lambda pn: abs(pn - highest))
+
+
 def sscis(scis):
     """SCI → SSCI: the numerically greatest SCI has 1."""
     return {sci: n for n, sci in enumerate(sorted(scis, reverse=True), 1)}
@@ -266,7 +273,9 @@ class Listener:
         self.cak = cak
         self.mkpdus, self.opened, self.faults = [], [], []
         self.saks = {}        # AN → [(key number, SAK, suite, salt), newest last]
+        self.members = {}     # SAK → MIs that it was given to; short SCIs number these alone
         self.scis = {}        # MI → SCI, of everybody heard
+        self.highest = {}     # (SAK, SCI) → packet number, for the upper half of extended ones
         self.used = set()     # (SAK, nonce's sender, packet number): must never repeat
 
     def feed(self, raw, ethertype=0x888E):
@@ -294,6 +303,7 @@ class Listener:
         if d:
             sak = unwrap(derive_kek(self.cak, m.ckn), d.wrapped)
             salt = xpn_salt(m.mi, d.kn) if "XPN" in d.suite else None
+            self.members[sak] = {m.mi, *m.live}
             known = self.saks.setdefault(d.an, [])
             if (d.kn, sak, d.suite, salt) not in known:
                 known.append((d.kn, sak, d.suite, salt))
@@ -302,17 +312,21 @@ class Listener:
         if not (f.e and f.c):
             raise ValueError("not encrypted")
         for kn, sak, suite, salt in reversed(self.saks.get(f.an, [])):
-            ssci = sscis(self.scis.values()).get(f.sci) if salt else None
+            members = {self.scis[mi] for mi in self.members[sak] if mi in self.scis}
+            ssci = sscis(members).get(f.sci) if salt else None
             if salt and ssci is None:
                 continue
+            highest = self.highest.get((sak, f.sci), 0)
+            pn = nearest(f.pn, highest) if salt else f.pn
             try:
-                plain = f.open(sak, ssci=ssci, salt=salt)
+                plain = f.open(sak, ssci=ssci, salt=salt, pn_high=pn >> 32)
             except ValueError:
                 continue
-            used = (sak, f.sci, f.pn)
+            used = (sak, f.sci, pn)
             if used in self.used:
-                raise ValueError(f"packet number {f.pn} of key {kn} used twice")
+                raise ValueError(f"packet number {pn} of key {kn} used twice")
             self.used.add(used)
+            self.highest[sak, f.sci] = max(highest, pn)
             self.opened.append((f, plain, kn))
             return
         raise ValueError(f"packet {f.pn} of AN {f.an} opens with no SAK heard")
