@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -60,6 +61,19 @@ static void enter_namespace(void)
 	close(fd);
 }
 
+/* The first of a pair to come up gets its queue a moment after the second, in the kernel's own
+ * time; until then it takes frames, says so, and throws them away. */
+static void wait_for_queue(const char *ifname)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "ip link show %s | grep -q 'qdisc noqueue'", ifname);
+	for (unsigned i = 0; system(command) != 0; i++) {
+		assert_true(i < 500);
+		usleep(10000);
+	}
+}
+
 static int afpacket_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -68,6 +82,8 @@ static int afpacket_setup(void **state)
 	assert_int_equal(system("ip link add w0 mtu 4000 type veth peer name w1 mtu 4000 && "
 				"ip link set w0 up && ip link set w1 up"),
 			 0);
+	wait_for_queue("w0");
+	wait_for_queue("w1");
 	f->pool = pkt_pool_new(BUFFERS, FRAME_MAX);
 	f->port = port_afpacket_new(raw_socket("w0"), "w0", f->pool);
 	assert_non_null(f->port);
