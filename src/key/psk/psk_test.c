@@ -380,6 +380,42 @@ static void a_lease_that_cannot_be_written_gives_nothing_any_more(void **state)
 	psk_lease_close(l);
 }
 
+/* The disk between the cache and us: how often it was asked to be up to date, and what it says. */
+static unsigned syncs, sync_fails;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	syncs++;
+	if (sync_fails) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_fsync(fd);
+}
+
+static void numbers_are_handed_out_after_both_copies_are_synced_and_not_without(void **state)
+{
+	struct file *f = *state;
+	struct psk_lease *l = lease_open(f, (char[256]){0});
+	uint64_t first = 0, limit = 0;
+	unsigned before = syncs;
+
+	assert_int_equal(psk_lease_take(l, id1, 1, UINT32_MAX, PSK_LEASE_STEP, &first, &limit), 0);
+	assert_true(syncs >= before + 2 && first && limit);
+	first = limit = 0;
+	sync_fails = 1;
+	assert_int_equal(psk_lease_take(l, id1, 1, UINT32_MAX, PSK_LEASE_STEP, &first, &limit),
+			 -EIO);
+	sync_fails = 0;
+	assert_true(first == 0 && limit == 0);
+	/* What the disk lost cannot be known: not before the file was opened anew. */
+	assert_int_equal(psk_lease_take(l, id1, 1, UINT32_MAX, PSK_LEASE_STEP, &first, &limit),
+			 -EIO);
+	psk_lease_close(l);
+}
+
 static void the_last_numbers_of_a_suite_are_given_once(void **state)
 {
 	struct file *f = *state;
@@ -565,6 +601,7 @@ int main(void)
 		F(a_copy_put_back_later_is_refused),
 		F(a_copy_put_back_at_once_is_refused),
 		F(a_lease_that_cannot_be_written_gives_nothing_any_more),
+		F(numbers_are_handed_out_after_both_copies_are_synced_and_not_without),
 		F(the_last_numbers_of_a_suite_are_given_once),
 		F(receivers_have_their_key_before_the_transmitter_is_told),
 		F(the_lease_is_extended_at_three_quarters_and_not_before),
