@@ -1,0 +1,27 @@
+"""What `make bench` writes, on a run too short to measure anything."""
+import json
+import os
+import pathlib
+import subprocess
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+BENCH = pathlib.Path(os.environ.get("MYELIN_BUILD", TOP / "build")) / "bench" / "macsec"
+
+
+def test_bench_json_has_a_row_for_each_path_direction_and_size(tmp_path):
+    file = tmp_path / "bench.json"
+    said = subprocess.run([BENCH, "--windows", "1", "--json", file], capture_output=True, text=True,
+                          check=True, timeout=60).stdout
+    bench = json.loads(file.read_text())
+    assert set(bench) == {"machine", "rows"} and bench["machine"]
+    for row in bench["rows"]:
+        assert set(row) == {"path", "direction", "size", "cores", "cycles", "raw_cycles", "ratio",
+                            "mpps", "gbps"}
+        assert row["cores"] == 1
+        assert all(row[k] > 0 for k in ("cycles", "raw_cycles", "ratio", "mpps", "gbps"))
+        assert abs(row["ratio"] - row["raw_cycles"] / row["cycles"]) < 0.01
+    rows = {(r["path"], r["direction"], r["size"]) for r in bench["rows"]}
+    assert len(rows) == len(bench["rows"])
+    assert rows >= {("macsec-xpn-256", direction, size) for direction in ("encrypt", "decrypt")
+                    for size in ("64", "512", "1400", "9000", "imix")}
+    assert len(said.splitlines()) == 2 + len(rows)      # the machine, the heads, a line for each
