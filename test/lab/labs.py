@@ -108,8 +108,14 @@ class Lab:
     def down(self, check=True):
         if not self.dir.exists():
             return
+        logs = {p: p.open(errors="replace") for p in self.dir.glob("*.log")}
         subprocess.run([MYELIN, "lab", "down", self.name], check=check, capture_output=True,
                        timeout=60)
+        # To the last word: a sanitizer reports leaks at the end.
+        for path, log in logs.items():
+            with log:
+                said = log.read()
+            assert not re.search("Sanitizer|runtime error:", said), f"{path}: {said[-6000:]}"
 
     # The daemons
 
