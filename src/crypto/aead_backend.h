@@ -7,8 +7,8 @@ struct aead_ops {
 	/* Finds out whether it can run here and prepares it: 0 or -ENOTSUP. Writes its name. */
 	int (*init)(char *name, size_t size);
 	size_t key_size; /* bytes of its key state, which the caller aligns to 64 */
-	/* 0 or -errno; len is 16 or 32. */
-	int (*key_init)(void *state, const uint8_t *key, size_t len);
+	/* 0 or -errno; the lengths are the algorithm's. */
+	int (*key_init)(void *state, const struct aead_material *m);
 	/* Frees what the state points to. The caller wipes the state itself. */
 	void (*key_fini)(void *state);
 	/* Sets ok of each. */
@@ -17,10 +17,13 @@ struct aead_ops {
 	void (*open)(const void *state, struct aead_op *v, unsigned n);
 };
 
-extern const struct aead_ops aead_openssl;
+extern const struct aead_ops aead_openssl;  /* AES-GCM, ChaCha20-Poly1305 */
+extern const struct aead_ops aead_cbc_hmac; /* the composition */
 #ifdef HAVE_IPSEC_MB
 extern const struct aead_ops aead_ipsec_mb;
 #endif
 
-/* Known answers for each key length through ops. 0 or -EIO. */
+/* Known answers of AES-GCM for each key length through ops. 0 or -EIO. */
 int aead_selftest(const struct aead_ops *ops);
+/* The same for another algorithm. */
+int aead_selftest_alg(const struct aead_ops *ops, enum aead_alg alg);

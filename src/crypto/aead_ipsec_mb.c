@@ -46,16 +46,16 @@ static int imb_init(char *name, size_t size)
 	return 0;
 }
 
-static int imb_key_init(void *state, const uint8_t *key, size_t len)
+static int imb_key_init(void *state, const struct aead_material *m)
 {
 	struct imb_key *k = state;
 
-	if (len == 16) {
-		IMB_AES128_GCM_PRE(mgr, key, &k->data);
+	if (m->len == 16) {
+		IMB_AES128_GCM_PRE(mgr, m->key, &k->data);
 		k->enc = mgr->gcm128_enc;
 		k->dec = mgr->gcm128_dec;
 	} else {
-		IMB_AES256_GCM_PRE(mgr, key, &k->data);
+		IMB_AES256_GCM_PRE(mgr, m->key, &k->data);
 		k->enc = mgr->gcm256_enc;
 		k->dec = mgr->gcm256_dec;
 	}

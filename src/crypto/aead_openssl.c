@@ -1,6 +1,6 @@
 /*
- * aead_openssl: AES-GCM by OpenSSL, for processors that ipsec-mb does not serve; and the digest
- * behind aead_fingerprint().
+ * aead_openssl: AES-GCM by OpenSSL, for processors that ipsec-mb does not serve, and
+ * ChaCha20-Poly1305; and the digest behind aead_fingerprint().
  */
 #include "crypto/aead_backend.h"
 
@@ -37,15 +37,17 @@ static void ossl_key_fini(void *state)
 	EVP_CIPHER_CTX_free(k->dec);
 }
 
-static int ossl_key_init(void *state, const uint8_t *key, size_t len)
+static int ossl_key_init(void *state, const struct aead_material *m)
 {
-	const EVP_CIPHER *c = len == 16 ? EVP_aes_128_gcm() : EVP_aes_256_gcm();
+	const EVP_CIPHER *c = m->alg == AEAD_CHACHA20_POLY1305 ? EVP_chacha20_poly1305()
+			      : m->len == 16                   ? EVP_aes_128_gcm()
+							       : EVP_aes_256_gcm();
 	struct ossl_key *k = state;
 
 	k->enc = EVP_CIPHER_CTX_new();
 	k->dec = EVP_CIPHER_CTX_new();
-	if (!k->enc || !k->dec || EVP_EncryptInit_ex(k->enc, c, NULL, key, NULL) != 1 ||
-	    EVP_DecryptInit_ex(k->dec, c, NULL, key, NULL) != 1) {
+	if (!k->enc || !k->dec || EVP_EncryptInit_ex(k->enc, c, NULL, m->key, NULL) != 1 ||
+	    EVP_DecryptInit_ex(k->dec, c, NULL, m->key, NULL) != 1) {
 		ossl_key_fini(state);
 		return -ENOMEM;
 	}

@@ -172,6 +172,136 @@ static void fingerprint_tells_keys_and_nonce_bases_apart(void **state)
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
+/* RFC 7634 appendix A: an ICMP packet in ESP, its trailer included. */
+static void chacha20_poly1305_gives_the_rfcs_example(void **state)
+{
+	static const uint8_t key[32] = {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87,
+					0x88, 0x89, 0x8a, 0x8b, 0x8c, 0x8d, 0x8e, 0x8f,
+					0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97,
+					0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f};
+	static const uint8_t want[] = {
+		0x24, 0x03, 0x94, 0x28, 0xb9, 0x7f, 0x41, 0x7e, 0x3c, 0x13, 0x75, 0x3a, 0x4f,
+		0x05, 0x08, 0x7b, 0x67, 0xc3, 0x52, 0xe6, 0xa7, 0xfa, 0xb1, 0xb9, 0x82, 0xd4,
+		0x66, 0xef, 0x40, 0x7a, 0xe5, 0xc6, 0x14, 0xee, 0x80, 0x99, 0xd5, 0x28, 0x44,
+		0xeb, 0x61, 0xaa, 0x95, 0xdf, 0xab, 0x4c, 0x02, 0xf7, 0x2a, 0xa7, 0x1e, 0x7c,
+		0x4c, 0x4f, 0x64, 0xc9, 0xbe, 0xfe, 0x2f, 0xac, 0xc6, 0x38, 0xe8, 0xf3, 0xcb,
+		0xec, 0x16, 0x3f, 0xac, 0x46, 0x9b, 0x50, 0x27, 0x73, 0xf6, 0xfb, 0x94, 0xe6,
+		0x64, 0xda, 0x91, 0x65, 0xb8, 0x28, 0x29, 0xf6, 0x41, 0xe0, 0x76, 0xaa, 0xa8,
+		0x26, 0x6b, 0x7f, 0xb0, 0xf7, 0xb1, 0x1b, 0x36, 0x99, 0x07, 0xe1, 0xad, 0x43,
+	};
+	static const uint8_t plain[] = {
+		0x45, 0x00, 0x00, 0x54, 0xa6, 0xf2, 0x00, 0x00, 0x40, 0x01, 0xe7, 0x78, 0xc6,
+		0x33, 0x64, 0x05, 0xc0, 0x00, 0x02, 0x05, 0x08, 0x00, 0x5b, 0x7a, 0x3a, 0x08,
+		0x00, 0x00, 0x55, 0x3b, 0xec, 0x10, 0x00, 0x07, 0x36, 0x27, 0x08, 0x09, 0x0a,
+		0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+		0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x24,
+		0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f, 0x30, 0x31,
+		0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x01, 0x02, 0x02, 0x04,
+	};
+	static const uint8_t aad[8] = {1, 2, 3, 4, 0, 0, 0, 5};
+	const struct aead_material m = {.alg = AEAD_CHACHA20_POLY1305, .key = key, .len = 32};
+	uint8_t b[sizeof(want)];
+	struct aead_op op = {
+		.data = b,
+		.len = sizeof(plain),
+		.aad = aad,
+		.aad_len = sizeof(aad),
+		.tag = b + sizeof(plain),
+		.nonce = {0xa0, 0xa1, 0xa2, 0xa3, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17}};
+	struct aead_key *k;
+
+	(void)state;
+	assert_int_equal(aead_init(AEAD_BEST), 0);
+	k = aead_key_make(&m);
+	assert_non_null(k);
+	memcpy(b, plain, sizeof(plain));
+	aead_seal(k, &op, 1);
+	assert_true(op.ok);
+	assert_memory_equal(b, want, sizeof(want));
+	assert_int_equal(aead_open(k, &op, 1), 1);
+	assert_memory_equal(b, plain, sizeof(plain));
+	aead_key_free(k);
+}
+
+/* Every byte that the composition authenticates, altered one at a time; and no IV comes twice. */
+static void composition_refuses_what_was_altered(void **state)
+{
+	enum { LEN = 48, TAG = 32, AAD = 12 };
+
+	(void)state;
+	assert_int_equal(aead_init(AEAD_BEST), 0);
+	for (enum aead_alg alg = AEAD_AES_CBC_HMAC_SHA2_256; alg <= AEAD_AES_CBC_HMAC_SHA2_512;
+	     alg++) {
+		uint8_t key[32], auth[64], aad[AAD], b[16 + LEN + TAG], good[16 + LEN + TAG];
+		size_t hash = alg == AEAD_AES_CBC_HMAC_SHA2_256   ? 32
+			      : alg == AEAD_AES_CBC_HMAC_SHA2_384 ? 48
+								  : 64;
+		struct aead_material m = {
+			.alg = alg, .key = key, .len = 32, .auth = auth, .auth_len = hash};
+		struct aead_op op = {.data = b + 16,
+				     .len = LEN,
+				     .aad = aad,
+				     .aad_len = AAD,
+				     .tag = b + 16 + LEN};
+		struct aead_key *k;
+
+		fill(key, sizeof(key), 1);
+		fill(auth, sizeof(auth), 2);
+		fill(aad, sizeof(aad), 3);
+		k = aead_key_make(&m);
+		assert_non_null(k);
+		fill(b, sizeof(b), 4);
+		aead_seal(k, &op, 1);
+		assert_true(op.ok);
+		memcpy(good, b, sizeof(good));
+		for (size_t i = 0; i < AAD + 16 + LEN + hash / 2; i++) {
+			memcpy(b, good, sizeof(good));
+			(i < AAD ? aad + i : b + i - AAD)[0] ^= 0x40;
+			assert_int_equal(aead_open(k, &op, 1), 0);
+			if (i < AAD)
+				aad[i] ^= 0x40;
+		}
+		memcpy(b, good, sizeof(good));
+		assert_int_equal(aead_open(k, &op, 1), 1);
+		op.nonce[11]++;
+		aead_seal(k, &op, 1);
+		assert_memory_not_equal(b, good, 16);
+		op.len = LEN - 1;
+		aead_seal(k, &op, 1);
+		assert_false(op.ok);
+		aead_key_free(k);
+	}
+}
+
+static void material_of_other_lengths_is_refused(void **state)
+{
+	static const uint8_t bytes[64];
+	static const struct {
+		enum aead_alg alg;
+		size_t len, auth_len;
+	} rows[] = {
+		{AEAD_AES_GCM, 16, 32},
+		{AEAD_CHACHA20_POLY1305, 16, 0},
+		{AEAD_AES_CBC_HMAC_SHA2_256, 24, 32},
+		{AEAD_AES_CBC_HMAC_SHA2_256, 32, 0},
+		{AEAD_AES_CBC_HMAC_SHA2_384, 32, 32},
+		{AEAD_AES_CBC_HMAC_SHA2_512, 32, 48},
+	};
+
+	(void)state;
+	assert_int_equal(aead_init(AEAD_BEST), 0);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct aead_material m = {.alg = rows[i].alg,
+					  .key = bytes,
+					  .len = rows[i].len,
+					  .auth = bytes,
+					  .auth_len = rows[i].auth_len};
+
+		assert_null(aead_key_make(&m));
+		assert_int_equal(errno, EINVAL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +309,9 @@ int main(void)
 		cmocka_unit_test(altered_packet_is_refused_and_zeroed),
 		cmocka_unit_test(burst_with_one_bad_packet_opens_the_others),
 		cmocka_unit_test(other_key_lengths_are_refused),
+		cmocka_unit_test(chacha20_poly1305_gives_the_rfcs_example),
+		cmocka_unit_test(composition_refuses_what_was_altered),
+		cmocka_unit_test(material_of_other_lengths_is_refused),
 		cmocka_unit_test(fingerprint_tells_keys_and_nonce_bases_apart),
 	};
 
