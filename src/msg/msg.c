@@ -26,6 +26,8 @@ enum form {
 	FORM_TEXT,   /* `size` bytes, NUL-padded, at least one NUL: printable ASCII */
 	FORM_SECRET, /* length byte and that many bytes */
 	FORM_STATS,  /* count byte and that many pairs of text and u64 */
+	FORM_END,    /* family byte, 16 bytes, u16 */
+	FORM_TS,     /* count byte and that many of family, protocol, two u16, twice 16 bytes */
 };
 
 struct field {
@@ -184,6 +186,62 @@ static const struct field stats_fields[] = {
 	END,
 };
 
+static const struct field tunnel_add_fields[] = {
+	ID(tunnel_add.tunnel),
+	ID(tunnel_add.overlay),
+	ID(tunnel_add.wan),
+	U16(tunnel_add.mtu, 576, UINT16_MAX),
+	BYTES(tunnel_add.next_hop),
+	BYTES(tunnel_add.peer),
+	U8(tunnel_add.dscp, 0, UINT8_MAX),
+	U8(tunnel_add.df, 0, 2),
+	FLAG(tunnel_add.hold),
+	BYTES(tunnel_add.inner4),
+	BYTES(tunnel_add.inner6),
+	NAME(tunnel_add.name),
+	END,
+};
+#define SPI(m) INT(FORM_U32, m, 256, UINT32_MAX)
+#define FIELD(form_, m)                                                                            \
+	{                                                                                          \
+		.form = (form_), .at = offsetof(struct msg, m)                                     \
+	}
+static const struct field esp_fields[] = {
+	ID(esp.tunnel),
+	U8(esp.suite, 0, 8),
+	U8(esp.mode, 0, 1),
+	FLAG(esp.esn),
+	SPI(esp.spi),
+	U32(esp.window, 1 << 16),
+	FIELD(FORM_END, esp.local),
+	FIELD(FORM_END, esp.remote),
+	FIELD(FORM_TS, esp.ts_local),
+	FIELD(FORM_TS, esp.ts_remote),
+	U64(esp.seq),
+	U64(esp.seq_limit),
+	U64(esp.hard_at),
+	FIELD(FORM_SECRET, esp.key),
+	FIELD(FORM_SECRET, esp.auth),
+	END,
+};
+static const struct field esp_retire_fields[] = {
+	ID(esp_retire.tunnel),
+	U8(esp_retire.direction, 0, 1),
+	SPI(esp_retire.spi),
+	END,
+};
+static const struct field esp_report_fields[] = {
+	ID(esp_report.tunnel),
+	U8(esp_report.direction, 0, 1),
+	U8(esp_report.event, 0, 4),
+	U32(esp_report.spi, UINT32_MAX),
+	U64(esp_report.seq),
+	U64(esp_report.packets),
+	U64(esp_report.octets),
+	FIELD(FORM_END, esp_report.remote),
+	END,
+};
+
 static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_PORT_WANT] = {"PORT_WANT", port_want_fields, FD_NONE},
 	[MSG_ADDRESS_WANT] = {"ADDRESS_WANT", address_want_fields, FD_NONE},
@@ -209,6 +267,12 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_SYNC_DONE] = {"SYNC_DONE", none_fields, FD_NONE},
 	[MSG_STATS] = {"STATS", stats_fields, FD_NONE},
 	[MSG_STATS_DONE] = {"STATS_DONE", secy_id_fields, FD_NONE},
+	[MSG_TUNNEL_ADD] = {"TUNNEL_ADD", tunnel_add_fields, FD_NONE},
+	[MSG_TUNNEL_DEL] = {"TUNNEL_DEL", secy_id_fields, FD_NONE},
+	[MSG_ESP_RECEIVE] = {"ESP_RECEIVE", esp_fields, FD_NONE},
+	[MSG_ESP_TRANSMIT] = {"ESP_TRANSMIT", esp_fields, FD_NONE},
+	[MSG_ESP_RETIRE] = {"ESP_RETIRE", esp_retire_fields, FD_NONE},
+	[MSG_ESP_REPORT] = {"ESP_REPORT", esp_report_fields, FD_NONE},
 };
 
 static const struct layout *layout_of(unsigned type)
@@ -253,6 +317,13 @@ static bool prefix_valid(uint8_t family, uint8_t prefix)
 	return family == 6 || (family == 4 && prefix <= 32);
 }
 
+/* One family without, UDP at both ends or at neither, and selectors for both sides. */
+static bool esp_agrees(const struct msg_esp *e)
+{
+	return e->local.family && e->local.family == e->remote.family &&
+	       !e->local.port == !e->remote.port && e->ts_local.count && e->ts_remote.count;
+}
+
 /* Rules that take more than one field. */
 static bool fields_agree(const struct msg *m)
 {
@@ -263,6 +334,9 @@ static bool fields_agree(const struct msg *m)
 		return prefix_valid(m->address_want.family, m->address_want.prefix);
 	case MSG_ROUTE_WANT:
 		return prefix_valid(m->route_want.family, m->route_want.prefix);
+	case MSG_ESP_RECEIVE:
+	case MSG_ESP_TRANSMIT:
+		return esp_agrees(&m->esp);
 	default:
 		return true;
 	}
@@ -295,6 +369,58 @@ static void build_stats(struct wr *w, const struct msg_stats *st)
 			w->bad = true;
 		wr_bytes(w, st->v[i].name, sizeof(st->v[i].name));
 		wr_u64(w, st->v[i].value);
+	}
+}
+
+static bool zero(const uint8_t *p, size_t n)
+{
+	while (n && !p[n - 1])
+		n--;
+	return !n;
+}
+
+static bool address_valid(uint8_t family, const uint8_t addr[16])
+{
+	return family == 6 || (family == 4 && zero(addr + 4, 12));
+}
+
+static bool end_valid(const struct msg_end *e)
+{
+	return address_valid(e->family, e->addr) ||
+	       (!e->family && zero(e->addr, sizeof(e->addr)) && !e->port);
+}
+
+static bool ts_valid(const struct msg_ts *ts)
+{
+	return address_valid(ts->family, ts->lo) && address_valid(ts->family, ts->hi) &&
+	       memcmp(ts->lo, ts->hi, sizeof(ts->lo)) <= 0 && ts->port_lo <= ts->port_hi;
+}
+
+static void build_end(struct wr *w, const struct msg_end *e)
+{
+	if (!end_valid(e))
+		w->bad = true;
+	wr_u8(w, e->family);
+	wr_bytes(w, e->addr, sizeof(e->addr));
+	wr_u16(w, e->port);
+}
+
+static void build_selectors(struct wr *w, const struct msg_selectors *s)
+{
+	if (s->count > MSG_TS_MAX) {
+		w->bad = true;
+		return;
+	}
+	wr_u8(w, s->count);
+	for (const struct msg_ts *ts = s->v; ts < s->v + s->count; ts++) {
+		if (!ts_valid(ts))
+			w->bad = true;
+		wr_u8(w, ts->family);
+		wr_u8(w, ts->protocol);
+		wr_u16(w, ts->port_lo);
+		wr_u16(w, ts->port_hi);
+		wr_bytes(w, ts->lo, sizeof(ts->lo));
+		wr_bytes(w, ts->hi, sizeof(ts->hi));
 	}
 }
 
@@ -351,6 +477,12 @@ static void build_field(struct wr *w, const struct field *f, const struct msg *m
 	case FORM_STATS:
 		build_stats(w, (const struct msg_stats *)at);
 		break;
+	case FORM_END:
+		build_end(w, (const struct msg_end *)at);
+		break;
+	case FORM_TS:
+		build_selectors(w, (const struct msg_selectors *)at);
+		break;
 	default:
 		build_integer(w, f, at);
 	}
@@ -398,6 +530,36 @@ static void parse_stats(struct rd *r, struct msg_stats *st)
 		st->v[i].value = rd_u64(r);
 	}
 	st->count = n;
+}
+
+static void parse_end(struct rd *r, struct msg_end *e)
+{
+	e->family = rd_u8(r);
+	rd_copy(r, e->addr, sizeof(e->addr));
+	e->port = rd_u16(r);
+	if (!end_valid(e))
+		r->bad = true;
+}
+
+static void parse_selectors(struct rd *r, struct msg_selectors *s)
+{
+	uint8_t n = rd_u8(r);
+
+	if (n > MSG_TS_MAX) {
+		r->bad = true;
+		return;
+	}
+	for (struct msg_ts *ts = s->v; ts < s->v + n; ts++) {
+		ts->family = rd_u8(r);
+		ts->protocol = rd_u8(r);
+		ts->port_lo = rd_u16(r);
+		ts->port_hi = rd_u16(r);
+		rd_copy(r, ts->lo, sizeof(ts->lo));
+		rd_copy(r, ts->hi, sizeof(ts->hi));
+		if (!ts_valid(ts))
+			r->bad = true;
+	}
+	s->count = n;
 }
 
 static void parse_integer(struct rd *r, const struct field *f, void *at)
@@ -450,6 +612,12 @@ static void parse_field(struct rd *r, const struct field *f, struct msg *m)
 		break;
 	case FORM_STATS:
 		parse_stats(r, (struct msg_stats *)at);
+		break;
+	case FORM_END:
+		parse_end(r, (struct msg_end *)at);
+		break;
+	case FORM_TS:
+		parse_selectors(r, (struct msg_selectors *)at);
 		break;
 	default:
 		parse_integer(r, f, at);

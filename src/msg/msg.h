@@ -48,12 +48,20 @@ enum msg_type {
 	MSG_SA_TRANSMIT, /* sink: use transmit */
 	MSG_SA_RETIRE,   /* sink: retire */
 	MSG_SYNC,        /* say everything installed, then MSG_SYNC_DONE */
-	MSG_STATS_GET, /* of one SecY, or of the parent one wan port's guards: MSG_STATS…, _DONE */
+	MSG_STATS_GET, /* of one SecY or tunnel, or of the parent one wan port's guards: MSG_STATS…, _DONE */
 	/* forward → control */
 	MSG_SA_REPORT, /* sink: report */
 	MSG_SYNC_DONE,
 	MSG_STATS, /* a piece of the counters: name and value pairs */
 	MSG_STATS_DONE,
+	/* control → forward: ESP, with the same verbs as MACsec */
+	MSG_TUNNEL_ADD,
+	MSG_TUNNEL_DEL,
+	MSG_ESP_RECEIVE,  /* sink: add receive */
+	MSG_ESP_TRANSMIT, /* sink: use transmit */
+	MSG_ESP_RETIRE,   /* sink: retire */
+	/* forward → control */
+	MSG_ESP_REPORT, /* sink: report */
 	MSG_TYPE_COUNT
 };
 
@@ -184,11 +192,79 @@ struct msg_sa_report {
 	uint8_t key_id[16];
 };
 
+/* A peer as the packet path knows it. */
+struct msg_tunnel {
+	uint16_t tunnel;     /* id; SecYs and tunnels are numbered together */
+	uint16_t overlay;    /* port id of the overlay interface */
+	uint16_t wan;        /* port id */
+	uint16_t mtu;        /* bytes of the largest outer packet, from the IP header on */
+	uint8_t next_hop[6]; /* MAC address of the way to the peer; zero: not known yet */
+	uint8_t peer[6];     /* MAC address that the kernel's neighbour table has for the peer */
+	uint8_t dscp;        /* of outer packets, 0 to 63; 255: copied */
+	uint8_t df;          /* enum tunnel_df */
+	bool hold;           /* keep a few packets and ask for an SA while there is none */
+	uint8_t inner4[4];   /* our addresses in the overlay, for ICMP; zero: none */
+	uint8_t inner6[16];
+	char name[16]; /* the peer's, cut short */
+};
+
+struct msg_end {
+	uint8_t family; /* 4 or 6; 0: none, everything zero */
+	uint8_t addr[16];
+	uint16_t port; /* of UDP encapsulation, or 0 */
+};
+
+struct msg_ts {
+	uint8_t family;   /* 4 or 6 */
+	uint8_t protocol; /* 0: any */
+	uint16_t port_lo, port_hi;
+	uint8_t lo[16], hi[16];
+};
+
+#define MSG_TS_MAX 16
+
+struct msg_selectors {
+	uint8_t count;
+	struct msg_ts v[MSG_TS_MAX];
+};
+
+struct msg_esp {
+	uint16_t tunnel;
+	uint8_t suite; /* enum esp_suite */
+	uint8_t mode;  /* enum esp_mode */
+	bool esn;
+	uint32_t spi;
+	uint32_t window; /* receive: packets, 0: strict order */
+	struct msg_end local, remote;
+	struct msg_selectors ts_local, ts_remote;
+	uint64_t seq;
+	uint64_t seq_limit;
+	uint64_t hard_at; /* boot-time clock, ns; 0: never */
+	struct secret key;
+	struct secret auth;
+};
+
+struct msg_esp_retire {
+	uint16_t tunnel;
+	uint8_t direction; /* enum sink_direction */
+	uint32_t spi;
+};
+
+struct msg_esp_report {
+	uint16_t tunnel;
+	uint8_t direction; /* enum sink_direction */
+	uint8_t event;     /* enum sink_esp_event */
+	uint32_t spi;
+	uint64_t seq;
+	uint64_t packets, octets;
+	struct msg_end remote; /* MOVED */
+};
+
 /* Counters travel by name, so that a new one needs no new message. */
 struct msg_stats {
 	uint16_t secy;
-	uint64_t sci; /* 0: the SecY's or the port's own */
-	int8_t an;    /* -1: of the SC */
+	uint64_t sci; /* 0: the SecY's, the tunnel's or the port's own; of a tunnel: an SPI */
+	int8_t an;    /* -1: of the SC; of a tunnel: enum sink_direction */
 	uint8_t count;
 	struct {
 		char name[40]; /* the standard's, e.g. "InPktsNotValid" */
@@ -209,11 +285,15 @@ struct msg {
 		struct msg_port_give port_give;
 		uint16_t port_drop;
 		struct msg_secy secy_add;
-		uint16_t secy;    /* SECY_DEL, STATS_GET, STATS_DONE */
+		uint16_t secy;    /* SECY_DEL, TUNNEL_DEL, STATS_GET, STATS_DONE */
 		struct msg_sa sa; /* SA_RECEIVE, SA_TRANSMIT */
 		struct msg_sa_retire sa_retire;
 		struct msg_sa_report sa_report;
 		struct msg_stats stats;
+		struct msg_tunnel tunnel_add;
+		struct msg_esp esp; /* ESP_RECEIVE, ESP_TRANSMIT */
+		struct msg_esp_retire esp_retire;
+		struct msg_esp_report esp_report;
 	};
 };
 
