@@ -140,6 +140,7 @@ static void sync_say(struct fwd *f)
 				if (sc->sa[an])
 					report(f, sc->sa[an], true);
 	}
+	esp_sync_say(f);
 	f->say(f->ctx, &done);
 }
 
@@ -164,6 +165,21 @@ int fwd_control(struct fwd *f, const struct msg *m)
 	case MSG_SA_RETIRE:
 		rc = on_retire(f, &m->sa_retire);
 		break;
+	case MSG_TUNNEL_ADD:
+		rc = tunnel_on_add(f, &m->tunnel_add);
+		break;
+	case MSG_TUNNEL_DEL:
+		rc = tunnel_on_del(f, m->secy);
+		break;
+	case MSG_ESP_RECEIVE:
+		rc = esp_on_sa(f, &m->esp, SA_RECEIVE);
+		break;
+	case MSG_ESP_TRANSMIT:
+		rc = esp_on_sa(f, &m->esp, SA_TRANSMIT);
+		break;
+	case MSG_ESP_RETIRE:
+		rc = esp_on_retire(f, &m->esp_retire);
+		break;
 	case MSG_SYNC:
 		sync_say(f);
 		break;
@@ -181,6 +197,7 @@ int fwd_control(struct fwd *f, const struct msg *m)
 
 void fwd_tick(struct fwd *f, uint64_t now)
 {
+	tunnels_tick(f, now);
 	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
 		struct sa *sa = y->tx_current;
 

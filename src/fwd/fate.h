@@ -43,10 +43,43 @@
 	FATE(DROP_DUPLICATE, "drop.duplicate", "in the replay window, accepted before")            \
 	FATE(DROP_NOT_VALID, "drop.not-valid", "the ICV is wrong")                                 \
 	FATE(DROP_INNER_RUNT, "drop.inner-runt", "verified, but too short to be a frame")          \
+	/* from an overlay, for a tunnel */                                                        \
+	FATE(DROP_NOT_IP, "drop.not-ip", "neither IPv4 nor IPv6: ESP carries nothing else")        \
+	FATE(DROP_INNER_MALFORMED, "drop.inner-malformed", "an IP header that is not right")       \
+	FATE(DROP_NO_TUNNEL, "drop.no-tunnel", "its next hop is no peer, or there is none")        \
+	FATE(DROP_NO_SELECTOR, "drop.no-selector", "no transmit SA of the tunnel is for it")       \
+	FATE(DROP_NO_NEXT_HOP, "drop.no-next-hop", "no MAC address of the way to the peer yet")    \
+	FATE(DROP_TRANSPORT, "drop.not-for-transport",                                             \
+	     "transport mode: a fragment, or not between the SA's own addresses")                  \
+	FATE(DROP_TOO_BIG, "drop.too-big", "exceeds the tunnel's MTU and may not be fragmented")   \
+	FATE(DROP_HELD, "drop.held-too-long", "waited for an SA in vain, or others did")           \
+	FATE(DROP_NO_BUFFER, "drop.no-buffer", "no buffer for a copy or a fragment")               \
+	FATE(COPIED, "copied", "to a group: copies went to every peer")                            \
+	FATE(FRAGMENTED, "fragmented", "went on in pieces, made before encryption")                \
+	/* from a wan, IP: not ESP for us */                                                       \
+	FATE(DROP_NOT_ESP, "drop.not-esp", "IP, but neither ESP nor its keying")                   \
+	FATE(DROP_IKE, "drop.ike", "keying; control has a socket for it")                          \
+	FATE(DROP_KEEPALIVE, "drop.nat-keepalive", "one octet that kept a NAT awake")              \
+	FATE(DROP_OUTER_MALFORMED, "drop.outer-malformed", "an outer header that is not right")    \
+	FATE(DROP_OUTER_FRAGMENT, "drop.outer-fragment", "a fragment of an ESP packet")            \
+	FATE(HEARD_TOO_BIG, "heard.too-big", "ICMP that quoted a packet of ours: believed")        \
+	FATE(DROP_ICMP, "drop.icmp", "ICMP that quotes nothing of ours, or too much of it")        \
+	FATE(DROP_ESP_SHORT, "drop.esp-short", "ends within ESP's header, IV or ICV")              \
+	FATE(DROP_ESP_LENGTH, "drop.esp-length", "not a whole number of its cipher's blocks")      \
+	FATE(DROP_UNKNOWN_SPI, "drop.unknown-spi", "no SA under this SPI at this address")         \
+	FATE(DROP_ENCAPSULATION, "drop.esp-encapsulation", "UDP around ESP where there is none")   \
+	/* from a wan: ESP that verified */                                                        \
+	FATE(DROP_ESP_PADDING, "drop.esp-padding", "verified, but its padding is not 1, 2, 3")     \
+	FATE(DROP_ESP_DUMMY, "drop.esp-dummy", "next header 59: sent to be thrown away")           \
+	FATE(DROP_NEXT_HEADER, "drop.esp-next-header", "not what the SA's mode carries")           \
+	FATE(DROP_ESP_INNER, "drop.esp-inner", "verified, but no IP packet is in it")              \
+	FATE(DROP_SELECTOR, "drop.selector", "verified, but not what the SA is for")               \
+	FATE(DROP_ECN, "drop.ecn", "congestion told to a packet that cannot say so (RFC 6040)")    \
 	/* ports and guards */                                                                     \
 	FATE(DROP_LAN, "drop.lan", "from a lan port: the kernel routes there")                     \
 	FATE(GUARD_UNSEALED, "drop.guard-unsealed", "towards a wan without the AEAD's mark")       \
-	FATE(GUARD_MALFORMED, "drop.guard-malformed", "towards a wan, not MACsec as it may leave") \
+	FATE(GUARD_MALFORMED, "drop.guard-malformed",                                              \
+	     "towards a wan, neither MACsec as it may leave nor ESP of ours")                      \
 	FATE(GUARD_UNOPENED, "drop.guard-unopened", "towards an overlay without the AEAD's mark")  \
 	FATE(DROP_PORT, "drop.port-refused", "the port did not take it; its tx_errors too")
 

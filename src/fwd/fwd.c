@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *const fwd_fate_names[FATE_COUNT] = {
 #define FATE(e, name, what) [FATE_##e] = (name),
@@ -52,7 +53,7 @@ struct fwd *fwd_new(void *state, size_t size, struct pkt_pool *pool, fwd_say_fn 
 	f->pool = pool;
 	f->say = say;
 	f->ctx = ctx;
-	f->sas = sa_table_new(state, size, say_gone, f);
+	f->sas = sa_table_new(state, size, say_gone, esp_say_gone, f);
 	if (!f->sas) {
 		free(f);
 		return NULL;
@@ -64,6 +65,8 @@ void fwd_free(struct fwd *f)
 {
 	if (!f)
 		return;
+	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n))
+		tunnel_unhold(f, &f->tunnels[n->slot]);
 	for (unsigned i = 0; i < f->port_count; i++)
 		if (f->ports[i].port)
 			f->ports[i].port->ops->close(f->ports[i].port);
@@ -98,10 +101,15 @@ static void ports_relink(struct fwd *f)
 			    (p->kind == MSG_PORT_OVERLAY && y->config.overlay == p->id))
 				p->secy = y;
 	}
+	tunnels_relink(f);
 }
 
-static bool may_send(const struct secy *y)
+static bool may_send(const struct fwd *f, const struct fwd_port *p)
 {
+	const struct secy *y = p->secy;
+
+	if (p->tunnels)
+		return tunnels_carry(f, p);
 	return y && y->tx_current && y->tx_current->next < y->tx_current->bound;
 }
 
@@ -110,7 +118,7 @@ void fwd_carriers(struct fwd *f)
 	ports_relink(f);
 	for (unsigned i = 0; i < f->port_count; i++) {
 		struct fwd_port *p = &f->ports[i];
-		bool up = may_send(p->secy);
+		bool up = may_send(f, p);
 
 		if (!p->port || p->kind != MSG_PORT_OVERLAY || p->carrier == up)
 			continue;
@@ -143,10 +151,11 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 		.integrity = give->integrity,
 		.frame_max = give->mtu ? (uint32_t)give->mtu + ETH_HEAD_LEN : 0,
 	};
+	memcpy(p->mac, give->mac, sizeof(p->mac));
 	ports_relink(f);
 	/* A predecessor may have left it either way: said once, so that routing on an overlay that
 	 * goes on does not see it go down in between. */
-	p->carrier = may_send(p->secy);
+	p->carrier = may_send(f, p);
 	if (p->kind == MSG_PORT_OVERLAY && port->ops->carrier)
 		port->ops->carrier(port, p->carrier);
 	return 0;
@@ -160,6 +169,7 @@ void fwd_port_drop(struct fwd *f, uint16_t id)
 		return;
 	p->port->ops->close(p->port);
 	*p = (struct fwd_port){0};
+	tunnels_relink(f);
 }
 
 unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
@@ -176,6 +186,30 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
 	return k;
 }
 
+/* Whether a frame from a wan is IP, tagged or not: tunnels' business. */
+static bool is_ip(const struct pkt *p)
+{
+	struct rd r = rd_init(p->data, p->len);
+	struct eth e = eth_read(&r);
+
+	return e.type == ETH_TYPE_IPV4 || e.type == ETH_TYPE_IPV6;
+}
+
+/* A wan port with tunnels over it: runs of IP go one way, all else to MACsec. */
+static void wan_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
+	for (unsigned i = 0, end; i < n; i = end) {
+		bool ip = is_ip(&v[i]);
+
+		for (end = i + 1; end < n && is_ip(&v[end]) == ip;)
+			end++;
+		if (ip)
+			esp_in(f, wan, v + i, end - i);
+		else
+			macsec_in(f, wan, v + i, end - i);
+	}
+}
+
 unsigned fwd_poll(struct fwd *f)
 {
 	struct pkt v[PKT_BURST];
@@ -190,8 +224,12 @@ unsigned fwd_poll(struct fwd *f)
 		moved += n;
 		if (!n)
 			continue;
-		if (p->kind == MSG_PORT_OVERLAY)
+		if (p->kind == MSG_PORT_OVERLAY && p->tunnels)
+			esp_out(f, p, v, n);
+		else if (p->kind == MSG_PORT_OVERLAY)
 			macsec_out(f, p, v, n);
+		else if (p->kind == MSG_PORT_WAN && p->tunnels)
+			wan_in(f, p, v, n);
 		else if (p->kind == MSG_PORT_WAN)
 			macsec_in(f, p, v, n);
 		else

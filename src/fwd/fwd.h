@@ -1,10 +1,9 @@
 /*
  * fwd: the packet path of one worker, and the few calls the forward role makes on it
- * (IEEE 802.1AE-2018 clause 10; validateFrames is Strict unless the
- * file opens it).
+ * (IEEE 802.1AE-2018 clause 10; validateFrames is Strict unless the file opens it; RFC 4303).
  *
- * Frames move in bursts through short stages: port → classify → macsec_out or macsec_in → guard
- * → port. One thread calls everything here. Nothing on the packet path allocates, locks or makes
+ * Frames move in bursts through short stages: port → classify → macsec_out or macsec_in, or
+ * esp_out or esp_in → guard → port. One thread calls everything here. Nothing on the packet path allocates, locks or makes
  * a system call except at the ports.
  */
 #pragma once
@@ -45,15 +44,20 @@ void fwd_port_drop(struct fwd *f, uint16_t id);
 unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
 
 /*
- * One message of control: MSG_SECY_*, MSG_SA_*, MSG_SYNC, MSG_STATS_GET. 0 or -errno. Answers
+ * One message of control: MSG_SECY_*, MSG_SA_*, MSG_TUNNEL_*, MSG_ESP_*, MSG_SYNC, MSG_STATS_GET.
+ * 0 or -errno. Answers
  * carry the request's seq. The caller wipes m.
  *
  * MSG_SA_RECEIVE, _TRANSMIT: one MSG_SA_REPORT that says whether it is installed, preceded by
  * one for an SA that it replaced. MSG_SA_RETIRE: one for each SA retired, or one if none was.
+ * MSG_ESP_RECEIVE, _TRANSMIT, _RETIRE: the same with MSG_ESP_REPORT. Reports come unasked of the
+ * first packet of a receive SA, of a peer that moved, of a packet that waits for a first SA, and
+ * of SAs whose lifetime ended (fwd_tick()).
  * MSG_SYNC: one for each installed SA, then MSG_SYNC_DONE.
  * MSG_STATS_GET: MSG_STATS of the SecY (sci 0, an -1: its own counters, then "port.<ifname>.…"
  * of its two ports and "path.…" of the whole path, zero ones left out), of each SC (sci, an -1;
- * our own transmit SC under its SCI) and of each SA (sci, an), then MSG_STATS_DONE.
+ * our own transmit SC under its SCI) and of each SA (sci, an), then MSG_STATS_DONE. Of a tunnel:
+ * of each SA (sci: its SPI, an: its direction) and of each direction (sci 0).
  */
 int fwd_control(struct fwd *f, const struct msg *m);
 
@@ -61,7 +65,7 @@ int fwd_control(struct fwd *f, const struct msg *m);
 unsigned fwd_poll(struct fwd *f);
 
 /* Now and then (100 ms; now is clock_now()): reports transmit SAs whose packet numbers are past
- * their threshold, once a second while they are. */
+ * their threshold, once a second while they are; ends what has a time to end. */
 void fwd_tick(struct fwd *f, uint64_t now);
 
 /* Which cryptography runs, for logs. */

@@ -1,12 +1,14 @@
 /*
  * guard: the last stage before a port. tc's guards do not see what leaves by AF_XDP or past the
  * queueing discipline, so forward checks its own frames, as bytes and without trusting how they
- * were made: out of a wan port goes encrypted MACsec with the AEAD's mark and nothing else (or
- * unencrypted MACsec with the same mark, where the file opens that port to it), into an overlay
- * only what the AEAD verified (or what an overlay's own validate lets through).
+ * were made: out of a wan port goes encrypted MACsec, or ESP where tunnels run over the port, with
+ * the AEAD's mark and nothing else (or unencrypted MACsec with the same mark, where the file opens
+ * that port to it); into an overlay only what the AEAD verified (or what an overlay's own validate
+ * lets through), and ICMP that the worker itself has to say.
  */
 #include "fwd/path.h"
 #include "wire/eth.h"
+#include "wire/ip.h"
 #include "wire/macsec.h"
 
 static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
@@ -22,6 +24,30 @@ static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
 	return e.type == ETH_TYPE_MACSEC && (e.tci & ETH_VID_MASK) == wan->vlan &&
 	       e.tagged == (wan->vlan != 0) && (how == sealed || (how == 0 && wan->integrity)) &&
 	       rd_left(&r) > MACSEC_ICV_LEN;
+}
+
+/* ESP, or ESP in UDP: an SPI that is none of the reserved ones, and something behind it. */
+static bool may_leave_ip(const struct fwd_port *wan, const struct pkt *p)
+{
+	struct rd r = rd_init(p->data, p->len);
+	struct eth e = eth_read(&r);
+	const uint8_t *packet = r.p;
+	struct ip ip;
+
+	if (r.bad || (e.tci & ETH_VID_MASK) != wan->vlan || e.tagged != (wan->vlan != 0) ||
+	    ip_parse(&ip, packet, rd_left(&r)) != IP_OK || ip.len != rd_left(&r) || ip.fragment)
+		return false;
+	rd_skip(&r, ip.upper);
+	if (ip.protocol == IP_UDP)
+		rd_skip(&r, UDP_HEAD_LEN);
+	else if (ip.protocol != IP_ESP)
+		return false;
+	return rd_u32(&r) >= ESP_SPI_MIN && rd_left(&r) > 4 + AEAD_TAG_LEN;
+}
+
+static bool shape_right(const struct fwd_port *wan, const struct pkt *p)
+{
+	return may_leave(wan, p) || (wan->tunnels && may_leave_ip(wan, p));
 }
 
 static void port_send(struct fwd *f, struct fwd_port *to, struct pkt *v, unsigned n,
@@ -40,7 +66,7 @@ void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		if (!(v[i].mark & PKT_SEALED))
 			fwd_drop(f, &v[i], FATE_GUARD_UNSEALED);
-		else if (!may_leave(wan, &v[i]))
+		else if (!shape_right(wan, &v[i]))
 			fwd_drop(f, &v[i], FATE_GUARD_MALFORMED);
 		else
 			pkt_keep(v, k++, i);
@@ -54,7 +80,8 @@ void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsig
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (v[i].mark & PKT_OPENED || (unverified && v[i].mark & PKT_UNVERIFIED))
+		if (v[i].mark & (PKT_OPENED | PKT_OWN) ||
+		    (unverified && v[i].mark & PKT_UNVERIFIED))
 			pkt_keep(v, k++, i);
 		else
 			fwd_drop(f, &v[i], FATE_GUARD_UNOPENED);

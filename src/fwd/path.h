@@ -6,9 +6,15 @@
 #include "base/log.h"
 #include "fwd/fate.h"
 #include "fwd/fwd.h"
+#include "sa/area.h"
 #include "sa/sa.h"
+#include "wire/eth.h"
 
 #define FWD_PORT_MAX 64
+#define FWD_HELD_MAX 8         /* packets that wait for a tunnel's first SA */
+#define FWD_HELD_ALL 64        /* and for those of all tunnels */
+#define FWD_TUNNEL_BUCKETS 512 /* of the hash of peers' MAC addresses; a power of two */
+#define FWD_ICMP_TICK 16       /* ICMP messages made, and ones heard, between two ticks */
 
 struct fwd_port {
 	struct port *port; /* NULL: this place is free */
@@ -20,6 +26,55 @@ struct fwd_port {
 	bool integrity;     /* wan: unencrypted MACsec may leave */
 	uint32_t frame_max; /* wan: bytes without the tag in clear; 0: whatever fits a buffer */
 	bool carrier;       /* overlay: as last told to the kernel */
+	uint8_t mac[ETH_ADDR_LEN];
+	unsigned tunnels; /* that run over it */
+};
+
+/* A tunnel as this worker sees it; what must survive stands in sa/. */
+struct fwd_tunnel {
+	struct tunnel *tunnel;          /* NULL: this place is free */
+	struct fwd_port *overlay, *wan; /* or NULL: not there */
+	struct fwd_tunnel *next_in_bucket;
+	uint8_t eth_len;
+	uint8_t eth[ETH_HEAD_LEN + ETH_VLAN_TAG_LEN]; /* in front of outer packets, without type */
+	uint16_t pmtu;                                /* learned; 0: none */
+	uint64_t pmtu_until;                          /* fwd_tick()'s clock */
+	uint64_t acquire_at;                          /* not asked again before it */
+	uint64_t held_until;
+	unsigned held_count;
+	struct pkt held[FWD_HELD_MAX];
+};
+
+/* What esp_out knows of a packet before it is sealed. */
+struct esp_tx {
+	struct sa *sa;
+	struct fwd_tunnel *tunnel;
+	uint32_t insert; /* transport: bytes in front of ESP */
+	uint16_t insert_at;
+	uint8_t next; /* next header */
+	uint8_t tos;  /* of the outer header */
+	bool df;
+};
+
+/* What is known of a received ESP packet between the stages. p->data is its outer IP header. */
+struct esp_rx {
+	struct sa *sa;
+	uint64_t seq;
+	uint32_t at;      /* of the ESP header */
+	uint32_t len;     /* of the encrypted part */
+	uint32_t head;    /* transport: bytes of the IP headers that stay */
+	uint16_t next_at; /* and the octet in them that names what they are for */
+	uint8_t tos;
+	uint8_t family;
+	uint16_t sport; /* of UDP */
+	const uint8_t *src;
+};
+
+/* Packets on their way through esp_out. */
+struct esp_batch {
+	unsigned n;
+	struct pkt v[PKT_BURST];
+	struct esp_tx x[PKT_BURST];
 };
 
 /* What is known of a received frame between the stages. */
@@ -45,6 +100,15 @@ struct fwd {
 	uint64_t fates[FATE_COUNT];
 	struct aead_op ops[PKT_BURST]; /* scratch of a burst */
 	struct fwd_rx rx[PKT_BURST];
+	/* ESP */
+	uint64_t now; /* of the last fwd_tick() */
+	unsigned held;
+	unsigned icmp_made, icmp_heard; /* since then */
+	uint8_t aad[PKT_BURST][12];
+	struct esp_rx esp_rx[PKT_BURST];
+	struct esp_batch batch;
+	struct fwd_tunnel *buckets[FWD_TUNNEL_BUCKETS];
+	struct fwd_tunnel tunnels[TUNNEL_MAX]; /* by slot of the area */
 };
 
 struct fwd_port *fwd_port_find(struct fwd *f, uint16_t id);
@@ -68,6 +132,8 @@ static inline void pkt_keep(struct pkt *v, unsigned to, unsigned from)
 /* The stages. Each consumes the n packets it is handed. */
 void macsec_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
 void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
+void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
+void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
@@ -80,6 +146,48 @@ void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsig
  */
 enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct fwd_rx *rx,
 			   struct sc **hint);
+
+/*
+ * Finds the SA of an IP packet from a wan port: takes the Ethernet header off, fills rx. Returns
+ * FATE_SENT_OVERLAY when it may go on to the cryptography, else what became of it. Changes no
+ * state but counters, and a tunnel's path MTU when ICMP quotes a packet that was sent just now.
+ */
+enum fwd_fate esp_classify(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct esp_rx *rx);
+
+/* Bytes of the largest outer packet of a tunnel, as configured or learned. */
+uint32_t tunnel_mtu(const struct fwd *f, const struct fwd_tunnel *t);
+/* Bytes of the largest inner packet (transport: with its IP header) that an SA carries in one. */
+uint32_t tunnel_room(const struct fwd *f, const struct fwd_tunnel *t, const struct sa *sa);
+/* One packet without Ethernet header for a tunnel: sealed with the batch, or held, or dropped. */
+void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_batch *b);
+/* Seals and sends what the batch holds. */
+void esp_flush(struct fwd *f, struct esp_batch *b);
+/* An ICMP message about a packet from the overlay, to its source: rate-limited. */
+void too_big_say(struct fwd *f, struct fwd_tunnel *t, const struct pkt *p, const struct ip *ip,
+		 uint32_t mtu);
+/* What a packet with ICMP is: learns a tunnel's path MTU. */
+enum fwd_fate too_big_hear(struct fwd *f, struct fwd_port *wan, const uint8_t *packet,
+			   const struct ip *ip);
+
+/* Control's side of ESP. */
+int tunnel_on_add(struct fwd *f, const struct msg_tunnel *m);
+int tunnel_on_del(struct fwd *f, uint16_t tunnel);
+int esp_on_sa(struct fwd *f, const struct msg_esp *m, enum sa_direction direction);
+int esp_on_retire(struct fwd *f, const struct msg_esp_retire *m);
+void esp_sync_say(struct fwd *f);
+void esp_report(struct fwd *f, const struct sa *sa, uint8_t event);
+void esp_say_gone(void *ctx, const struct esp_config *c);
+/* A packet waits: asks control for an SA, now and then. */
+void esp_acquire(struct fwd *f, struct fwd_tunnel *t);
+/* Which ports tunnels run between, after either changed. */
+void tunnels_relink(struct fwd *f);
+void tunnels_tick(struct fwd *f, uint64_t now);
+/* Drops what waits for a tunnel. */
+void tunnel_unhold(struct fwd *f, struct fwd_tunnel *t);
+/* Whether an overlay has a peer that packets may go or wait for. */
+bool tunnels_carry(const struct fwd *f, const struct fwd_port *overlay);
+struct fwd_tunnel *tunnel_by_mac(struct fwd *f, const struct fwd_port *overlay,
+				 const uint8_t mac[ETH_ADDR_LEN]);
 
 /* Answers MSG_STATS_GET. */
 void stats_say(struct fwd *f, uint16_t secy);

@@ -99,9 +99,45 @@ static void port_say(struct chunk *c, const struct fwd_port *p)
 		chunk_add(c, v[i].value, "port.", p->port->ifname, v[i].name);
 }
 
+static void esp_counts_say(struct fwd *f, const struct tunnel *n, uint64_t spi, int8_t direction,
+			   const uint64_t v[ESP_COUNT_COUNT], const struct sa *of)
+{
+	struct chunk c = chunk_start(f, n->config.tunnel, spi, direction);
+
+	if (of)
+		chunk_add(&c, of->next, "sequence", "", "");
+	for (unsigned i = 0; i < ESP_COUNT_COUNT; i++)
+		chunk_add(&c, v[i], esp_count_names[i], "", "");
+	chunk_flush(&c);
+}
+
+/* Says the SAs of a tunnel, then of each direction their sum and what those that are gone had. */
+static void tunnel_say(struct fwd *f, const struct tunnel *n)
+{
+	for (int8_t d = SA_RECEIVE; d <= SA_TRANSMIT; d++) {
+		uint64_t sum[ESP_COUNT_COUNT];
+
+		memcpy(sum, n->gone[d], sizeof(sum));
+		for (struct sa *sa = d == SA_TRANSMIT ? n->tx : n->rx; sa; sa = sa->esp.next) {
+			esp_counts_say(f, n, sa->esp.spi, d, sa->esp.counts, sa);
+			for (unsigned i = 0; i < ESP_COUNT_COUNT; i++)
+				sum[i] += sa->esp.counts[i];
+		}
+		esp_counts_say(f, n, 0, d, sum, NULL);
+	}
+}
+
+static void ports_say(struct fwd *f, struct chunk *c, uint16_t wan, uint16_t overlay)
+{
+	for (unsigned i = 0; i < f->port_count; i++)
+		if (f->ports[i].port && (f->ports[i].id == wan || f->ports[i].id == overlay))
+			port_say(c, &f->ports[i]);
+}
+
 void stats_say(struct fwd *f, uint16_t secy)
 {
 	struct secy *y = secy_find(f->sas, secy);
+	struct tunnel *n = tunnel_find(f->sas, secy);
 	struct msg done = {.type = MSG_STATS_DONE, .seq = f->seq};
 	struct chunk c = chunk_start(f, secy, 0, -1);
 
@@ -113,10 +149,12 @@ void stats_say(struct fwd *f, uint16_t secy)
 		for (struct sc *sc = y->scs; sc; sc = sc->next)
 			sc_say(f, y, sc->sci, sc->sa, OF_RX, &sc->counters, &sum);
 		counters_say(f, secy, 0, -1, OF_SECY, &sum, NULL);
-		for (unsigned i = 0; i < f->port_count; i++)
-			if (f->ports[i].port && (f->ports[i].id == y->config.wan ||
-						 f->ports[i].id == y->config.overlay))
-				port_say(&c, &f->ports[i]);
+		ports_say(f, &c, y->config.wan, y->config.overlay);
+	}
+	if (n) {
+		tunnel_say(f, n);
+		chunk_add(&c, tunnel_mtu(f, &f->tunnels[n->slot]), "path-mtu", "", "");
+		ports_say(f, &c, n->config.wan, n->config.overlay);
 	}
 	for (unsigned i = 0; i < FATE_COUNT; i++)
 		if (f->fates[i])

@@ -21,6 +21,7 @@ enum {
 	PKT_UNVERIFIED =
 		1 << 2,      /* set by macsec_in alone: let through by validate check, disabled */
 	PKT_OPENED = 1 << 1, /* set by the AEAD stage alone: this authenticated */
+	PKT_OWN = 1 << 3,    /* made by the worker itself, towards an overlay: ICMP */
 };
 
 struct pkt {

@@ -10,8 +10,13 @@
 /* Changes when what stands in the area changes its shape. */
 static uint64_t area_layout(void)
 {
-	return UINT64_C(3) << 56 | (uint64_t)sizeof(struct sa_config) << 40 |
+	return UINT64_C(4) << 56 | (uint64_t)sizeof(struct sa_config) << 40 |
 	       (uint64_t)sizeof(struct secy_config) << 24 | sizeof(struct sa_area) / 64;
+}
+
+static uint64_t area_layout_esp(void)
+{
+	return (uint64_t)sizeof(struct esp_config) << 32 | sizeof(struct tunnel_config);
 }
 
 size_t sa_area_size(void)
@@ -21,11 +26,13 @@ size_t sa_area_size(void)
 
 bool sa_area_claim(struct sa_area *a)
 {
-	if (a->magic == AREA_MAGIC && a->layout == area_layout())
+	if (a->magic == AREA_MAGIC && a->layout == area_layout() &&
+	    a->layout_esp == area_layout_esp())
 		return true;
 	if (a->magic)
 		secret_wipe(a, sizeof(*a));
 	a->layout = area_layout();
+	a->layout_esp = area_layout_esp();
 	atomic_signal_fence(memory_order_seq_cst);
 	a->magic = AREA_MAGIC;
 	return false;
@@ -80,6 +87,12 @@ bool sa_ring_claim(struct sa_rings *r, uint32_t at, uint32_t words)
 			return false;
 	memset(r->used + first, 1, n);
 	return true;
+}
+
+bool sa_ring_adopt(struct sa_rings *r, uint32_t window, uint32_t at, uint32_t words)
+{
+	return window <= words * UINT64_C(64) && !(words & (words - 1)) &&
+	       sa_ring_claim(r, at, words);
 }
 
 int64_t sa_ring_take(struct sa_rings *r, uint32_t words)

@@ -1,8 +1,8 @@
 /*
  * area: the layout of the `sa` state area, which outlives the forward process.
  *
- * Its one writer is the forward role; a successor reads it after the former one died. SecYs and
- * the fixed part of each SA are checksummed two-slot records (base/record.h), packet numbers are
+ * Its one writer is the forward role; a successor reads it after the former one died. SecYs,
+ * tunnels and the fixed part of each SA are checksummed two-slot records (base/record.h), packet numbers are
  * sa/live.h's, replay bits are bare: their worst damage is a packet refused, or, by a stray
  * write alone, one accepted twice.
  *
@@ -15,18 +15,28 @@
 #include "sa/sa.h"
 
 #define SA_SECY_MAX 64           /* SecYs */
-#define SA_SLOT_MAX 2048         /* SAs, both directions */
+#define SA_SLOT_MAX 2048         /* SAs of MACsec, both directions */
+#define TUNNEL_MAX 512           /* tunnels */
+#define ESP_SLOT_MAX 2048        /* SAs of ESP, both directions */
 #define SA_TOMB_MAX 256          /* keys remembered after their end */
 #define SA_RING_WORDS (1u << 19) /* replay bits of all receive SAs, in 64-bit words (4 MiB) */
 #define SA_RING_UNIT 8           /* words that are given out together: a cache line */
 
-#define SA_RECORD 512   /* bytes of the record area of an SA */
-#define SECY_RECORD 192 /* and of a SecY */
+#define SA_RECORD 512     /* bytes of the record area of an SA */
+#define SECY_RECORD 192   /* and of a SecY */
+#define ESP_RECORD 3072   /* of an SA of ESP, with its selectors */
+#define TUNNEL_RECORD 192 /* of a tunnel */
 
 struct sa_slot {
 	_Alignas(64) uint8_t record[SA_RECORD]; /* struct sa_config */
 	struct sa_live live;
 	/* Outside the record, so that a key whose record is damaged is still known by it. */
+	_Alignas(64) uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
+};
+
+struct esp_slot {
+	_Alignas(64) uint8_t record[ESP_RECORD]; /* struct esp_config */
+	struct sa_live live;
 	_Alignas(64) uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
 };
 
@@ -40,13 +50,18 @@ struct sa_tomb {
 
 struct sa_area {
 	uint64_t magic;
-	uint64_t layout;  /* of this header: a successor of another build starts with nothing */
+	uint64_t layout; /* of this header: a successor of another build starts with nothing */
+	uint64_t layout_esp;
 	uint64_t tomb_at; /* counts up */
 	struct sa_tomb tombs[SA_TOMB_MAX];
 	struct {
 		_Alignas(64) uint8_t record[SECY_RECORD]; /* struct secy_config */
 	} secys[SA_SECY_MAX];
 	struct sa_slot slots[SA_SLOT_MAX];
+	struct {
+		_Alignas(64) uint8_t record[TUNNEL_RECORD]; /* struct tunnel_config */
+	} tunnels[TUNNEL_MAX];
+	struct esp_slot esps[ESP_SLOT_MAX];
 	_Alignas(64) uint64_t rings[SA_RING_WORDS];
 };
 
@@ -70,4 +85,6 @@ uint32_t sa_ring_words(uint32_t window);
 int64_t sa_ring_take(struct sa_rings *r, uint32_t words);
 /* Takes those very words: false when they are out of range or taken. */
 bool sa_ring_claim(struct sa_rings *r, uint32_t at, uint32_t words);
+/* The same for those of an SA that is taken over, if they do for its window. */
+bool sa_ring_adopt(struct sa_rings *r, uint32_t window, uint32_t at, uint32_t words);
 void sa_ring_give(struct sa_rings *r, uint32_t at, uint32_t words);

@@ -34,16 +34,15 @@ static struct sa_slot *slot_of(struct sa_table *t, const struct sa *sa)
 	return &t->area->slots[sa->slot];
 }
 
-/* Transmit: when to tell control that numbers run out. The earlier of 802.1X's suite threshold
- * and three quarters of the way from here to where they end. */
-static void threshold_set(struct sa *sa)
+/* The earlier of three quarters of all numbers (802.1X's threshold of a suite) and three quarters
+ * of the way from here to where they end. */
+void sa_threshold_set(struct sa *sa, uint64_t end)
 {
-	uint64_t end = macsec_suites[sa->suite].xpn ? UINT64_C(0xc000000000000000) : 0xc0000000;
 	uint64_t left = sa->bound - sa->next;
 
 	sa->threshold = sa->bound - left / 4;
-	if (sa->threshold > end)
-		sa->threshold = end;
+	if (sa->threshold > end - end / 4)
+		sa->threshold = end - end / 4;
 	sa->report_at = 0;
 }
 
@@ -61,7 +60,7 @@ void sa_tag_make(struct sa *sa)
 static void transmit_prepare(struct sa *sa)
 {
 	sa_tag_make(sa);
-	threshold_set(sa);
+	sa_threshold_set(sa, sa_suite_end(sa->suite));
 }
 
 /* The transmit SA with the highest order is the one in use. */
@@ -190,89 +189,103 @@ static bool config_valid(const struct secy *y, const struct sa_config *c)
 	return (c->direction == SA_TRANSMIT) == (c->sci == y->config.sci);
 }
 
+void sa_numbers_move(struct sa *sa, uint64_t pn, uint64_t limit, uint64_t end)
+{
+	if (!limit || limit > end)
+		limit = end;
+	if (sa->direction == SA_TRANSMIT) {
+		if (pn > sa->next)
+			sa->next = pn < sa->bound ? pn : sa->bound;
+		if (limit > sa->bound) {
+			sa->bound = limit;
+			sa_threshold_set(sa, end);
+		}
+	} else {
+		if (pn > sa->bound)
+			sa->bound = pn;
+		if (sa->next < sa->bound)
+			sa->next = sa->bound;
+	}
+	sa_live_put(sa->live, &sa->turn, sa->next);
+}
+
 /* Numbers move upwards only; what is written to the area is what may be forgotten last. */
 static int sa_move(struct sa_table *t, struct sa *sa, const struct sa_config *c)
 {
-	uint64_t end = sa_suite_end(sa->suite);
-	uint64_t limit = c->limit && c->limit < end ? c->limit : end;
 	struct sa_slot *slot = slot_of(t, sa);
 	struct sa_config was;
 	int rc = (int)record_get(slot->record, SA_RECORD, &was, sizeof(was));
 
 	if (rc < 0)
 		return rc;
+	sa_numbers_move(sa, c->pn, c->limit, sa_suite_end(sa->suite));
 	if (sa->direction == SA_TRANSMIT) {
-		if (c->pn > sa->next)
-			sa->next = c->pn < sa->bound ? c->pn : sa->bound;
-		if (limit > sa->bound) {
-			sa->bound = limit;
-			threshold_set(sa);
-		}
 		if (sa->secy->tx_current != sa)
 			sa->order = ++t->order;
 		was.limit = sa->bound;
 		was.order = sa->order;
 	} else {
-		if (c->pn > sa->bound)
-			sa->bound = c->pn;
-		if (sa->next < sa->bound)
-			sa->next = sa->bound;
 		was.pn = sa->bound;
 	}
-	sa_live_put(sa->live, &sa->turn, sa->next);
 	rc = record_put(slot->record, SA_RECORD, &was, sizeof(was));
 	secret_wipe(&was, sizeof(was));
 	return rc;
 }
 
-/*
- * No key may meet one nonce twice: an SA whose key and nonces are those of another one here is
- * refused, and a key that was used before goes on where it stopped. 0 or -errno.
- */
-static int nonce_guard(const struct sa_table *t, struct sa_config *c, const struct sa *replaced,
-		       uint8_t fingerprint[AEAD_FINGERPRINT_LEN])
+int sa_nonce_guard(const struct sa_table *t, const uint8_t fingerprint[AEAD_FINGERPRINT_LEN],
+		   uint8_t direction, const struct sa *replaced, uint64_t *pn)
 {
-	uint8_t base[AEAD_NONCE_LEN];
 	uint64_t past = 0;
-	int rc;
 
-	macsec_nonce_base(base, c->suite, c->sci, c->ssci, c->salt);
-	rc = aead_fingerprint(c->key, c->key_len, base, fingerprint);
-	if (rc < 0)
-		return rc;
-	for (unsigned i = 0; i < SA_SLOT_MAX; i++) {
-		const struct sa *sa = t->sas[i];
+	for (unsigned i = 0; i < SA_SLOT_MAX + ESP_SLOT_MAX; i++) {
+		const struct sa *sa = i < SA_SLOT_MAX ? t->sas[i] : t->esps[i - SA_SLOT_MAX];
 
 		if (!sa || memcmp(sa->fingerprint, fingerprint, AEAD_FINGERPRINT_LEN) != 0)
 			continue;
 		if (sa == replaced)
 			past = sa->next;
-		else if (c->direction == SA_TRANSMIT || sa->direction == SA_TRANSMIT)
+		else if (direction == SA_TRANSMIT || sa->direction == SA_TRANSMIT)
 			return -EEXIST;
 	}
-	if (c->direction == SA_RECEIVE)
+	if (direction == SA_RECEIVE)
 		return 0;
 	if (sa_tomb_find(t->area, fingerprint) > past)
 		past = sa_tomb_find(t->area, fingerprint);
 	if (past == SA_TOMB_NEVER)
 		return -EEXIST;
-	if (c->pn < past)
-		c->pn = past;
+	if (*pn < past)
+		*pn = past;
 	return 0;
 }
 
-static int ring_prepare(struct sa_table *t, struct sa_config *c, uint32_t window)
+static int fingerprint_make(const struct sa_config *c, uint8_t fingerprint[AEAD_FINGERPRINT_LEN])
 {
-	int64_t at;
+	uint8_t base[AEAD_NONCE_LEN];
 
-	c->window = window;
-	c->ring_words = sa_ring_words(window);
-	at = sa_ring_take(&t->rings, c->ring_words);
-	if (at < 0)
-		return (int)at;
-	c->ring = (uint32_t)at;
-	memset(t->area->rings + c->ring, 0, c->ring_words * sizeof(t->area->rings[0]));
+	macsec_nonce_base(base, c->suite, c->sci, c->ssci, c->salt);
+	return aead_fingerprint(c->key, c->key_len, base, fingerprint);
+}
+
+int sa_ring_blank(struct sa_table *t, uint32_t window, uint32_t *at, uint32_t *words)
+{
+	int64_t where;
+
+	*words = sa_ring_words(window);
+	where = sa_ring_take(&t->rings, *words);
+	if (where < 0)
+		return (int)where;
+	*at = (uint32_t)where;
+	memset(t->area->rings + *at, 0, *words * sizeof(t->area->rings[0]));
 	return 0;
+}
+
+void sa_jump(struct sa *sa)
+{
+	/* Numbers reserved for a burst may be on the wire although never recorded as sent. */
+	sa->next = sa->next < sa->bound && sa->bound - sa->next > SA_RESTART_JUMP
+			   ? sa->next + SA_RESTART_JUMP
+			   : sa->bound;
+	sa_live_put(sa->live, &sa->turn, sa->next);
 }
 
 /* Writes the SA to a free slot of the area, live number first, and attaches it. */
@@ -328,17 +341,21 @@ struct sa *sa_install(struct sa_table *t, const struct sa_config *asked)
 	old = place ? *place : NULL;
 	if (!c.pn)
 		c.pn = 1;
-	rc = nonce_guard(t, &c, old, fingerprint);
+	rc = fingerprint_make(&c, fingerprint);
+	if (rc == 0)
+		rc = sa_nonce_guard(t, fingerprint, c.direction, old, &c.pn);
 	if (rc < 0)
 		goto out;
 	if (!c.limit || c.limit > sa_suite_end(c.suite))
 		c.limit = sa_suite_end(c.suite);
 	if (c.direction == SA_TRANSMIT && c.pn > c.limit)
 		c.pn = c.limit;
-	if (c.direction == SA_TRANSMIT)
+	if (c.direction == SA_TRANSMIT) {
 		c.order = ++t->order;
-	else
-		rc = ring_prepare(t, &c, y->config.window);
+	} else {
+		c.window = y->config.window;
+		rc = sa_ring_blank(t, c.window, &c.ring, &c.ring_words);
+	}
 	if (rc < 0)
 		goto out;
 	if (old) {
@@ -382,8 +399,7 @@ static const char *sa_adopt(struct sa_table *t, struct sa_config *c, uint16_t sl
 	if (sa_live_get(&t->area->slots[slot].live, &turn, &next) < 0)
 		return "its packet number is damaged";
 	if (c->direction == SA_RECEIVE &&
-	    (c->window > c->ring_words * UINT64_C(64) || (c->ring_words & (c->ring_words - 1)) ||
-	     !sa_ring_claim(&t->rings, c->ring, c->ring_words)))
+	    !sa_ring_adopt(&t->rings, c->window, c->ring, c->ring_words))
 		return "its replay window is damaged";
 	sa = sa_attach(t, y, c, slot);
 	if (!sa)
@@ -391,11 +407,7 @@ static const char *sa_adopt(struct sa_table *t, struct sa_config *c, uint16_t sl
 	sa->turn = turn;
 	sa->next = next;
 	if (c->direction == SA_TRANSMIT) {
-		/* Numbers reserved for a burst may be on the wire although never recorded as sent. */
-		sa->next = next < sa->bound && sa->bound - next > SA_RESTART_JUMP
-				   ? next + SA_RESTART_JUMP
-				   : sa->bound;
-		sa_live_put(sa->live, &sa->turn, sa->next);
+		sa_jump(sa);
 		transmit_prepare(sa);
 		if (sa->order > t->order)
 			t->order = sa->order;

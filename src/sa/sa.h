@@ -1,6 +1,7 @@
 /*
  * sa: MACsec entities (SecYs), secure channels (SCs) and secure associations (SAs), where keys
- * meet packets (IEEE 802.1AE-2018 clause 10).
+ * meet packets (IEEE 802.1AE-2018 clause 10). An SA of ESP is the same structure with another
+ * half; what is ESP's own stands in sa/esp.h.
  *
  * What must survive this process stands in the state area (sa/area.h): SecYs, keys, packet
  * numbers, replay windows. The structures here are this process's own and are rebuilt from it by
@@ -11,6 +12,7 @@
 
 #include "crypto/aead.h"
 #include "sa/counters.h"
+#include "sa/esp.h"
 #include "sa/live.h"
 #include "wire/macsec.h"
 
@@ -73,22 +75,29 @@ struct sa {
 	uint8_t turn; /* sa_live_put()'s */
 	bool protect; /* receive: replayProtect */
 
-	struct sa_counters counters;
-	uint8_t tag[MACSEC_TAG_SCI_LEN]; /* transmit: SecTAG with SL and PN zero */
-	uint8_t tag_len;
-	/* The rest is for control messages. */
-	uint8_t an, direction, suite, conf;
-	uint16_t slot; /* of the area */
-	uint32_t ssci;
-	uint64_t sci;
+	union {
+		struct { /* MACsec */
+			struct sa_counters counters;
+			uint8_t tag[MACSEC_TAG_SCI_LEN]; /* transmit: SecTAG, SL and PN zero */
+			uint8_t tag_len;
+			/* The rest is for control messages. */
+			uint8_t an, conf;
+			uint32_t ssci;
+			uint64_t sci;
+			uint8_t key_id[MACSEC_KEY_ID_LEN];
+			struct secy *secy;
+			struct sc *sc; /* receive */
+		};
+		struct esp esp;
+	};
+	/* For control messages. */
+	uint8_t direction, suite; /* enum macsec_suite or esp_suite */
+	uint16_t slot;            /* of the area */
 	uint64_t order;
 	uint64_t threshold; /* transmit: report when next reaches it */
 	uint64_t report_at; /* boot-time clock: not again before it */
 	uint32_t ring_at, ring_words;
-	uint8_t key_id[MACSEC_KEY_ID_LEN];
 	uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
-	struct secy *secy;
-	struct sc *sc; /* receive */
 };
 
 /* A receive secure channel: one sender. */
@@ -114,15 +123,17 @@ struct secy {
 
 struct sa_table;
 
-/* Told of an SA that is no longer there without having been retired by name: replaced, or not
- * fit to be taken over (c may then hold nonsense). c holds no key. */
+/* Told of an SA that is no longer there without having been retired by name: replaced, expired,
+ * or not fit to be taken over (c may then hold nonsense). c holds no key. */
 typedef void sa_gone_fn(void *ctx, const struct sa_config *c);
+typedef void esp_gone_fn(void *ctx, const struct esp_config *c);
 
 /*
  * Takes over the area (sa_area_size() bytes, 64-byte aligned), or starts with nothing when it is
  * blank or of another layout. NULL with errno.
  */
-struct sa_table *sa_table_new(void *area, size_t size, sa_gone_fn *gone, void *ctx);
+struct sa_table *sa_table_new(void *area, size_t size, sa_gone_fn *gone, esp_gone_fn *esp_gone,
+			      void *ctx);
 /* Wipes keys of this process; the area stays for a successor. */
 void sa_table_free(struct sa_table *t);
 

@@ -155,7 +155,8 @@ static void secy_adopt_all(struct sa_table *t)
 	}
 }
 
-struct sa_table *sa_table_new(void *area, size_t size, sa_gone_fn *gone, void *ctx)
+struct sa_table *sa_table_new(void *area, size_t size, sa_gone_fn *gone, esp_gone_fn *esp_gone,
+			      void *ctx)
 {
 	struct sa_table *t;
 
@@ -168,10 +169,12 @@ struct sa_table *sa_table_new(void *area, size_t size, sa_gone_fn *gone, void *c
 		return NULL;
 	t->area = area;
 	t->gone = gone;
+	t->esp_gone = esp_gone;
 	t->ctx = ctx;
 	if (sa_area_claim(t->area)) {
 		secy_adopt_all(t);
 		sa_adopt_all(t);
+		tunnel_adopt_all(t);
 	}
 	return t;
 }
@@ -183,6 +186,11 @@ void sa_table_free(struct sa_table *t)
 	for (unsigned i = 0; i < SA_SLOT_MAX; i++)
 		if (t->sas[i])
 			sa_detach(t, t->sas[i]);
+	for (unsigned i = 0; i < ESP_SLOT_MAX; i++)
+		if (t->esps[i])
+			esp_detach(t, t->esps[i]);
+	for (unsigned i = 0; i < t->tunnel_top; i++)
+		free(t->tunnels[i]);
 	for (unsigned i = 0; i < SA_SECY_MAX; i++)
 		free(t->secys[i]);
 	free(t);

@@ -3,16 +3,22 @@
 
 #include "sa/area.h"
 
-#define SC_BUCKETS 1024 /* of the hash of SCIs; a power of two */
+#define SC_BUCKETS 1024  /* of the hash of SCIs; a power of two */
+#define SPI_BUCKETS 2048 /* of the hash of receive SPIs; the same */
 
 struct sa_table {
 	struct sa_area *area;
 	sa_gone_fn *gone;
+	esp_gone_fn *esp_gone;
 	void *ctx;
 	uint64_t order;                  /* the highest handed out */
 	struct secy *secys[SA_SECY_MAX]; /* by slot of the area */
 	struct sa *sas[SA_SLOT_MAX];     /* by slot of the area */
 	struct sc *buckets[SC_BUCKETS];
+	unsigned tunnel_top;                /* places in use are below it */
+	struct tunnel *tunnels[TUNNEL_MAX]; /* by slot of the area */
+	struct sa *esps[ESP_SLOT_MAX];      /* by slot of the area */
+	struct sa *spis[SPI_BUCKETS];
 	struct sa_rings rings;
 };
 
@@ -31,3 +37,26 @@ void sa_tag_make(struct sa *sa);
 void sa_adopt_all(struct sa_table *t);
 /* Copies all but the key. */
 void sa_describe(const struct sa *sa, struct sa_config *c);
+
+/*
+ * No key may meet one nonce twice: refuses (-EEXIST) an SA whose key and nonces are those of
+ * another one here, and raises *pn for a key that was used before. replaced: which SA goes when
+ * this one comes, or NULL.
+ */
+int sa_nonce_guard(const struct sa_table *t, const uint8_t fingerprint[AEAD_FINGERPRINT_LEN],
+		   uint8_t direction, const struct sa *replaced, uint64_t *pn);
+/* Replay bits for a new receive SA, all zero. 0 or -ENOSPC. */
+int sa_ring_blank(struct sa_table *t, uint32_t window, uint32_t *at, uint32_t *words);
+/* Moves the next number and the limit (transmit; 0: end), or the lowest acceptable one, upwards. */
+void sa_numbers_move(struct sa *sa, uint64_t pn, uint64_t limit, uint64_t end);
+/* Transmit: when to tell control that numbers run out, which end at `end` for all SAs alike. */
+void sa_threshold_set(struct sa *sa, uint64_t end);
+/* Transmit, taken over: leaves out the numbers a predecessor may have used unrecorded. */
+void sa_jump(struct sa *sa);
+
+/* ESP: takes over tunnels and their SAs; undoes the process's side of one SA. */
+void tunnel_adopt_all(struct sa_table *t);
+void esp_adopt_all(struct sa_table *t);
+void esp_detach(struct sa_table *t, struct sa *sa);
+/* Copies all but the keys and selectors. */
+void esp_describe(const struct sa *sa, struct esp_config *c);

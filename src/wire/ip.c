@@ -48,7 +48,7 @@ static enum ip_defect parse4(struct ip *ip, const uint8_t *data, size_t size, bo
 	rd_skip(&r, 2);
 	frag = rd_u16(&r);
 	ip->ttl = rd_u8(&r);
-	ip->insert_at = 9;
+	ip->insert_at = ip->upper_at = 9;
 	ip->protocol = rd_u8(&r);
 	rd_skip(&r, 2);
 	ip->src = rd_bytes(&r, 4);
@@ -114,6 +114,7 @@ static enum ip_defect extensions(struct ip *ip, const uint8_t *data, struct rd *
 		}
 	}
 	ip->upper = (uint32_t)(r->p - data);
+	ip->upper_at = next_at;
 	return IP_OK;
 }
 
@@ -251,27 +252,19 @@ size_t ip_build(uint8_t *out, uint8_t family, const uint8_t *src, const uint8_t 
 		uint8_t protocol, uint8_t tos, uint8_t ttl, uint16_t id, bool df, uint32_t len)
 {
 	struct wr w = wr_init(out, family == 4 ? IP4_HEAD_LEN : IP6_HEAD_LEN);
+	uint16_t sum;
 
 	if (family == 4) {
-		uint16_t sum;
-
-		wr_u8(&w, 0x45);
-		wr_u8(&w, tos);
-		wr_u16(&w, (uint16_t)len);
-		wr_u16(&w, id);
-		wr_u16(&w, df ? IP4_DF : 0);
-		wr_u8(&w, ttl);
-		wr_u8(&w, protocol);
-		wr_u16(&w, 0);
+		wr_u32(&w, UINT32_C(0x45) << 24 | (uint32_t)tos << 16 | (len & UINT16_MAX));
+		wr_u32(&w, (uint32_t)id << 16 | (df ? IP4_DF : 0u));
+		wr_u32(&w, (uint32_t)ttl << 24 | (uint32_t)protocol << 16);
 		wr_bytes(&w, src, 4);
 		wr_bytes(&w, dst, 4);
 		sum = ip_checksum(ip_sum(out, IP4_HEAD_LEN));
 		memcpy(out + 10, &sum, sizeof(sum));
 	} else {
 		wr_u32(&w, UINT32_C(6) << 28 | (uint32_t)tos << 20);
-		wr_u16(&w, (uint16_t)(len - IP6_HEAD_LEN));
-		wr_u8(&w, protocol);
-		wr_u8(&w, ttl);
+		wr_u32(&w, (len - IP6_HEAD_LEN) << 16 | (uint32_t)protocol << 8 | ttl);
 		wr_bytes(&w, src, 16);
 		wr_bytes(&w, dst, 16);
 	}

@@ -56,8 +56,9 @@ struct ip {
 	bool later;     /* and not the first one */
 	bool has_ports; /* or ICMP's type and code, then in both */
 	uint16_t sport, dport;
-	uint32_t len;   /* bytes of the packet by its own header */
-	uint32_t upper; /* offset of the upper layer */
+	uint32_t len;      /* bytes of the packet by its own header */
+	uint32_t upper;    /* offset of the upper layer */
+	uint32_t upper_at; /* and of the octet that names it */
 	/* Where ESP in transport mode stands: behind what every hop and router reads (RFC 4303
 	 * section 3.1.1), and where the protocol number of what stands there is written. */
 	uint32_t insert, insert_at;

@@ -89,6 +89,7 @@ static void a_header_reads_back(void **state)
 			assert_int_equal(ip.upper, len - payload);
 			assert_int_equal(ip.insert, len - payload);
 			assert_int_equal(b[ip.insert_at], IP_UDP);
+			assert_int_equal(ip.upper_at, ip.insert_at);
 			assert_memory_equal(ip.src, family == 4 ? a4 : a6, family == 4 ? 4 : 16);
 			assert_memory_equal(ip.dst, family == 4 ? b4 : b6, family == 4 ? 4 : 16);
 			assert_int_equal(ip.has_ports, payload >= 4);
@@ -191,6 +192,7 @@ static void extension_headers_are_walked(void **state)
 		assert_int_equal(b[ip.insert_at], rows[i].insert < rows[i].n
 							  ? rows[i].headers[rows[i].insert]
 							  : IP_UDP);
+		assert_int_equal(b[ip.upper_at], IP_UDP);
 		assert_true(ip.has_ports);
 		/* An extension header that leads outside is one. */
 		b[IP6_HEAD_LEN + 1] = 20;
