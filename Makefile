@@ -26,7 +26,7 @@ test: deps-test
 	@test/run --build $(BUILD) --asan $(ASAN) --tsan $(TSAN)
 
 bench: all
-	@$(BUILD)/bench/macsec --json $(BUILD)/bench.json
+	@$(BUILD)/bench/paths --json $(BUILD)/bench.json
 
 lint: deps-test
 	@build-aux/lint $(BUILD)

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-BENCH = pathlib.Path(os.environ.get("MYELIN_BUILD", TOP / "build")) / "bench" / "macsec"
+BENCH = pathlib.Path(os.environ.get("MYELIN_BUILD", TOP / "build")) / "bench" / "paths"
 
 
 def test_bench_json_has_a_row_for_each_path_direction_and_size(tmp_path):
@@ -22,6 +22,8 @@ def test_bench_json_has_a_row_for_each_path_direction_and_size(tmp_path):
         assert abs(row["ratio"] - row["raw_cycles"] / row["cycles"]) < 0.01
     rows = {(r["path"], r["direction"], r["size"]) for r in bench["rows"]}
     assert len(rows) == len(bench["rows"])
-    assert rows >= {("macsec-xpn-256", direction, size) for direction in ("encrypt", "decrypt")
+    assert rows >= {(path, direction, size)
+                    for path in ("macsec-xpn-256", "esp-tunnel-gcm-256", "esp-udp-gcm-256")
+                    for direction in ("encrypt", "decrypt")
                     for size in ("64", "512", "1400", "9000", "imix")}
     assert len(said.splitlines()) == 2 + len(rows)      # the machine, the heads, a line for each

@@ -1,25 +1,24 @@
 /*
- * macsec: what the MACsec path costs, beside the bare AES-GCM it cannot do without.
+ * paths: what the MACsec and the ESP path cost, beside the bare AES-GCM they cannot do without.
  *
- *   macsec [--json FILE] [--windows N] [--cpu N] [--path NAME] [--size NAME] [--direction NAME]
+ *   paths [--json FILE] [--windows N] [--cpu N] [--path NAME] [--size NAME] [--direction NAME]
  *
  * forward's worker loop (fwd_poll) runs unchanged over memory ports on one pinned core. A
  * generator fills the port's ring before each burst of 64 and empties the other one after it;
  * only the loop is timed. Raw is ipsec-mb's direct call for the same packets: the same buffers in
- * the same order, the same lengths and 28 octets of associated data. Path and raw take turns in
+ * the same order, the same lengths and as many octets of associated data. Path and raw take turns in
  * short windows, and the medians over all windows are printed, so that what else the machine does
  * falls on both alike; the ratio is the median of the windows' own ratios.
  *
  * Sizes are octets of the clear frame without FCS, and Gbit/s are of those octets. Cycles are of
  * the time stamp counter. IMIX is 7 frames of 64, 4 of 512 and 1 of 1400 octets, in mixed order.
  */
+#include "ends.h"
 #include "raw.h"
 
 #include "base/log.h"
 #include "crypto/aead.h"
-#include "fwd/fwd.h"
 #include "wire/eth.h"
-#include "wire/macsec.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -34,9 +33,6 @@ enum {
 	FRAME_MAX = 9216,
 	BURSTS = BUFFERS / PKT_BURST, /* in a window */
 	WINDOWS_MAX = 10001,
-	OVERLAY = 1,
-	WAN = 2,
-	SECY = 1,
 };
 
 static const uint16_t imix[12] = {64, 512, 64, 64, 1400, 64, 512, 64, 512, 64, 512, 64};
@@ -50,20 +46,6 @@ static const struct size sizes[] = {
 	{"64", 64}, {"512", 512}, {"1400", 1400}, {"9000", 9000}, {"imix", 0},
 };
 
-static const struct {
-	const char *path;
-	enum macsec_suite suite;
-} paths[] = {
-	{"macsec-xpn-256", MACSEC_GCM_AES_XPN_256},
-	{"macsec-xpn-128", MACSEC_GCM_AES_XPN_128},
-};
-
-struct end {
-	struct fwd *f;
-	void *area;
-	struct port *overlay, *wan; /* far ends: the generator's */
-};
-
 struct row {
 	const char *path, *direction, *size;
 	double cycles, raw_cycles, ratio, mpps, gbps;
@@ -71,19 +53,6 @@ struct row {
 
 static struct pkt_pool *pool;
 static double tsc_hz;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "bench/macsec: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void hear(void *ctx, const struct msg *m)
-{
-	(void)ctx;
-	if (m->type == MSG_SA_REPORT && !m->sa_report.installed)
-		die("an SA was not installed");
-}
 
 static uint64_t now(void)
 {
@@ -110,87 +79,18 @@ static void tsc_measure(void)
 	tsc_hz = (double)(tb - ta) / ns * 1e9;
 }
 
-static struct port *port_make(struct fwd *f, uint16_t id, uint8_t kind)
-{
-	struct port *near = port_memory_new(256, pool), *far = port_memory_new(256, pool);
-	struct msg_port_give give = {.port = id, .kind = kind};
-
-	if (!near || !far)
-		die("ports");
-	port_memory_join(near, far);
-	if (fwd_port_add(f, &give, near) < 0)
-		die("ports");
-	return far;
-}
-
-static uint64_t sci_of(unsigned id)
-{
-	return UINT64_C(0x0200000000000001) | (uint64_t)id << 16;
-}
-
-static struct end end_make(unsigned id, enum macsec_suite suite)
-{
-	const uint8_t key[32] = {7};
-	struct msg m = {.type = MSG_SECY_ADD};
-	struct end e = {0};
-
-	e.area = aligned_alloc(64, fwd_state_size());
-	if (!e.area)
-		die("memory");
-	memset(e.area, 0, fwd_state_size());
-	e.f = fwd_new(e.area, fwd_state_size(), pool, hear, NULL);
-	if (!e.f)
-		die("forward");
-	e.overlay = port_make(e.f, OVERLAY, MSG_PORT_OVERLAY);
-	e.wan = port_make(e.f, WAN, MSG_PORT_WAN);
-	m.secy_add = (struct msg_secy){.secy = SECY,
-				       .overlay = OVERLAY,
-				       .wan = WAN,
-				       .sci = sci_of(id),
-				       .window = 1024,
-				       .send_sci = true,
-				       .replay_protect = true,
-				       .name = "bench"};
-	if (fwd_control(e.f, &m) < 0)
-		die("SecY");
-	for (unsigned i = 0; i < 2; i++) {
-		unsigned who = i ? id : id ^ 3;
-
-		m = (struct msg){.type = i ? MSG_SA_TRANSMIT : MSG_SA_RECEIVE};
-		m.sa = (struct msg_sa){.secy = SECY,
-				       .suite = (uint8_t)suite,
-				       .sci = sci_of(who),
-				       .ssci = who,
-				       .pn = 1};
-		if (secret_set(&m.sa.key, key, macsec_suites[suite].key_len) < 0 ||
-		    fwd_control(e.f, &m) < 0)
-			die("SA");
-	}
-	return e;
-}
-
-static void end_free(struct end *e)
-{
-	fwd_free(e->f);
-	e->overlay->ops->close(e->overlay);
-	e->wan->ops->close(e->wan);
-	free(e->area);
-}
-
 static uint32_t length_of(const struct size *s, unsigned i)
 {
 	return s->octets ? s->octets : imix[i % 12];
 }
 
 /* Makes the i-th frame anew in its buffer: only what a driver or a stage would have written. */
-static void frame_fill(struct pkt *p, const struct size *s, unsigned i)
+static void frame_fill(struct pkt *p, const struct path *path, const struct size *s, unsigned i)
 {
-	static const uint8_t head[ETH_HEAD_LEN] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 8, 0};
-
 	p->data = p->buf + PKT_HEADROOM;
 	p->len = length_of(s, i);
 	p->mark = 0;
-	memcpy(p->data, head, sizeof(head));
+	path_head(path, p->data, p->len);
 }
 
 static uint64_t poll_timed(struct fwd *f)
@@ -217,8 +117,8 @@ static void take(struct port *far, struct pkt *v)
 }
 
 /* One window over every buffer: cycles in the path of the direction that is asked for. */
-static uint64_t window_path(struct end *a, struct end *b, struct pkt *v, const struct size *s,
-			    bool encrypt)
+static uint64_t window_path(const struct path *path, struct end *a, struct end *b, struct pkt *v,
+			    const struct size *s, bool encrypt)
 {
 	uint64_t out = 0, in = 0;
 
@@ -226,7 +126,7 @@ static uint64_t window_path(struct end *a, struct end *b, struct pkt *v, const s
 		struct pkt *w = v + burst * PKT_BURST;
 
 		for (unsigned i = 0; i < PKT_BURST; i++)
-			frame_fill(&w[i], s, burst * PKT_BURST + i);
+			frame_fill(&w[i], path, s, burst * PKT_BURST + i);
 		give(a->overlay, w);
 		out += poll_timed(a->f);
 		take(a->wan, w);
@@ -241,7 +141,8 @@ static uint64_t window_path(struct end *a, struct end *b, struct pkt *v, const s
 	return encrypt ? out : in;
 }
 
-static uint64_t window_raw(const struct raw *r, struct pkt *v, const struct size *s, bool encrypt)
+static uint64_t window_raw(const struct path *path, const struct raw *r, struct pkt *v,
+			   const struct size *s, bool encrypt)
 {
 	static struct raw_op ops[PKT_BURST];
 	uint64_t sum = 0;
@@ -252,11 +153,8 @@ static uint64_t window_raw(const struct raw *r, struct pkt *v, const struct size
 		for (unsigned i = 0; i < PKT_BURST; i++) {
 			struct pkt *p = &v[burst * PKT_BURST + i];
 
-			frame_fill(p, s, burst * PKT_BURST + i);
-			ops[i].aad = p->data - MACSEC_TAG_SCI_LEN;
-			ops[i].aad_len = ETH_ADDRS_LEN + MACSEC_TAG_SCI_LEN;
-			ops[i].data = p->data + ETH_ADDRS_LEN;
-			ops[i].len = p->len - ETH_ADDRS_LEN;
+			frame_fill(p, path, s, burst * PKT_BURST + i);
+			path_raw(path, p, &ops[i]);
 			ops[i].iv[11] = (uint8_t)i;
 		}
 		t = now();
@@ -279,14 +177,14 @@ static uint64_t median(uint64_t *v, unsigned n)
 	return v[n / 2];
 }
 
-static struct row measure(unsigned path, const struct size *s, bool encrypt, unsigned windows)
+static struct row measure(const struct path *path, const struct size *s, bool encrypt,
+			  unsigned windows)
 {
 	static uint64_t path_cycles[WINDOWS_MAX], raw_cycles[WINDOWS_MAX], ppm[WINDOWS_MAX];
 	const uint8_t key[32] = {7};
-	struct end a = end_make(1, paths[path].suite), b = end_make(2, paths[path].suite);
-	struct raw *r = raw_new(key, macsec_suites[paths[path].suite].key_len);
-	struct row row = {
-		paths[path].path, encrypt ? "encrypt" : "decrypt", s->name, 0, 0, 0, 0, 0};
+	struct end a = end_make(path, 1, pool), b = end_make(path, 2, pool);
+	struct raw *r = raw_new(key, path->key_len);
+	struct row row = {path->name, encrypt ? "encrypt" : "decrypt", s->name, 0, 0, 0, 0, 0};
 	struct pkt v[BUFFERS];
 	uint64_t octets = 0;
 
@@ -301,8 +199,8 @@ static struct row measure(unsigned path, const struct size *s, bool encrypt, uns
 	for (unsigned w = 0; w < windows + 2; w++) { /* the first two warm up */
 		unsigned at = w < 2 ? 0 : w - 2;
 
-		path_cycles[at] = window_path(&a, &b, v, s, encrypt);
-		raw_cycles[at] = window_raw(r, v, s, encrypt);
+		path_cycles[at] = window_path(path, &a, &b, v, s, encrypt);
+		raw_cycles[at] = window_raw(path, r, v, s, encrypt);
 		ppm[at] = raw_cycles[at] * 1000000 / path_cycles[at];
 	}
 	row.ratio = (double)median(ppm, windows) / 1e6;
@@ -380,7 +278,9 @@ static void pin(int cpu)
 
 int main(int argc, char **argv)
 {
-	enum { SIZES = sizeof(sizes) / sizeof(sizes[0]), PATHS = sizeof(paths) / sizeof(paths[0]) };
+	enum {
+		SIZES = sizeof(sizes) / sizeof(sizes[0]),
+	};
 	struct row rows[PATHS * SIZES * 2];
 	const char *json = NULL, *only_path = NULL, *only_size = NULL, *only_direction = NULL;
 	unsigned windows = 2001, n = 0;
@@ -413,18 +313,18 @@ int main(int argc, char **argv)
 	for (unsigned p = 0; p < PATHS; p++) {
 		for (unsigned e = 0; e < 2; e++) {
 			for (unsigned s = 0; s < SIZES; s++) {
-				if ((only_path && strcmp(only_path, paths[p].path)) ||
+				if ((only_path && strcmp(only_path, paths[p].name)) ||
 				    (only_size && strcmp(only_size, sizes[s].name)) ||
 				    (only_direction && *only_direction != (e ? 'd' : 'e')))
 					continue;
-				rows[n] = measure(p, &sizes[s], !e, windows);
+				rows[n] = measure(&paths[p], &sizes[s], !e, windows);
 				if (!n)
 					printf("%s, TSC %.2f GHz, %s, 1 core, %u frames in flight\n"
-					       "%-15s %-8s %6s %9s %9s %6s %8s %8s\n",
+					       "%-19s %-8s %6s %9s %9s %6s %8s %8s\n",
 					       machine, tsc_hz / 1e9, aead_kernel(), BUFFERS,
 					       "path", "", "octets", "cycles", "raw", "ratio",
 					       "Mpps", "Gbit/s");
-				printf("%-15s %-8s %6s %9.1f %9.1f %6.3f %8.3f %8.2f\n",
+				printf("%-19s %-8s %6s %9.1f %9.1f %6.3f %8.3f %8.2f\n",
 				       rows[n].path, rows[n].direction, rows[n].size,
 				       rows[n].cycles, rows[n].raw_cycles, rows[n].ratio,
 				       rows[n].mpps, rows[n].gbps);
