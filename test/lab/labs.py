@@ -17,6 +17,7 @@ from lib.until import until
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("MYELIN_BUILD", TOP / "build"))
 MYELIN = str(BUILD / "myelin")
+SANITIZED = b"__asan_init" in (BUILD / "myelind").read_bytes()
 RUN = pathlib.Path("/run/myelin-lab")
 
 SITES = [("fra", "50.11,8.68"), ("nyc", "40.71,-74.01"), ("sin", "1.29,103.85"),

@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+import labs
 from labs import Stream, backbone
 from lib.until import until
 
@@ -271,5 +272,6 @@ def test_a_flood_of_unauthenticated_mkpdus_stops_neither_keys_nor_traffic(make_l
     assert [lab.role("nyc1", r) for r in ("control", "forward")] == roles
     # What the rekeys say, some lines each; nothing for each of the frames.
     assert log_lines() - lines < 200, (lab.dir / "nyc1.log").read_text()[-3000:]
-    assert memory() - size < 1024, "control grew by more than 1 MB"
+    # AddressSanitizer keeps what was freed for a while.
+    assert labs.SANITIZED or memory() - size < 1024, "control grew by more than 1 MB"
     lab.assert_clean()
