@@ -416,10 +416,15 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 	const struct iface_filter filter = {.type = want->eapol_type, .vlan = want->vlan};
 	bool keying = was.eapol_type != want->eapol_type ||
 		      memcmp(was.eapol_dst, want->eapol_dst, sizeof(was.eapol_dst)) != 0;
+	bool integrity = (was.allow ^ want->allow) & MSG_ALLOW_INTEGRITY;
+	bool larger = want->mtu > p->mtu;
 
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
-	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan || want->mtu > p->mtu)
+	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan)
 		return false;
+	if (larger && netlink_link_mtu(w->nl, p->ifindex, want->mtu) < 0)
+		return false;
+	p->mtu = larger ? want->mtu : p->mtu;
 	memcpy(&p->want, want, sizeof(*want));
 	if (guards_put(w, want->ifname, p->ifindex) < 0)
 		return false;
@@ -429,8 +434,23 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 			p->eapol = iface_packet_open(p->ifindex, &filter, want->eapol_dst);
 		if (want->eapol_type && p->eapol < 0)
 			return false;
-		port_give(w, p); /* forward's guard knows the keying's EtherType */
 	}
+	/* What of it forward's guard knows. */
+	if (keying || integrity || larger)
+		port_give(w, p);
+	return true;
+}
+
+/* The same of an overlay, whose MTU follows its service's. */
+static bool overlay_change(struct wants *w, struct want_port *p, const struct msg_port_want *want)
+{
+	if (!p->open || p->want.kind != MSG_PORT_OVERLAY || want->kind != MSG_PORT_OVERLAY ||
+	    strcmp(p->want.ifname, want->ifname) != 0 || p->want.over != want->over || !want->mtu ||
+	    netlink_link_mtu(w->nl, p->ifindex, want->mtu) < 0)
+		return false;
+	memcpy(&p->want, want, sizeof(*want));
+	p->mtu = want->mtu;
+	port_give(w, p);
 	return true;
 }
 
@@ -445,7 +465,7 @@ void wants_port(struct wants *w, const struct msg_port_want *want)
 		port_ready(w, p, "");
 		return;
 	}
-	if (p && wan_change(w, p, want)) {
+	if (p && (wan_change(w, p, want) || overlay_change(w, p, want))) {
 		p->named = true;
 		port_ready(w, p, "");
 		return;
