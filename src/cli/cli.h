@@ -33,8 +33,9 @@ struct cli_command {
 };
 
 /* Each ends with a row whose words are NULL. */
-extern const struct cli_command cli_config_commands[]; /* cli/config.c */
-extern const struct cli_command cli_show_commands[];   /* cli/show.c */
+extern const struct cli_command cli_config_commands[];  /* cli/config.c */
+extern const struct cli_command cli_show_commands[];    /* cli/show.c */
+extern const struct cli_command cli_suspend_commands[]; /* cli/suspend.c */
 
 /* What main() does, with the tables given (a list that ends with NULL). */
 int cli_main(const struct cli_command *const *tables, int argc, char **argv, FILE *out, FILE *err);

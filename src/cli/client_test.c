@@ -80,7 +80,8 @@ static char *out_text, *err_text;
 
 static int run(const char *node, const char *a, const char *b, const char *c)
 {
-	static const struct cli_command *const tables[] = {cli_show_commands, NULL};
+	static const struct cli_command *const tables[] = {cli_show_commands, cli_suspend_commands,
+							   NULL};
 	const char *args[] = {"myelin", "--node", node, a, b, c};
 	size_t n;
 	FILE *out, *err;
@@ -153,6 +154,38 @@ static void tables_of_a_document_with_nothing_in_it_do_not_fail(void **state)
 			assert_int_equal(run(d->node, "show", what[i], NULL), CLI_OK);
 		daemon_free(d);
 	}
+}
+
+static void a_suspension_is_waited_for_and_who_does_not_know_of_it_is_named(void **state)
+{
+	struct daemon *d = daemon_new(
+		"away", "{\"seconds\":30,\"suspensions\":[{\"overlay\":\"core\"}],"
+			"\"participants\":[{\"overlay\":\"fast\"},{\"overlay\":\"core\","
+			"\"suspension-granted\":true,\"suspension-asked\":29,\"peers\":["
+			"{\"peer\":\"nyc1\",\"can-suspend\":true},{\"peer\":\"old\"}]}]}");
+	char line[REQUEST_MAX];
+
+	(void)state;
+	assert_int_equal(run(d->node, "suspend", "core", "30"), CLI_OK);
+	assert_int_equal(read(d->requests, line, sizeof(line)), sizeof(line));
+	assert_string_equal(line, "suspend core 30\n");
+	assert_int_equal(read(d->requests, line, sizeof(line)), sizeof(line));
+	assert_string_equal(line, "show mka\n");
+	assert_string_equal(
+		out_text,
+		"overlay core: suspended, this node may be away, 29 s left\n"
+		"  old does not know of suspension: it gives this node up after its MKA Life Time\n");
+	daemon_free(d);
+}
+
+static void a_suspension_that_is_taken_back_is_not_waited_for(void **state)
+{
+	struct daemon *d = daemon_new("back", "{\"seconds\":0,\"suspensions\":[]}");
+
+	(void)state;
+	assert_int_equal(run(d->node, "suspend", "0", NULL), CLI_OK);
+	assert_string_equal(out_text, "no suspension is asked for any more\n");
+	daemon_free(d);
 }
 
 static void an_error_of_the_daemon_is_said_and_fails(void **state)
@@ -252,6 +285,8 @@ int main(void)
 		cmocka_unit_test(the_command_and_its_argument_are_what_is_asked),
 		cmocka_unit_test(json_is_the_answer_as_it_is_and_a_table_is_for_people),
 		cmocka_unit_test(tables_of_a_document_with_nothing_in_it_do_not_fail),
+		cmocka_unit_test(a_suspension_is_waited_for_and_who_does_not_know_of_it_is_named),
+		cmocka_unit_test(a_suspension_that_is_taken_back_is_not_waited_for),
 		cmocka_unit_test(an_error_of_the_daemon_is_said_and_fails),
 		cmocka_unit_test(an_answer_that_is_no_document_is_an_error),
 		cmocka_unit_test(no_daemon_is_an_error_that_says_so),

@@ -5,6 +5,7 @@
 static const struct cli_command *const tables[] = {
 	cli_config_commands,
 	cli_show_commands,
+	cli_suspend_commands,
 	lab_commands,
 	NULL,
 };

@@ -136,10 +136,29 @@ static void peers_print(const struct js *answer, FILE *out)
 	table_free(t);
 }
 
+/* Without the part that all names share. */
+static void cell_suites(struct table *t, const struct js *suites)
+{
+	static const char common[] = "GCM-AES-";
+	char text[96] = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < js_len(suites) && at < sizeof(text); i++) {
+		const char *name = js_value_text(js_at(suites, i));
+
+		if (name && strncmp(name, common, sizeof(common) - 1) == 0)
+			name += sizeof(common) - 1;
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", i ? " " : "",
+				       name ? name : "?");
+	}
+	table_cell(t, "%s", text);
+}
+
 static void mka_one_print(const struct js *o, FILE *out)
 {
 	const struct js *dropped = js_get(o, "dropped"), *peers = js_get(o, "peers"), *v;
-	struct table *t = table_new("peer|sci|member|>priority|state|>message|>heard");
+	struct table *t =
+		table_new("peer|sci|member|>priority|state|>message|>heard|>version|suites");
 	const char *name;
 
 	fprintf(out, "overlay %s on port %s: %s\n", text_or(o, "overlay", "?"),
@@ -150,6 +169,22 @@ static void mka_one_print(const struct js *o, FILE *out)
 		(unsigned long long)js_u64(o, "message-number"));
 	fprintf(out, "  key server    %s%s\n", text_or(o, "key-server-sci", "none yet"),
 		js_bool(o, "key-server") ? " (this node)" : "");
+	fprintf(out, "  MKA           version %llu, room for %llu peers%s%s%s\n",
+		(unsigned long long)js_u64(o, "version"),
+		(unsigned long long)js_u64(o, "peers-max"),
+		js_bool(o, "delay-protect") ? ", delay protection" : "",
+		strcmp(text_or(o, "ssci-order", "auto"), "auto") == 0 ? "" : ", SSCIs by ",
+		strcmp(text_or(o, "ssci-order", "auto"), "auto") == 0
+			? ""
+			: text_or(o, "ssci-order", ""));
+	if (js_u64(o, "suspension-asked") || js_u64(o, "suspended"))
+		fprintf(out, "  suspension    %llu s left%s\n",
+			(unsigned long long)(js_u64(o, "suspended")
+						     ? js_u64(o, "suspended")
+						     : js_u64(o, "suspension-asked")),
+			js_bool(o, "suspension-granted") ? ", granted to this node"
+			: js_u64(o, "suspension-asked")  ? ", asked for, not granted yet"
+							 : "");
 	fprintf(out, "  MKPDUs        %llu in, %llu out, to %s under EtherType %s\n",
 		(unsigned long long)js_u64(o, "mkpdus-in"),
 		(unsigned long long)js_u64(o, "mkpdus-out"), text_or(o, "destination", "?"),
@@ -175,6 +210,8 @@ static void mka_one_print(const struct js *o, FILE *out)
 		cell_state(t, p, "live");
 		cell_number(t, p, "message-number");
 		table_cell(t, "%.1f s ago", (double)js_u64(p, "heard-ms") / 1000);
+		cell_number(t, p, "version");
+		cell_suites(t, js_get(p, "suites"));
 	}
 	if (table_rows(t))
 		table_print(t, out);

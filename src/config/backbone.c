@@ -212,6 +212,8 @@ static void make_mka(struct backbone *b, const struct conf_tree *t, const struct
 		      {"broadcast", {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
 		      {"bridge-group", {0x01, 0x80, 0xc2, 0, 0, 0x00}},
 		      {"lldp-multicast", {0x01, 0x80, 0xc2, 0, 0, 0x0e}}};
+	/* In the order of enum bb_ssci_order. */
+	static const char *const orders[] = {"auto", "sci", "live-peer-list", NULL};
 	const struct yang_node *s = yang_child(t->model, overlay->schema, "mka", 3);
 	const struct conf_node *n = tree_child(t, overlay, "mka");
 	/* Without an `mka` statement the defaults hold all the same. */
@@ -236,6 +238,10 @@ static void make_mka(struct backbone *b, const struct conf_tree *t, const struct
 		value_duration(time, &m->life_ns);
 	if ((time = tree_leaf(t, n, "rekey")))
 		value_duration(time, &m->rekey_ns);
+	if ((time = tree_leaf(t, n, "keep-sak")))
+		value_duration(time, &m->keep_sak_ns);
+	m->delay_protect = tree_child(t, n, "delay-protect") != NULL;
+	m->ssci_order = (enum bb_ssci_order)pick(tree_leaf(t, n, "ssci-order"), orders);
 }
 
 static void make_macsec(const struct conf_tree *t, const struct conf_node *overlay,

@@ -83,6 +83,8 @@ struct bb_member {
 	uint8_t priority;         /* MKA key server priority, 0 best, 255 never */
 };
 
+enum bb_ssci_order { BB_SSCI_AUTO, BB_SSCI_SCI, BB_SSCI_LIST };
+
 struct bb_mka {
 	const char *key_chain; /* secret: the CAK and its CKN */
 	const char *fallback;  /* secret, or NULL */
@@ -90,6 +92,9 @@ struct bb_mka {
 	uint16_t ethertype;
 	uint64_t hello_ns, life_ns; /* 802.1X MKA Hello Time, MKA Life Time */
 	uint64_t rekey_ns;          /* SAK lifetime, 0: by packet number alone */
+	bool delay_protect;
+	enum bb_ssci_order ssci_order;
+	uint64_t keep_sak_ns; /* not of the standard: a SAK in use without live peers, 0: not */
 };
 
 struct bb_macsec {

@@ -75,9 +75,9 @@ static void check_times(const struct check *c, const struct conf_node *mka, cons
 {
 	const char *text;
 	uint64_t ns;
-	static const char *const names[] = {"hello", "life", "rekey"};
+	static const char *const names[] = {"hello", "life", "rekey", "keep-sak"};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		text = tree_leaf(c->t, mka, names[i]);
 		if (check_bad(mka, names[i]))
 			return;
@@ -99,6 +99,8 @@ static void check_times(const struct check *c, const struct conf_node *mka, cons
 	if (m->rekey_ns && m->rekey_ns < m->life_ns)
 		errlist_add(c->errs, check_at(c, mka, "rekey"),
 			    "`rekey` is 0s (by packet number alone) or at least `life`");
+	if (m->keep_sak_ns > 72 * 3600 * SECOND)
+		errlist_add(c->errs, check_at(c, mka, "keep-sak"), "`keep-sak` is at most 72h");
 }
 
 static void check_mka(const struct check *c, const struct conf_node *n, const struct bb_overlay *o)
@@ -112,6 +114,10 @@ static void check_mka(const struct check *c, const struct conf_node *n, const st
 	if (!mka || o->design != BB_MACSEC)
 		return;
 	check_times(c, mka, m);
+	if (m->delay_protect && !o->macsec.replay_protect)
+		errlist_add(
+			c->errs, check_at(c, mka, "delay-protect"),
+			"`delay-protect` needs `macsec { replay-protect true; }`: what is late is refused by packet number");
 	if (!check_bad(mka, "ethertype")) {
 		bool bad = m->ethertype < 0x0600;
 
@@ -212,6 +218,16 @@ static void warn_overlay(const struct check *c, const struct conf_node *n,
 			c->warns, mka ? check_at(c, mka, "destination") : n->where,
 			"carrier bridges consume frames to 01:80:c2:00:00:%02x; unless `%s` tunnels them, use `destination broadcast`",
 			o->mka.destination[5], o->over[0]->name);
+	if (mka && o->mka.keep_sak_ns)
+		errlist_add(
+			c->warns, check_at(c, mka, "keep-sak"),
+			"`keep-sak` is not of the standard: for %s overlay `%s` goes on under an old key although no peer answers; a peer that lost its keys is not heard meanwhile",
+			tree_leaf(c->t, mka, "keep-sak"), o->name);
+	if (mka && o->mka.ssci_order != BB_SSCI_AUTO)
+		errlist_add(
+			c->warns, check_at(c, mka, "ssci-order"),
+			"`ssci-order %s` must be the same on every member of `%s`; members that disagree do not decrypt each other",
+			tree_leaf(c->t, mka, "ssci-order"), o->name);
 	if (mka && o->mka.fallback)
 		errlist_add(c->warns, check_at(c, mka, "fallback"),
 			    "`fallback` is not used by this version");

@@ -150,13 +150,18 @@ static void answer_unknown(struct ctl_request *rq)
 
 static void answer_help(struct ctl_request *rq)
 {
+	static const char *const arguments[] = {
+		[CTL_ARG_NONE] = NULL,
+		[CTL_ARG_OVERLAY] = "[OVERLAY]",
+		[CTL_ARG_SECONDS] = "[OVERLAY] SECONDS",
+	};
 	struct js *j = js_object(), *list = js_set_array(j, "commands");
 
 	for (const struct ctl_command *cmd = rq->ctl->commands; cmd->words; cmd++) {
 		struct js *o = js_push_object(list);
 
 		js_set_text(o, "words", cmd->words);
-		js_set_text(o, "argument", cmd->arg == CTL_ARG_OVERLAY ? "[OVERLAY]" : NULL);
+		js_set_text(o, "argument", arguments[cmd->arg]);
 		js_set_text(o, "help", cmd->help);
 	}
 	ctl_answer(rq, j);
@@ -204,7 +209,8 @@ static void line_run(struct ctl_request *rq)
 			continue;
 		if (rq->line[n]) {
 			rq->arg = rq->line + n + 1;
-			if (cmd->arg == CTL_ARG_NONE || strchr(rq->arg, ' ')) {
+			if (cmd->arg == CTL_ARG_NONE ||
+			    (cmd->arg == CTL_ARG_OVERLAY && strchr(rq->arg, ' '))) {
 				ctl_fail(rq, "`%s` takes %s", cmd->words,
 					 cmd->arg == CTL_ARG_NONE ? "no argument"
 								  : "one argument at most");

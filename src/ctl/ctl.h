@@ -28,6 +28,7 @@ struct ctl_request;
 enum ctl_arg {
 	CTL_ARG_NONE,
 	CTL_ARG_OVERLAY, /* an overlay's name, may be left out */
+	CTL_ARG_SECONDS, /* "[OVERLAY] SECONDS": the handler takes it apart */
 };
 
 struct ctl_command {

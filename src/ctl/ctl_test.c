@@ -81,6 +81,7 @@ static const struct ctl_command commands[] = {
 	{"show now", "at once", CTL_ARG_OVERLAY, run_now},
 	{"show later", "later", CTL_ARG_NONE, run_later},
 	{"show big", "big", CTL_ARG_NONE, run_big},
+	{"wait", "for so long", CTL_ARG_SECONDS, run_now},
 	{},
 };
 
@@ -178,11 +179,14 @@ static void an_unknown_command_is_told_what_is_accepted(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		ask(*state, bad[i], b, sizeof(b));
 		assert_non_null(strstr(b, "\"error\""));
-		assert_non_null(strstr(b, "accepted: show now, show later, show big, help"));
+		assert_non_null(strstr(b, "accepted: show now, show later, show big, wait, help"));
 	}
 	ask(*state, "help\n", b, sizeof(b));
 	assert_non_null(
 		strstr(b, "{\"words\":\"show later\",\"argument\":null,\"help\":\"later\"}"));
+	assert_non_null(strstr(b, "{\"words\":\"wait\",\"argument\":\"[OVERLAY] SECONDS\","));
+	ask(*state, "wait core  5\n", b, sizeof(b)); /* two words, taken apart by the handler */
+	assert_non_null(strstr(b, "{\"arg\":\"core 5\"}"));
 }
 
 static void too_many_arguments_and_control_characters_are_refused(void **state)

@@ -32,6 +32,7 @@ static int on_secy_add(struct fwd *f, const struct msg_secy *s)
 		.window = s->window,
 		.send_sci = s->send_sci,
 		.replay_protect = s->replay_protect,
+		.report_ms = s->report_ms,
 		.validate = s->validate,
 	};
 
@@ -201,9 +202,11 @@ void fwd_tick(struct fwd *f, uint64_t now)
 	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
 		struct sa *sa = y->tx_current;
 
-		if (!sa || sa->next < sa->threshold || now < sa->report_at)
+		if (!sa || now < sa->report_at ||
+		    (sa->next < sa->threshold && !y->config.report_ms))
 			continue;
-		sa->report_at = now + NS_PER_S;
+		sa->report_at =
+			now + (y->config.report_ms ? y->config.report_ms * NS_PER_MS : NS_PER_S);
 		report(f, sa, true);
 	}
 }

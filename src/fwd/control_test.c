@@ -292,6 +292,35 @@ static void numbers_running_out_are_reported_before_they_have(void **state)
 	}
 }
 
+static void numbers_are_reported_as_often_as_control_wants_them(void **state)
+{
+	struct msg m, secy = {.type = MSG_SECY_ADD};
+	struct node n;
+
+	(void)state;
+	node_init(&n, 1, 0);
+	secy.secy_add = (struct msg_secy){.secy = NODE_SECY,
+					  .overlay = NODE_OVERLAY,
+					  .wan = NODE_WAN,
+					  .sci = node_sci(1),
+					  .replay_protect = true,
+					  .report_ms = 250,
+					  .name = "test"};
+	assert_int_equal(fwd_control(n.f, &secy), 0);
+	m = node_sa(MSG_SA_TRANSMIT, node_sci(1), 0, 1, MACSEC_GCM_AES_128);
+	assert_int_equal(fwd_control(n.f, &m), 0);
+	n.said_count = 0;
+	for (unsigned i = 0; i < 10; i++)
+		fwd_tick(n.f, NS_PER_S + i * 100 * NS_PER_MS);
+	assert_int_equal(n.said_count, 4); /* at 0, 300, 600 and 900 ms */
+	secy.secy_add.report_ms = 0;
+	assert_int_equal(fwd_control(n.f, &secy), 0);
+	for (unsigned i = 0; i < 10; i++)
+		fwd_tick(n.f, 3 * NS_PER_S + i * 100 * NS_PER_MS);
+	assert_int_equal(n.said_count, 4);
+	node_fini(&n);
+}
+
 static void last_number_of_a_suite_is_used_and_none_after_it(void **state)
 {
 	uint8_t in[100], wire[2048];
@@ -470,6 +499,7 @@ int main(void)
 		cmocka_unit_test(key_of_a_peer_is_not_taken_to_transmit_under_its_nonces),
 		cmocka_unit_test(sync_says_everything_and_that_it_is_done),
 		cmocka_unit_test(numbers_running_out_are_reported_before_they_have),
+		cmocka_unit_test(numbers_are_reported_as_often_as_control_wants_them),
 		cmocka_unit_test(last_number_of_a_suite_is_used_and_none_after_it),
 		cmocka_unit_test(carrier_is_up_while_a_transmit_sa_is_in_use),
 		cmocka_unit_test(counters_survive_the_sas_they_were_counted_at),

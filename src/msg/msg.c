@@ -143,6 +143,7 @@ static const struct field secy_add_fields[] = {
 	U32(secy_add.window, UINT32_MAX),
 	FLAG(secy_add.send_sci),
 	FLAG(secy_add.replay_protect),
+	U16(secy_add.report_ms, 0, UINT16_MAX),
 	U8(secy_add.validate, 0, 2),
 	NAME(secy_add.name),
 	END,

@@ -158,8 +158,9 @@ struct msg_secy {
 	uint32_t window;  /* replay window in packets, 0: strict */
 	bool send_sci;
 	bool replay_protect;
-	uint8_t validate; /* enum macsec_validate */
-	char name[16];    /* the overlay's */
+	uint16_t report_ms; /* how often the transmit SA's next PN is reported; 0: near its end */
+	uint8_t validate;   /* enum macsec_validate */
+	char name[16];      /* the overlay's */
 };
 
 struct msg_sa {

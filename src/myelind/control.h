@@ -7,6 +7,7 @@
  *   control_file.c   the secret and the lease of a SecY
  *   control_key.c    its keying instance, and what is saved of it
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
+ *   control_suspend.c  the command that asks for a suspension
  *   control_show.c   the CLI's commands
  *
  * One thread, one loop (loop.h). It holds group and session secrets; the packets are forward's.
@@ -167,6 +168,19 @@ void stats_expire(struct control *c, uint64_t now);
 /* A counter of the last round; 0 when it is not there. */
 uint64_t stats_get(const struct control *c, bool guard, uint16_t id, uint64_t sci, int an,
 		   const char *name);
+
+/* control_suspend.c */
+void suspend_ask(void *ctx, struct ctl_request *rq);
+
+/* control_show_mka.c */
+/* Whose suites do not fit ours as key server, in words; false when nobody's is known not to. */
+bool show_mka_misfit(const struct control_secy *s, const struct mka_show *m, char *buf,
+		     size_t size);
+/* What is worth knowing although traffic passes; buf stays as it was when nothing is. */
+void show_mka_note(const struct control_secy *s, const struct mka_show *m, uint64_t now, char *buf,
+		   size_t size);
+void show_mka_put(struct js *o, const struct bb_mka *k, const struct mka_show *m, uint64_t now);
+void show_mka_peer_put(struct js *p, const struct mka_peer_show *e, uint64_t now);
 
 /* control_show.c */
 extern const struct ctl_command control_commands[];

@@ -205,8 +205,21 @@ static const struct control_port *wan_of(const struct control_secy *s)
 	return &s->c->ports[s->plan->wan - 1];
 }
 
+/* What the service carries behind the tags, unless the interface carries less. */
+static uint16_t wan_mtu(const struct control_secy *s)
+{
+	uint16_t service = s->plan->self->port->service->mtu, port = wan_of(s)->mtu;
+
+	return port && port < service ? port : service;
+}
+
 static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg)
 {
+	static const enum mka_ssci_order orders[] = {
+		[BB_SSCI_AUTO] = MKA_SSCI_AUTO,
+		[BB_SSCI_SCI] = MKA_SSCI_SCI,
+		[BB_SSCI_LIST] = MKA_SSCI_LIST,
+	};
 	const struct bb_overlay *o = s->plan->o;
 
 	*cfg = (struct mka_config){
@@ -224,6 +237,10 @@ static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg
 		.rekey_ns = o->mka.rekey_ns,
 		.replay_protect = o->macsec.replay_protect,
 		.replay_window = o->macsec.window,
+		.delay_protect = o->mka.delay_protect,
+		.ssci_order = orders[o->mka.ssci_order],
+		.keep_sak_ns = o->mka.keep_sak_ns,
+		.mtu = wan_mtu(s),
 		.ethertype = o->mka.ethertype,
 		.vlan = s->plan->self->port->vlan,
 		.pcp = 7,
@@ -343,6 +360,8 @@ static void secy_announce(struct control_secy *s)
 	m.secy_add.send_sci = o->macsec.send_sci;
 	m.secy_add.validate = (uint8_t)o->macsec.validate;
 	m.secy_add.replay_protect = o->macsec.replay_protect;
+	if (o->keying == BB_MKA && o->mka.delay_protect)
+		m.secy_add.report_ms = MKA_LPN_REPORT_NS / NS_PER_MS;
 	snprintf(m.secy_add.name, sizeof(m.secy_add.name), "%s", o->name);
 	s->announced = control_tell_forward(s->c, &m) == 0;
 }

@@ -188,8 +188,8 @@ static bool group_swallowed(const uint8_t mac[6])
 }
 
 /* Why no traffic passes, and what to do: the first thing that stands in the way. */
-static void reason_text(const struct control_secy *s, const struct mka_show *m, char *buf,
-			size_t size)
+static void reason_text(const struct control_secy *s, const struct mka_show *m, uint64_t now,
+			char *buf, size_t size)
 {
 	const struct control_port *wan = &s->c->ports[s->plan->wan - 1];
 	const struct control_port *tap = &s->c->ports[s->plan->overlay - 1];
@@ -206,8 +206,10 @@ static void reason_text(const struct control_secy *s, const struct mka_show *m, 
 			 tap->what[0] ? tap->what : "waiting for the parent");
 	else if (s->c->forward < 0)
 		snprintf(buf, size, "the forward process is being restarted");
-	else if (keep_transmit(&s->keep) || !m)
+	else if (!m)
 		return;
+	else if (keep_transmit(&s->keep))
+		show_mka_note(s, m, now, buf, size);
 	else if (m->results[MKA_CKN_UNKNOWN] && !m->peer_count)
 		snprintf(buf, size, "MKPDUs come under another CKN: the key chain %s differs",
 			 k->key_chain);
@@ -230,7 +232,9 @@ static void reason_text(const struct control_secy *s, const struct mka_show *m, 
 			 "destination and ethertype the same on every member?");
 	else if (!m->key_server_sci && !m->key_server)
 		snprintf(buf, size, "no key server is elected yet");
-	else
+	else if (show_mka_misfit(s, m, buf, size)) {
+		/* said */
+	} else
 		snprintf(buf, size, "waiting for a key to be agreed");
 }
 
@@ -243,6 +247,13 @@ static void openings_put(struct js *o, const struct bb_overlay *b)
 		js_push_text(list, b->macsec.validate == MACSEC_CHECK ? "validate check"
 								      : "validate disabled");
 
+	if (b->keying == BB_MKA && b->mka.keep_sak_ns) {
+		char text[48];
+
+		snprintf(text, sizeof(text), "keep-sak %llus",
+			 (unsigned long long)(b->mka.keep_sak_ns / NS_PER_S));
+		js_push_text(list, text);
+	}
 	if (b->macsec.conf == MACSEC_CONF_NONE)
 		js_push_text(list, "integrity-only");
 	else if (macsec_confs[b->macsec.conf].clear)
@@ -283,7 +294,7 @@ static void overlay_put(struct js *list, struct control_secy *s, uint64_t now)
 	js_set_u64(o, "key-age", tx ? age_s(tx->since_ns, now) : 0);
 	js_set_u64(o, "peers-live", live);
 	js_set_u64(o, "members", b->member_count);
-	reason_text(s, m, reason, sizeof(reason));
+	reason_text(s, m, now, reason, sizeof(reason));
 	js_set_text(o, "reason", reason[0] ? reason : NULL);
 	free(m);
 }
@@ -336,6 +347,7 @@ static void mka_put(struct js *list, struct control_secy *s, const struct names 
 	js_set_u64(o, "mkpdus-in", m->rx_mkpdus);
 	js_set_u64(o, "mkpdus-out", m->tx_mkpdus);
 	js_set_bool(o, "adopted", s->adopted);
+	show_mka_put(o, k, m, now);
 	results = js_set_object(o, "dropped");
 	for (unsigned i = MKA_OK + 1; i < MKA_RESULT_COUNT; i++)
 		if (m->results[i])
@@ -353,8 +365,9 @@ static void mka_put(struct js *list, struct control_secy *s, const struct names 
 		js_set_u64(p, "heard-ms",
 			   now > m->peers[i].heard_ns ? (now - m->peers[i].heard_ns) / NS_PER_MS
 						      : 0);
+		show_mka_peer_put(p, &m->peers[i], now);
 	}
-	reason_text(s, m, reason, sizeof(reason));
+	reason_text(s, m, now, reason, sizeof(reason));
 	js_set_text(o, "reason", reason[0] ? reason : NULL);
 	free(m);
 }
@@ -622,6 +635,8 @@ const struct ctl_command control_commands[] = {
 	{"show counters", "the standard's counters", CTL_ARG_OVERLAY, show_counters},
 	{"show version", "what runs here", CTL_ARG_NONE, show_version},
 	{"show config", "the file that runs, as set lines", CTL_ARG_NONE, show_config},
+	{"suspend", "ask that this node may be away: SECONDS, 0 to take it back", CTL_ARG_SECONDS,
+	 suspend_ask},
 	{"reload", "take up the file as it is now, if it has no error", CTL_ARG_NONE, reload_ask},
 	{},
 };

@@ -35,7 +35,9 @@ struct secy_config {
 	uint32_t window; /* of receive SAs installed from now on; 0: strict order */
 	bool send_sci;
 	bool replay_protect;
-	uint8_t validate; /* enum macsec_validate */
+	uint16_t
+		report_ms; /* how often its transmit SA's next number is reported; 0: near its end */
+	uint8_t validate;  /* enum macsec_validate */
 	char name[16];
 };
 

@@ -1,5 +1,7 @@
 """Two myelinds against each other, with what Debian's wpa_supplicant cannot do (AES-256, XPN, the
 WAN EtherType), judged by tshark and by our own decoder."""
+import json
+
 import pytest
 
 from bench import numbers
@@ -16,7 +18,7 @@ MACS = ["02:00:5e:00:00:01", "02:00:5e:00:00:02"]
 PATTERN = b"seen in clear?!"
 
 
-def config(suite, destination, ethertype):
+def config(suite, destination, ethertype, more):
     nodes = "".join(f"""
 site s{i} {{ location {50 + i}.0,8.0; networks 10.{i}.0.0/16; }}
 node n{i} {{ id {i}; site s{i}; port wan {{ interface wan0; service wave; }} }}""" for i in (1, 2))
@@ -28,24 +30,24 @@ overlay core {{
     design macsec; keying mka; over wave; subnet 192.0.2.0/24; routing external;
     macsec {{ cipher-suite {suite}; }}
     mka {{ key-chain cak; destination {destination}; ethertype {ethertype};
-           hello 1s; life 3s; rekey 3s; }}
+           hello 1s; life 3s; rekey 3s; {more} }}
 }}
 """
 
 
-@pytest.mark.parametrize("suite, destination, ethertype", [
-    ("gcm-aes-xpn-256", "broadcast", "0x876f"),
-    ("gcm-aes-xpn-128", "pae-group", "0x888e"),
-    ("gcm-aes-256", "lldp-multicast", "0x888e"),
+@pytest.mark.parametrize("suite, destination, ethertype, more", [
+    ("gcm-aes-xpn-256", "broadcast", "0x876f", "delay-protect;"),
+    ("gcm-aes-xpn-128", "pae-group", "0x888e", "ssci-order live-peer-list; keep-sak 1m;"),
+    ("gcm-aes-256", "lldp-multicast", "0x888e", ""),
 ])
 def test_every_mkpdu_of_two_nodes_is_decoded_and_every_frame_opens(tmp_path, suite, destination,
-                                                                   ethertype):
+                                                                   ethertype, more):
     number = int(ethertype, 16)
     spaces = [Namespace(f"n{i}-{next(numbers)}") for i in (1, 2)]
     nodes, wire = [], None
     try:
         wire = Wire(*(TapEnd(ns, "wan0", mac, 1600) for ns, mac in zip(spaces, MACS)))
-        nodes = [Node(ns, f"n{i}", config(suite, destination, ethertype),
+        nodes = [Node(ns, f"n{i}", config(suite, destination, ethertype, more),
                       {"cak": f"{CKN.hex()} {CAK.hex()}\n"}, tmp_path)
                  for i, ns in zip((1, 2), spaces)]
         for node in nodes:
@@ -58,6 +60,9 @@ def test_every_mkpdu_of_two_nodes_is_decoded_and_every_frame_opens(tmp_path, sui
 
         until("an answer through the overlay", lambda: ping(1), 30)
         assert ping(200) == 200
+        assert "error" not in nodes[1].ask("suspend core 30")
+        assert ping(40) == 40
+        assert "error" not in nodes[1].ask("suspend core 0")
         listener = Listener(CAK)
         frames = wire.since(0)
         for seen in frames:
@@ -77,6 +82,13 @@ def test_every_mkpdu_of_two_nodes_is_decoded_and_every_frame_opens(tmp_path, sui
             basic = theirs["mka"]["mka.basic_param_set"]
             assert bytes.fromhex(basic["mka.actor_mi"].replace(":", "")) == ours.mi
             assert int(basic["mka.actor_mn"].replace(":", ""), 16) == ours.mn
+        said = json.dumps(decoded)
+        assert "mka.announcement_set" in said and "mka.tlv.cipher_suite_impl_cap" in said
+        times = {int(m["mka"]["mka.xpn_set"]["mka.suspension_time"]) for m in decoded}
+        assert 0 in times and 30 in times and max(times) == 30
+        protects = {m["mka"].get("mka.macsec_sak_use_set", {}).get("mka.delay_protect")
+                    for m in decoded} - {None}
+        assert protects == {"1" if "delay-protect" in more else "0"}
     except BaseException:
         for node in nodes:
             print(node.said()[-4000:])
