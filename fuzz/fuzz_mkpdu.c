@@ -33,9 +33,14 @@ static struct {
 static void group_make(void)
 {
 	struct wr w = wr_init(group.record, sizeof(group.record));
+	struct mka_config cfgs[3] = {lan_config(0), lan_config(1), lan_config(2)};
 
 	log_init("fuzz", LOG_LVL_ERROR);
-	group.l = lan_new(3, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		cfgs[i].delay_protect = cfgs[i].replay_protect = true;
+		cfgs[i].keep_sak_ns = 20 * NS_PER_S;
+	}
+	group.l = lan_new(3, cfgs);
 	for (unsigned i = 0; i < 3; i++)
 		lan_start(group.l, i);
 	MUST(lan_until(group.l, lan_agreed, 10 * NS_PER_S));

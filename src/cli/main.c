@@ -3,11 +3,7 @@
 #include "lab/lab.h"
 
 static const struct cli_command *const tables[] = {
-	cli_config_commands,
-	cli_show_commands,
-	cli_suspend_commands,
-	lab_commands,
-	NULL,
+	cli_config_commands, cli_show_commands, cli_suspend_commands, lab_commands, NULL,
 };
 
 int main(int argc, char **argv)

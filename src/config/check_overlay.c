@@ -1,5 +1,6 @@
 /* check_overlay: each overlay by itself, and overlays against one another. */
 #include "config/check.h"
+#include "wire/mkpdu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,25 @@ static void check_mka(const struct check *c, const struct conf_node *n, const st
 	if (memcmp(m->destination, zero, 6) == 0)
 		errlist_add(c->errs, check_at(c, mka, "destination"),
 			    "nobody has this MAC address");
+}
+
+/* Everybody lists everybody in one frame (802.1X 11.11), and a SAK must fit beside the list. */
+static void check_ca_size(const struct check *c, const struct conf_node *n,
+			  const struct bb_overlay *o)
+{
+	unsigned mtu = UINT16_MAX, fit;
+
+	if (o->keying != BB_MKA || check_bad(n, "members"))
+		return;
+	for (size_t i = 0; i < o->over_count; i++)
+		if (o->over[i]->mtu && o->over[i]->mtu < mtu)
+			mtu = o->over[i]->mtu;
+	fit = mkpdu_peers_fit(mtu);
+	if (o->member_count > fit + 1)
+		errlist_add(
+			c->errs, n->where,
+			"overlay `%s` has %zu members; an MKPDU over its services has room for %u peers, so a CA has at most %u members: make it two overlays",
+			o->name, o->member_count, fit, fit + 1);
 }
 
 static void check_macsec(const struct check *c, const struct conf_node *n,
@@ -418,6 +438,7 @@ void check_overlays(const struct check *c)
 		check_name(c, n, o);
 		check_keys(c, n, o);
 		check_mka(c, n, o);
+		check_ca_size(c, n, o);
 		check_macsec(c, n, o);
 		check_mtu(c, n, o);
 		check_members(c, n, o);

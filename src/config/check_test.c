@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -57,10 +59,78 @@ static void an_mka_address_that_the_service_consumes_is_warned_of(void **state)
 	}
 }
 
+/* Whether a file with so many members on a service of that MTU is good, and what is said. */
+static bool members_good(unsigned count, unsigned mtu, char said[512])
+{
+	struct conf_errors errs = {};
+	char *text = NULL;
+	struct conf *c;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	bool good;
+
+	fprintf(f, "backbone demo;\nservice wave { type ethernet; mtu %u; }\n", mtu);
+	for (unsigned i = 1; i <= count; i++)
+		fprintf(f,
+			"site s%u { networks 10.%u.0.0/16; }\n"
+			"node n%u { id %u; site s%u; port wan { interface eth1; service wave; } }\n",
+			i, i, i, i, i);
+	fprintf(f, "overlay core { design macsec; over wave; subnet 10.255.0.0/24;\n"
+		   "mka { key-chain cak; destination broadcast; } }\n");
+	fclose(f);
+	c = conf_read("x.conf", text, len, &errs);
+	good = c != NULL;
+	said[0] = 0;
+	if (errs.count)
+		snprintf(said, 512, "%s", errs.v[0].text);
+	conf_errors_free(&errs);
+	conf_free(c);
+	free(text);
+	return good;
+}
+
+static void a_ca_of_more_members_than_an_mkpdu_lists_is_an_error(void **state)
+{
+	char said[512];
+
+	(void)state;
+	assert_true(members_good(81, 1600, said));
+	assert_false(members_good(82, 1600, said));
+	assert_non_null(strstr(said, "has 82 members; an MKPDU over its services has room for 80 "
+				     "peers, so a CA has at most 81 members"));
+	assert_true(members_good(68, 1280, said));
+	assert_false(members_good(69, 1280, said));
+}
+
+static void what_is_not_of_the_standard_is_warned_of(void **state)
+{
+	static const struct {
+		const char *line, *warning;
+	} rows[] = {
+		{"broadcast", NULL},
+		{"broadcast; keep-sak 10m", "`keep-sak` is not of the standard: for 10m overlay"},
+		{"broadcast; ssci-order live-peer-list", "must be the same on every member"},
+		{"broadcast; ssci-order auto; delay-protect; keep-sak 0s", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct conf *c = read_with("", "", rows[i].line);
+		const struct conf_errors *w = conf_warnings(c);
+
+		assert_int_equal(w->count, rows[i].warning != NULL);
+		if (w->count)
+			assert_non_null(strstr(w->v[0].text, rows[i].warning));
+		conf_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_mka_address_that_the_service_consumes_is_warned_of),
+		cmocka_unit_test(a_ca_of_more_members_than_an_mkpdu_lists_is_an_error),
+		cmocka_unit_test(what_is_not_of_the_standard_is_warned_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,6 +225,21 @@ static void write_xpn(const struct mkpdu *p, struct head *h, struct wr *w)
 	wr_u32(w, p->xpn.old_lpn);
 }
 
+/* Octets of an MKPDU that lists nobody: EAPOL header, basic parameter set, both lists, SAK use, a
+ * distributed SAK of 256 bits, the XPN set, ICV. */
+#define FIXED                                                                                      \
+	(EAPOL_HEAD_LEN + SET_HEAD + BASIC_FIXED + MKPDU_CKN_MAX + 2 * SET_HEAD + SET_HEAD + 40 +  \
+	 SET_HEAD + 52 + SET_HEAD + 8 + MKPDU_ICV_LEN)
+
+unsigned mkpdu_peers_fit(unsigned mtu)
+{
+	unsigned room = !mtu || mtu > MKPDU_MTU ? MKPDU_MTU : mtu;
+
+	unsigned n = room > FIXED ? (room - FIXED) / MKPDU_PEER_LEN : 0;
+
+	return n < MKPDU_PEERS_MAX ? n : MKPDU_PEERS_MAX;
+}
+
 static const struct row {
 	uint8_t type;
 	bool (*len_ok)(size_t n);

@@ -25,6 +25,8 @@
 #define MKPDU_MIN 32         /* bytes of EAPOL packet body, at least (§11.11.2) */
 #define MKPDU_PEER_LEN 16    /* one entry of a peer list: MI and MN */
 #define MKPDU_WRAPPED_MAX 40 /* a 256-bit SAK after AES key wrap */
+#define MKPDU_MTU 1500       /* bytes that an MKPDU is never longer than, EAPOL header included */
+#define MKPDU_PEERS_MAX 80   /* that a participant takes; what fits at that MTU, rounded down */
 #define MKPDU_SUITE_LEN 10   /* one entry of a MACsec Cipher Suites TLV: capability, identifier */
 #define MKPDU_SUITES_MAX 51  /* of them in the 511 octets a TLV may have */
 
@@ -131,6 +133,11 @@ bool mkpdu_suite_next(struct rd *r, struct mkpdu_suite *s);
 /* Writes a MACsec Cipher Suites TLV of n suites. Sets w->bad when n is above MKPDU_SUITES_MAX or
  * there is no room. */
 void mkpdu_tlv_suites(struct wr *w, const struct mkpdu_suite *v, unsigned n);
+
+/* How many peers an MKPDU that distributes a SAK of 256 bits has room to list, whatever the length
+ * of its CKN, where mtu bytes fit behind the Ethernet header and tags (0, or more than MKPDU_MTU:
+ * MKPDU_MTU); at most MKPDU_PEERS_MAX. */
+unsigned mkpdu_peers_fit(unsigned mtu);
 
 /* Writes the basic parameter set and every one of `present`, in the order of their types. The
  * ICV is the caller's. Sets w->bad when there is no room. */

@@ -257,6 +257,39 @@ static void ckn_is_found_in_every_length_it_may_have(void **state)
 	}
 }
 
+/* Room for one more would be too much: built, not counted. */
+static void peers_that_fit_fill_the_mtu_and_no_more(void **state)
+{
+	static const uint8_t list[128 * MKPDU_PEER_LEN], wrapped[MKPDU_WRAPPED_MAX], ckn[32];
+	static const unsigned mtus[] = {300, 576, 1280, 1400, 1480};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		unsigned fit = mkpdu_peers_fit(mtus[i]);
+		struct mkpdu p = basic();
+		uint8_t out[2048];
+		struct wr w = wr_init(out, sizeof(out));
+		size_t len;
+
+		p.ckn = ckn;
+		p.ckn_len = sizeof(ckn);
+		p.present = 1u << MKPDU_LIVE | 1u << MKPDU_POTENTIAL | 1u << MKPDU_SAK_USE |
+			    1u << MKPDU_DIST_SAK | 1u << MKPDU_XPN;
+		p.live = (struct mkpdu_list){.v = list, .count = fit};
+		p.sak.wrapped = wrapped;
+		p.sak.wrapped_len = sizeof(wrapped);
+		p.sak.suite = macsec_suites[MACSEC_GCM_AES_XPN_256].id;
+		mkpdu_build(&p, &w);
+		assert_false(w.bad);
+		len = EAPOL_HEAD_LEN + wr_len(&w) + MKPDU_ICV_LEN;
+		assert_in_range(len, mtus[i] - MKPDU_PEER_LEN + 1, mtus[i]);
+	}
+	assert_int_equal(mkpdu_peers_fit(1500), MKPDU_PEERS_MAX);
+	assert_int_equal(mkpdu_peers_fit(9000), MKPDU_PEERS_MAX);
+	assert_int_equal(mkpdu_peers_fit(0), MKPDU_PEERS_MAX);
+	assert_int_equal(mkpdu_peers_fit(100), 0);
+}
+
 static void what_does_not_fit_is_not_built(void **state)
 {
 	uint8_t out[512];
@@ -324,6 +357,7 @@ int main(void)
 		cmocka_unit_test(announced_suites_to_the_bit_and_read_back),
 		cmocka_unit_test(announcements_with_a_tlv_that_cannot_be_are_refused),
 		cmocka_unit_test(ckn_is_found_in_every_length_it_may_have),
+		cmocka_unit_test(peers_that_fit_fill_the_mtu_and_no_more),
 		cmocka_unit_test(what_does_not_fit_is_not_built),
 		cmocka_unit_test(list_longer_than_twelve_bits_is_not_built),
 		cmocka_unit_test(cut_anywhere_it_is_refused_or_shorter),

@@ -143,17 +143,6 @@ static void disagreeing_orders_do_not_hear_each_other(void **state)
 	lan_free(l);
 }
 
-static void as_many_peers_as_the_mtu_has_room_for(void **state)
-{
-	(void)state;
-	assert_int_equal(mka_peers_fit(0), 80);
-	assert_int_equal(mka_peers_fit(1500), 80);
-	assert_int_equal(mka_peers_fit(9000), 80);
-	assert_int_equal(mka_peers_fit(1400), 74);
-	assert_int_equal(mka_peers_fit(576), 23);
-	assert_int_equal(mka_peers_fit(219), 0);
-}
-
 static void narrow(struct mka_config *c, unsigned i)
 {
 	(void)i;
@@ -200,7 +189,6 @@ int main(void)
 		cmocka_unit_test(version_3_follows_a_list_in_any_order),
 		cmocka_unit_test(counting_by_sci_gives_the_same_as_the_standards_list),
 		cmocka_unit_test(disagreeing_orders_do_not_hear_each_other),
-		cmocka_unit_test(as_many_peers_as_the_mtu_has_room_for),
 		cmocka_unit_test(one_more_than_fits_is_refused_and_no_frame_is_longer_than_the_mtu),
 	};
 

@@ -37,7 +37,7 @@ static bool config_valid(const struct mka_config *c)
 	       macsec_conf_fits(&macsec_suites[c->suite], c->conf) && c->accept_suites &&
 	       c->accept_suites < 1u << MACSEC_SUITE_COUNT && c->hello_ns &&
 	       c->life_ns >= 2 * c->hello_ns && c->vlan < 4095 && c->pcp < 8 &&
-	       c->ssci_order < MKA_SSCI_ORDER_COUNT && mka_peers_fit(c->mtu) &&
+	       c->ssci_order < MKA_SSCI_ORDER_COUNT && mkpdu_peers_fit(c->mtu) &&
 	       c->ethertype >= 0x600;
 }
 
@@ -58,7 +58,7 @@ struct mka *mka_new(const struct mka_config *cfg, const struct mka_env *env, uin
 		m->cfg.retire_ns = m->cfg.life_ns;
 	if (m->cfg.delay_protect && m->cfg.hello_ns > MKA_BOUNDED_HELLO_NS)
 		m->cfg.hello_ns = MKA_BOUNDED_HELLO_NS;
-	m->peers_max = mka_peers_fit(cfg->mtu);
+	m->peers_max = mkpdu_peers_fit(cfg->mtu);
 	m->full_log = (struct log_limit)LOG_LIMIT(3, 60 * 1000000000ull);
 	m->an = MACSEC_AN_COUNT - 1; /* the first SAK gets AN 0 */
 	m->suite_log = (struct log_limit)LOG_LIMIT(3, 60 * 1000000000ull);

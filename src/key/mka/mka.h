@@ -28,8 +28,7 @@
 #define MKA_MI_LEN 12
 #define MKA_CKN_MAX 32
 #define MKA_FRAME_MAX 1522 /* bytes of the longest frame mka_output() gives */
-#define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list at MKA_MTU */
-#define MKA_MTU 1500
+#define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list at MTU 1500 */
 #define MKA_SUSPENSION_LIMIT_S 120                   /* MKA Suspension Limit (table 9-3) */
 #define MKA_BOUNDED_HELLO_NS (500ull * 1000 * 1000)  /* MKA Bounded Hello Time */
 #define MKA_LPN_REPORT_NS (MKA_BOUNDED_HELLO_NS / 2) /* how often delay protection wants PNs */
@@ -75,7 +74,7 @@ struct mka_config {
 	enum mka_ssci_order ssci_order;
 	/* Not of the standard: how long a SAK is used on when no peer is live. 0: not at all. */
 	uint64_t keep_sak_ns;
-	uint16_t mtu;           /* of the port, bytes behind the Ethernet header; 0: MKA_MTU */
+	uint16_t mtu;           /* of the port, bytes behind the Ethernet header; 0: 1500 */
 	uint8_t destination[6]; /* of MKPDUs */
 	uint16_t ethertype;     /* 0x888e, 0x876f, … */
 	uint16_t vlan;          /* tag in clear, 0: none */
@@ -156,10 +155,6 @@ int mka_load(struct mka *m, struct rd *r, uint64_t now);
  * there is no SAK in use.
  */
 int mka_suspend(struct mka *m, unsigned seconds, uint64_t now);
-
-/* How many peers an MKPDU that distributes a SAK has room for, whatever the length of its CKN, at
- * this MTU (0: MKA_MTU); at most MKA_PEERS_MAX. */
-unsigned mka_peers_fit(uint16_t mtu);
 
 #define MKA_SHOW_PEERS MKA_PEERS_MAX
 

@@ -22,6 +22,8 @@
 #include "key/mka/mka.h"
 #include "wire/mkpdu.h"
 
+_Static_assert(MKA_PEERS_MAX == MKPDU_PEERS_MAX, "the table has as many places as the list");
+
 #define MKA_NEVER UINT64_MAX
 #define MKA_FLOORS 5             /* of message numbers, so many steps apart */
 #define MKA_LPNS 4               /* packet numbers remembered of an SA */

@@ -72,18 +72,6 @@ static void use_fill(const struct actor *a, const struct sak *s, struct mkpdu_ke
 	*lpn_high = (uint32_t)(lpn >> 32);
 }
 
-/* Octets of an MKPDU that lists nobody: EAPOL header, basic parameter set, the heads of both lists,
- * SAK use, a distributed SAK of 256 bits, the set with suspension time, ICV. */
-#define FIXED (EAPOL_HEAD_LEN + 32 + MKPDU_CKN_MAX + 4 + 4 + 44 + 56 + 12 + MKPDU_ICV_LEN)
-
-unsigned mka_peers_fit(uint16_t mtu)
-{
-	unsigned room = mtu ? mtu : MKA_MTU;
-	unsigned n = room > FIXED ? (room - FIXED) / MKPDU_PEER_LEN : 0;
-
-	return n < MKA_PEERS_MAX ? n : MKA_PEERS_MAX;
-}
-
 static int sak_fill(const struct actor *a, const struct sak *s, struct mkpdu *p, uint8_t *wrapped)
 {
 	int err = keywrap_wrap(a->kek.b, a->kek.len, s->key.b, s->key.len, wrapped);
