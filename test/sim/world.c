@@ -2,7 +2,7 @@
  * Nodes, clocks, the event queue, and what a run must never see:
  *  - a nonce twice under one key, or a message number twice under one member identifier;
  *  - a key that was retired come back;
- *  - a replayed packet accepted;
+ *  - a replayed packet accepted, or an MKPDU by one engine twice;
  *  - on a perfect network, once everything had time to settle: a packet lost between two nodes
  *    that nothing happened to, whatever happens to others, and nodes that do not agree;
  *  - an engine that spins.
@@ -306,6 +306,15 @@ bool sim_agreed(const struct sim *s)
 	return true;
 }
 
+/* MI and MN of an MKPDU, and who heard it in which life. */
+static uint64_t mkpdu_digest(const struct node *n, const uint8_t *frame)
+{
+	uint64_t h = sim_digest(11, frame + 30, MKA_MI_LEN + 4);
+
+	h = sim_digest(h, &n->i, sizeof(n->i));
+	return sim_digest(h, &n->life, sizeof(n->life));
+}
+
 static void frame_arrives(struct node *n, const struct event *e)
 {
 	enum mka_result r;
@@ -313,6 +322,8 @@ static void frame_arrives(struct node *n, const struct event *e)
 	if (!n->on || !n->m)
 		return;
 	r = mka_input(n->m, e->body, e->len, node_time(n, n->s->now));
+	if (r == MKA_OK && sim_nonce_seen(n->s, mkpdu_digest(n, e->body)))
+		sim_violate(n->s, "node %u took an MKPDU twice", n->i);
 	if (r == MKA_OK || r == MKA_NOT_LIVE || r == MKA_SAK_REFUSED || r == MKA_OWN_MI)
 		sim_log(n->s, "node %u <- node %u: %s", n->i, e->arg, mka_result_name(r));
 	node_done(n);
