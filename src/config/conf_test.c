@@ -456,7 +456,8 @@ static void large_files_are_read(void **state)
 
 	(void)state;
 	fputs("backbone b; service w type ethernet;\n"
-	      "overlay o { design macsec; over w; subnet 10.200.0.0/16; mka key-chain k; }\n",
+	      "overlay o { design macsec; keying psk; auth psk k; over w; subnet 10.200.0.0/16; "
+	      "}\n",
 	      f);
 	for (unsigned i = 1; i <= 1000; i++)
 		fprintf(f,

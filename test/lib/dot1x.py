@@ -274,6 +274,8 @@ class Listener:
         self.mkpdus, self.opened, self.faults = [], [], []
         self.saks = {}        # AN → [(key number, SAK, suite, salt), newest last]
         self.members = {}     # SAK → MIs that it was given to; short SCIs number these alone
+        self.order = {}       # SAK → those MIs in the order of their short SCIs, where it is told
+        self.by_sci = True    # that order must be the one of the SCIs
         self.scis = {}        # MI → SCI, of everybody heard
         self.highest = {}     # (SAK, SCI) → packet number, for the upper half of extended ones
         self.used = set()     # (SAK, nonce's sender, packet number): must never repeat
@@ -304,6 +306,9 @@ class Listener:
             sak = unwrap(derive_kek(self.cak, m.ckn), d.wrapped)
             salt = xpn_salt(m.mi, d.kn) if "XPN" in d.suite else None
             self.members[sak] = {m.mi, *m.live}
+            if salt and m.version >= 3 and m.key_server_ssci:
+                self.order[sak] = list(m.live)
+                self.order[sak].insert(m.key_server_ssci - 1, m.mi)
             known = self.saks.setdefault(d.an, [])
             if (d.kn, sak, d.suite, salt) not in known:
                 known.append((d.kn, sak, d.suite, salt))
@@ -314,6 +319,11 @@ class Listener:
         for kn, sak, suite, salt in reversed(self.saks.get(f.an, [])):
             members = {self.scis[mi] for mi in self.members[sak] if mi in self.scis}
             ssci = sscis(members).get(f.sci) if salt else None
+            if salt and sak in self.order:
+                told = {self.scis.get(mi): n for n, mi in enumerate(self.order[sak], 1)}
+                if self.by_sci and told.get(f.sci) != ssci:
+                    raise ValueError(f"the live peer list of key {kn} is not in the order of SCIs")
+                ssci = told.get(f.sci)
             if salt and ssci is None:
                 continue
             highest = self.highest.get((sak, f.sci), 0)

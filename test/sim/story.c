@@ -278,9 +278,6 @@ static void clock_jumps(struct sim *s, struct node *n)
 
 	s->kinds[SIM_CLOCK_JUMP]++;
 	sim_log(s, "node %u: its clock jumps by %.1f s", n->i, (double)by / 1e9);
-	/* With less than that and a hello, MKA Life Time is not over. */
-	if (by > 3500 * NS_PER_MS)
-		n->good_at = s->now + SETTLE;
 	n->up_at = s->now;
 	node_jump(n, by);
 }

@@ -137,11 +137,35 @@ static void ask_again(struct mka *m)
 				m->sak[i].members[j].asked = false;
 }
 
+/*
+ * We are much later than we asked to be called: the process was stopped, the machine was paused, or
+ * its clock jumped. That silence was ours and not the peers', and what we meant to wait for had no
+ * time to happen.
+ */
+static void stall_make_up(struct mka *m, uint64_t now)
+{
+	uint64_t due = mka_deadline(m), late = now > due ? now - due : 0;
+
+	if (late < m->cfg.hello_ns / 4)
+		return;
+	FOR_EACH_ACTOR(m, a)
+	for (unsigned i = 0; i < a->peer_count; i++)
+		if (a->peers[i].heard < now)
+			a->peers[i].heard +=
+				late < now - a->peers[i].heard ? late : now - a->peers[i].heard;
+	m->receive_at += late;
+	m->transmit_when += late;
+	m->retire_when += late;
+	m->retire_limit += late;
+	m->lapse_when += late;
+}
+
 void mka_step(struct mka *m, uint64_t now)
 {
 	if (m->stepping)
 		return;
 	m->stepping = true;
+	stall_make_up(m, now);
 	m->stepped_at = now;
 	suspend_run(m, now);
 	FOR_EACH_ACTOR(m, a)

@@ -202,6 +202,21 @@ static void a_newcomer_gets_its_sak_meanwhile(void **state)
 	lan_free(l);
 }
 
+static void our_own_stall_is_not_the_silence_of_others(void **state)
+{
+	struct lan *l = settled(3, NULL);
+
+	(void)state; /* the machine was paused, or its clock jumped: the next call comes late */
+	mka_expire(l->nodes[0].m, l->now + 100 * NS_PER_S);
+	assert_int_equal(live(l, 0), 2);
+	assert_non_null(lan_transmit_sa(&l->nodes[0]));
+	mka_expire(l->nodes[0].m, l->now + 103 * NS_PER_S); /* but what follows is */
+	mka_expire(l->nodes[0].m, l->now + 105 * NS_PER_S);
+	mka_expire(l->nodes[0].m, l->now + 107 * NS_PER_S);
+	assert_int_equal(live(l, 0), 0);
+	lan_free(l);
+}
+
 /* --- SAKs that are kept --- */
 
 static void kept(struct mka_config *c)
@@ -315,6 +330,7 @@ int main(void)
 		cmocka_unit_test(asked_for_by_a_number_and_taken_back_by_none),
 		cmocka_unit_test(no_sak_is_replaced_for_its_age_meanwhile),
 		cmocka_unit_test(a_newcomer_gets_its_sak_meanwhile),
+		cmocka_unit_test(our_own_stall_is_not_the_silence_of_others),
 		cmocka_unit_test(without_the_line_a_sak_ends_with_the_last_live_peer),
 		cmocka_unit_test(kept_sak_outlives_the_silence_and_a_fresh_one_follows),
 		cmocka_unit_test(kept_sak_ends_at_its_time),
