@@ -36,6 +36,8 @@ overlay core {{
 class Setup:
     """myelind in a namespace with interface wan0, whose cable ends at the guest. Close it."""
 
+    readable = False        # some of what is on the cable is not encrypted
+
     def __init__(self, guest, tmp_path, overlay, secrets, port="", third=False):
         self.guest, self.tmp_path = guest, tmp_path
         self.namespace = Namespace(f"us{next(numbers)}")
@@ -112,7 +114,7 @@ class Setup:
         """It decodes all that was on the wire and has nothing to say against any of it."""
         pcap = self.tmp_path / "tshark.pcap"
         self.wire.save(pcap)
-        assert not complaints(pcap)
+        assert not complaints(pcap, but="(arp || icmp)" if self.readable else "")
 
     def peer_live(self, sci):
         """True when the peer of that SCI is live and a SAK with it is in use."""
@@ -125,13 +127,13 @@ class MkaSetup(Setup):
     """The same with wpa_supplicant at the other end."""
 
     def __init__(self, guest, tmp_path, cak, we_serve, rekey="0s", port="", third=False,
-                 suite="gcm-aes-128"):
+                 suite="gcm-aes-128", mka=""):
         ckn = b"interop " + str(next(numbers)).encode()
         ours, theirs = (10, 20) if we_serve else (20, 10)
         super().__init__(guest, tmp_path, f"""
     keying mka;
     macsec {{ cipher-suite {suite}; }}
-    mka {{ key-chain cak; rekey {rekey}; }}
+    mka {{ key-chain cak; rekey {rekey}; {mka} }}
     member us {{ priority {ours}; }}
     member them {{ address {THEM}; }}""", {"cak": f"{ckn.hex()} {cak.hex()}\n"}, port, third)
         self.cak = cak

@@ -1,10 +1,11 @@
 """The strangers, as they are set up in the guest: wpa_supplicant's MKA, Linux MACsec by hand."""
 import json
 
-
 class Supplicant:
     """wpa_supplicant doing MKA for Linux MACsec on one interface of the guest, in a network
     namespace of its own there. The MACsec interface it makes is `macsec0`."""
+
+    program = "wpa_supplicant"
 
     def __init__(self, guest, ifname, cak, ckn, priority, address, window=0):
         self.guest, self.ifname, self.ns = guest, ifname, f"wpa-{ifname}"
@@ -32,8 +33,13 @@ network={{
     def start(self):
         """Starts it; the MACsec interface gets its address when it is there (see ready())."""
         self.guest.run(f"""set -e
-            ip netns exec {self.ns} wpa_supplicant -i {self.under} -D macsec_linux \\
+            ip netns exec {self.ns} {self.program} -i {self.under} -D macsec_linux \\
                 -c {self.dir}/conf -P {self.dir}/pid -f {self.dir}/log -B -dd""")
+
+    def run_instead(self, binary):
+        """Before start(): another wpa_supplicant than the guest's, as octets."""
+        self.program = f"{self.dir}/wpa_supplicant"
+        self.guest.put_program(self.program, binary)
 
     def kill(self):
         """kill -9. The MACsec interface stays in the kernel as after a crash, and goes here too:
@@ -87,9 +93,11 @@ network={{
 
 
 class KernelMacsec:
-    """Linux MACsec with keys set by hand, on an interface of the guest or on a VLAN of it."""
+    """Linux MACsec with keys set by hand, on an interface of the guest or on a VLAN of it.
+    options: of `ip link add … type macsec`."""
 
-    def __init__(self, guest, ifname, suite, address, vlan=None, window=None):
+    def __init__(self, guest, ifname, suite, address, vlan=None, window=None,
+                 options="encrypt on"):
         self.guest, self.ns, self.ifname = guest, f"ms-{ifname}", ifname
         self.xpn = "xpn" in suite
         under = f"{ifname}.{vlan}" if vlan else ifname
@@ -101,7 +109,7 @@ class KernelMacsec:
             {f"ip -n {self.ns} link add link {ifname} name {under} type vlan id {vlan}"
              if vlan else ""}
             ip -n {self.ns} link set {under} up
-            ip -n {self.ns} link add link {under} ms0 type macsec cipher {suite} encrypt on \\
+            ip -n {self.ns} link add link {under} ms0 type macsec cipher {suite} {options} \\
                 {protect}
             ip -n {self.ns} addr add {address} dev ms0""")
 

@@ -3,6 +3,7 @@ Debian's offers, replay windows, the tag in clear, and packet numbers that outli
 import shutil
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench import OUR_MAC, OUR_SCI, PATTERN, THEM, US, Setup
 from lib.dot1x import Frame, Macsec
@@ -15,7 +16,8 @@ AN_US, AN_THEM = 1, 2
 
 class PskSetup(Setup):
     def __init__(self, guest, tmp_path, suite="gcm-aes-xpn-256", window=1024, vlan=None,
-                 kernel_window=None):
+                 kernel_window=None, macsec="", options="encrypt on"):
+        self.readable = "encrypt off" in options
         n = 32 if suite.endswith("256") else 16
         self.ours, self.theirs = bytes(range(n)), bytes(range(n))[::-1]
         self.xpn = "xpn" in suite
@@ -26,9 +28,9 @@ class PskSetup(Setup):
                   f"sa them {AN_THEM} {self.theirs.hex()} sci {self.peer_sci:016x}{tail[1]}\n")
         super().__init__(guest, tmp_path, f"""
     keying psk; auth psk keys;
-    macsec {{ cipher-suite {suite}; replay-window {window}; }}
+    macsec {{ cipher-suite {suite}; replay-window {window}; {macsec} }}
     member them {{ address {THEM}; }}""", {"keys": secret}, f"vlan {vlan};" if vlan else "")
-        self.peer = KernelMacsec(guest, "eth0", suite, THEM + "/24", vlan, kernel_window)
+        self.peer = KernelMacsec(guest, "eth0", suite, THEM + "/24", vlan, kernel_window, options)
         self.peers.append(self.peer)
         self.peer.receive(OUR_SCI, AN_US, self.ours, b"\x01", ssci=1, salt=SALT)
         self.peer.transmit(AN_THEM, self.theirs, b"\x02", ssci=2, salt=SALT)
@@ -223,3 +225,100 @@ def test_lease_that_cannot_be_trusted_keeps_the_overlay_down(guest, tmp_path, ho
         assert setup.ping(THEM, 2) == 0
         assert not [s for s in setup.wire.since(mark) if s.side == 0
                     and s.raw[6:12] == bytes.fromhex(OUR_MAC.replace(":", ""))]
+
+
+def exchange(setup, frames=5):
+    """Pings both ways; the MACsec frames of each side meanwhile, as (ours, theirs)."""
+    mark = len(setup.wire.frames)
+    assert setup.ping(THEM, frames) == frames
+    assert setup.peer.ping(US, frames) == frames
+    seen = [(s.side, Macsec(Frame(s.raw)), s.raw) for s in setup.wire.since(mark)]
+    return [[(m, raw) for side, m, raw in seen if side == who] for who in (0, 1)]
+
+
+def verified(setup, frame, raw, ours):
+    """The user data of a frame that is authenticated and not encrypted."""
+    key = setup.ours if ours else setup.theirs
+    sci = OUR_SCI if ours else setup.peer_sci
+    data = frame.sealed[:-16]
+    nonce = sci.to_bytes(8, "big") + frame.pn.to_bytes(4, "big")
+    AESGCM(key).decrypt(nonce, frame.sealed[-16:], frame.aad + data)
+    return data
+
+
+def test_integrity_only_both_ways(guest, tmp_path):
+    with PskSetup(guest, tmp_path, "gcm-aes-256", macsec="confidentiality off;",
+                  options="encrypt off") as setup:
+        setup.bring_up()
+        for who, frames in enumerate(exchange(setup)):
+            assert len(frames) >= 10
+            assert not any(frame.e or frame.c for frame, _ in frames)
+            plain = [verified(setup, frame, raw, who == 0) for frame, raw in frames]
+            assert sum(PATTERN in p for p in plain) >= 5
+        ours, kernel = setup.counters(), setup.kernel_counters()
+        assert ours["OutPktsProtected"] >= 10 and ours["OutPktsEncrypted"] == 0
+        assert ours["InOctetsValidated"] > 0 and ours["InOctetsDecrypted"] == 0
+        assert kernel["InPktsOK"] >= 10 and kernel["InPktsNotValid"] == 0
+
+
+def test_a_strict_receiver_of_ours_takes_the_integrity_only_frames_of_a_peer(guest, tmp_path):
+    with PskSetup(guest, tmp_path, "gcm-aes-128", options="encrypt off") as setup:
+        setup.bring_up()
+        ours, theirs = exchange(setup)
+        assert all(frame.e and frame.c for frame, _ in ours)
+        assert not any(frame.e or frame.c for frame, _ in theirs)
+        before = setup.counters()
+        bad = bytearray(theirs[-1][1])
+        bad[16:20] = (theirs[-1][0].pn + 3).to_bytes(4, "big")
+        setup.wire.deliver(0, bytes(bad))
+        until("it is not valid",
+              lambda: setup.counters()["InPktsNotValid"] == before["InPktsNotValid"] + 1, 10)
+
+
+@pytest.mark.parametrize("options, bits, send_sci", [
+    ("send_sci off end_station on", 0x40, "true"), ("send_sci off end_station on", 0x40, "false"),
+    ("send_sci off", 0x00, "false")], ids=["es", "es-both", "implicit"])
+def test_frames_without_sci(guest, tmp_path, options, bits, send_sci):
+    """The end station's bit, or nothing at all: with one peer both name the sender."""
+    with PskSetup(guest, tmp_path, "gcm-aes-256", macsec=f"send-sci {send_sci};",
+                  options="encrypt on " + options) as setup:
+        setup.bring_up()
+        ours, theirs = exchange(setup)
+        assert {frame.tci & 0xF0 for frame, _ in theirs} == {bits}
+        assert {frame.tci & 0xF0 for frame, _ in ours} == {0x20 if send_sci == "true" else 0x40}
+        for frame, _ in ours:
+            frame.open(setup.ours, sci=OUR_SCI)
+        for frame, _ in theirs:
+            frame.open(setup.theirs, sci=setup.peer_sci)
+
+
+def test_single_copy_broadcast_is_nobody_s_here(guest, tmp_path):
+    with PskSetup(guest, tmp_path, "gcm-aes-256",
+                  options="encrypt on send_sci off scb on") as setup:
+        setup.node.start()
+        until("the overlay is up", lambda: "LOWER_UP" in setup.namespace.run(
+            "ip", "link", "show", "core", check=False), 20)
+        assert setup.peer.ping(US, 2) == 0
+        until("its requests were refused",
+              lambda: setup.counters().get("path.drop.single-copy-broadcast", 0) >= 1, 10)
+        assert setup.counters()["InPktsNoSCI"] >= 1 and setup.counters()["InPktsOK"] == 0
+
+
+@pytest.mark.parametrize("validate, altered, counter", [
+    ("check", True, "InPktsInvalid"), ("disabled", True, "InPktsUnchecked")])
+def test_what_validate_lets_in_is_counted_as_the_standard_has_it(guest, tmp_path, validate,
+                                                                  altered, counter):
+    with PskSetup(guest, tmp_path, "gcm-aes-256", options="encrypt off",
+                  macsec=f"confidentiality off; validate {validate};") as setup:
+        setup.bring_up()
+        _, theirs = exchange(setup)
+        before = setup.counters()
+        frame, raw = theirs[-1]
+        bad = bytearray(raw)
+        bad[16:20] = (frame.pn + 7).to_bytes(4, "big")
+        if altered:
+            bad[-1] ^= 1
+        setup.wire.deliver(0, bytes(bad))
+        until(f"one more {counter}",
+              lambda: setup.counters()[counter] == before[counter] + 1, 10)
+        assert setup.counters()["InPktsNotValid"] == before["InPktsNotValid"]
