@@ -14,6 +14,7 @@ datagram sockets: whoever holds the other end (test/lib/wire.py) is the cable.
 
 `python3 test/interop/guest.py` makes the image and times a boot.
 """
+import base64
 import ctypes
 import fcntl
 import hashlib
@@ -277,6 +278,10 @@ class Guest:
     def put(self, path, text):
         """Writes a file in the guest."""
         self.run(f"cat >'{path}' <<'END-OF-FILE'\n{text}\nEND-OF-FILE")
+
+    def put_program(self, path, octets):
+        text = base64.encodebytes(octets).decode()
+        self.run(f"base64 -d >'{path}' <<'END-OF-FILE'\n{text}END-OF-FILE\nchmod +x '{path}'")
 
     def stop(self):
         self.process.kill()

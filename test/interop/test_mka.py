@@ -1,10 +1,14 @@
 """MKA and MACsec against wpa_supplicant and Linux MACsec, judged by a decoder of our own that
 knows the CAK and nothing else. Debian's wpa_supplicant distributes and takes GCM-AES-128 only."""
+import hashlib
+import os
+import subprocess
 import time
 
 import pytest
 
 from bench import OTHER, OUR_SCI, PATTERN, THEM, US, MkaSetup
+from lib.daemon import TOP
 from lib.until import until
 
 CAKS = {128: bytes(range(16)), 256: bytes(range(32))}
@@ -136,3 +140,67 @@ def test_supplicant_sees_no_stranger_when_a_role_dies(guest, tmp_path, role):
         numbers = [m.mn for m in after.mkpdus if m.sci == OUR_SCI]
         assert numbers == sorted(set(numbers))
         assert {kn for _, _, kn in after.opened} == {kn for _, _, kn in before.opened}
+
+
+@pytest.fixture(scope="session")
+def broadcasting_supplicant():
+    """wpa_supplicant of Debian's source whose MKPDUs go to ff:ff:ff:ff:ff:ff, as octets. It is kept
+    under build/roots by the hash of how it is made."""
+    script = TOP / "test" / "roots" / "wpa"
+    name = hashlib.sha256(script.read_bytes()).hexdigest()[:16]
+    made = TOP / "build" / "roots" / f"wpa-{name}"
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        new = made.with_suffix(f".{os.getpid()}")
+        done = subprocess.run([script, new, "ff:ff:ff:ff:ff:ff"], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no source of wpa_supplicant to be had: {done.stderr[-300:]}")
+        new.rename(made)
+    return made.read_bytes()
+
+
+def test_supplicant_with_another_eapol_destination(guest, tmp_path, broadcasting_supplicant):
+    """As WAN gear is set up; the ICV covers the address, so both must mean the same."""
+    with MkaSetup(guest, tmp_path, CAKS[128], we_serve=True,
+                  mka="destination broadcast;") as setup:
+        setup.peer.run_instead(broadcasting_supplicant)
+        setup.bring_up()
+        assert setup.ping(THEM, 5) == 5
+        assert setup.peer.ping(US, 5) == 5
+        listener = setup.listen()
+        assert not listener.faults
+        for sci in (OUR_SCI, setup.peer_sci):
+            sent = {m.frame.dst.hex(":") for m in listener.mkpdus if m.sci == sci}
+            assert sent == {"ff:ff:ff:ff:ff:ff"}
+
+
+def test_supplicant_with_a_destination_that_is_not_ours_is_never_a_peer(guest, tmp_path):
+    with MkaSetup(guest, tmp_path, CAKS[128], we_serve=True,
+                  mka="destination broadcast;") as setup:
+        setup.node.start()
+        setup.peer.start()
+        until("MKPDUs of both", lambda: all(sum(s.side == side and s.raw[12:14] == b"\x88\x8e"
+                                                for s in setup.wire.since(0)) >= 4
+                                            for side in (0, 1)), 40)
+        assert not setup.peer_live(setup.peer_sci)
+        dropped = setup.node.show("mka")["participants"][0]["dropped"]
+        assert sum(dropped.values()) >= 4, dropped
+
+
+def test_a_number_near_its_end_at_the_supplicant_brings_a_new_key(guest, tmp_path):
+    """The kernel's transmit SA is set to PendingPNExhaustion: the key server, which is ours, hears
+    of it in the peer's SAK use and distributes another SAK before the numbers end."""
+    with MkaSetup(guest, tmp_path, CAKS[128], we_serve=True) as setup:
+        setup.bring_up()
+        state = setup.peer.macsec()
+        an = next(sa["an"] for sa in state["sa_list"] if sa["active"])
+        theirs = guest.start(f"ip netns exec {setup.peer.ns} ping -q -c 300 -i 0.05 -W 2 {US}")
+        guest.run(f"ip -n {setup.peer.ns} macsec set macsec0 tx sa {an} pn {0xC0000001} on")
+        until("a second key in use at both ends", lambda: len(
+            {(f.sci, kn) for f, _, kn in setup.listen().opened}) >= 4, 60)
+        assert " 300 received" in theirs.wait(60)
+        listener = setup.listen()
+        assert not listener.faults
+        first, second = sorted({kn for _, _, kn in listener.opened})
+        assert max(f.pn for f, _, kn in listener.opened if kn == first) > 0xC0000000
+        assert max(f.pn for f, _, kn in listener.opened if kn == second) < 10000
