@@ -146,8 +146,6 @@ static const char *port_unsupported(const struct conf_tree *t, const struct conf
 		return "this version gets no addresses by dhcp or slaac";
 	if (tree_child(t, n, "outer-vlan"))
 		return "this version sends one VLAN tag at most, no `outer-vlan`";
-	if (tree_child(t, n, "bridge"))
-		return "this version routes between lan and overlay, it does not `bridge`";
 	if (tree_child(t, n, "lan") && tree_child(t, n, "vlan"))
 		return "this version tags wan ports only; give a lan port a VLAN interface of Linux's";
 	return NULL;
@@ -276,6 +274,41 @@ static void make_macsec(const struct conf_tree *t, const struct conf_node *overl
 	m->replay_protect = protect && strcmp(protect, "true") == 0;
 }
 
+static uint32_t number_of(const struct conf_tree *t, const struct conf_node *n, const char *leaf)
+{
+	const char *word = tree_leaf(t, n, leaf);
+
+	return word ? (uint32_t)strtoul(word, NULL, 10) : 0;
+}
+
+static void make_bridge(const struct conf_tree *t, const struct conf_node *overlay,
+			struct bb_overlay *o)
+{
+	const struct yang_node *s = yang_child(t->model, overlay->schema, "bridge", 6);
+	const struct conf_node none = {.schema = s};
+	const struct conf_node *n = tree_child(t, overlay, "bridge"), *l2cp;
+	struct bb_bridge *b = &o->bridge;
+	const char *ageing;
+
+	if (!n)
+		n = &none;
+	b->entries = number_of(t, n, "addresses");
+	b->per_place = number_of(t, n, "addresses-per-peer");
+	b->flood = number_of(t, n, "flood-limit");
+	ageing = tree_leaf(t, n, "ageing");
+	if (ageing)
+		value_duration(ageing, &b->ageing_ns);
+	l2cp = tree_child(t, n, "l2cp");
+	for (unsigned i = 0; i < L2CP_COUNT; i++) {
+		const char *word = l2cp && i ? tree_leaf(t, l2cp, l2cp_rows[i].name) : NULL;
+
+		b->l2cp[i] = backbone_is_line(o) ? l2cp_rows[i].line : l2cp_rows[i].lan;
+		for (unsigned a = 0; word && a < L2CP_ACTION_COUNT; a++)
+			if (strcmp(word, l2cp_action_names[a]) == 0)
+				b->l2cp[i] = (enum l2cp_action)a;
+	}
+}
+
 static const char *why_unsupported(const struct conf_tree *t, const struct conf_node *n,
 				   const struct bb_overlay *o)
 {
@@ -322,6 +355,7 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 	o->psk = auth ? text(b, tree_leaf(t, auth, "psk")) : NULL;
 	make_macsec(t, n, &o->macsec);
 	make_mka(b, t, n, &o->mka);
+	make_bridge(t, n, o);
 	o->unsupported = why_unsupported(t, n, o);
 	backbone_members(b, t, n, o);
 }
@@ -346,6 +380,23 @@ static void make_peer(struct backbone *b, const struct conf_tree *t, const struc
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
 }
 
+/* Which overlays lan ports are bridged into: known when both are made. */
+static void join_bridges(struct backbone *b, const struct conf_tree *t)
+{
+	for (struct conf_node *n = tree_child(t, NULL, "node"); n; n = tree_same(n)) {
+		struct bb_port *p = b->nodes[n->index].ports;
+
+		for (struct conf_node *x = tree_child(t, n, "port"); x && p;
+		     x = tree_same(x), p++) {
+			const char *name = tree_leaf(t, x, "bridge");
+			const struct conf_node *o =
+				name ? tree_entry(t, NULL, "overlay", name) : NULL;
+
+			p->bridge = o && !p->service ? &b->overlays[o->index] : NULL;
+		}
+	}
+}
+
 struct backbone *backbone_of(const struct conf_tree *t)
 {
 	struct made *m = calloc(1, sizeof(*m));
@@ -359,6 +410,7 @@ struct backbone *backbone_of(const struct conf_tree *t)
 	MAKE(b, t, node, "node", nodes, node_count);
 	MAKE(b, t, peer, "peer", peers, peer_count);
 	MAKE(b, t, overlay, "overlay", overlays, overlay_count);
+	join_bridges(b, t);
 	return b;
 fail:
 	backbone_free(b);
@@ -396,4 +448,43 @@ uint16_t backbone_overlay_mtu(const struct bb_overlay *o)
 	if (!o->over_count || least < MACSEC_TAG_SCI_LEN + MACSEC_ICV_LEN)
 		return 0;
 	return (uint16_t)(least - MACSEC_TAG_SCI_LEN - MACSEC_ICV_LEN);
+}
+
+bool backbone_bridged(const struct bb_node *n, const struct bb_overlay *o)
+{
+	for (size_t i = 0; i < n->port_count; i++)
+		if (n->ports[i].bridge == o)
+			return true;
+	return false;
+}
+
+size_t backbone_bridges_at(const struct bb_overlay *o, const struct bb_site *site,
+			   const struct bb_member **v, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < o->member_count; i++) {
+		const struct bb_member *m = &o->members[i];
+		size_t at = count < n ? count : n;
+
+		if (!m->node || m->node->site != site || !backbone_bridged(m->node, o))
+			continue;
+		count++;
+		/* Sorted in; what falls off the end is only counted. */
+		while (at &&
+		       (m->priority < v[at - 1]->priority || (m->priority == v[at - 1]->priority &&
+							      m->node->id < v[at - 1]->node->id))) {
+			if (at < n)
+				v[at] = v[at - 1];
+			at--;
+		}
+		if (at < n)
+			v[at] = m;
+	}
+	return count;
+}
+
+bool backbone_is_line(const struct bb_overlay *o)
+{
+	return o->over_count && o->over[0]->topology == BB_E_LINE;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "wire/l2cp.h"
 #include "wire/macsec.h"
 
 #include <stdbool.h>
@@ -43,6 +44,8 @@ struct bb_service {
 	} emulate;
 };
 
+struct bb_overlay;
+
 struct bb_port {
 	const char *name, *interface;
 	uint16_t vlan;                    /* 0: untagged */
@@ -52,7 +55,8 @@ struct bb_port {
 	bool dhcp, slaac;
 	bool has_gateway;
 	struct bb_prefix gateway;
-	uint32_t allow;          /* enum msg_allow values of `allow` */
+	uint32_t allow;                  /* enum msg_allow values of `allow` */
+	const struct bb_overlay *bridge; /* lan: what it is bridged into, or NULL */
 	const char *unsupported; /* NULL, or why this version cannot run it; control refuses it */
 };
 
@@ -106,6 +110,13 @@ struct bb_macsec {
 	enum macsec_validate validate;
 };
 
+struct bb_bridge {
+	uint32_t entries, per_place; /* addresses learned */
+	uint64_t ageing_ns;
+	uint32_t flood; /* frames a second, 0: no limit */
+	enum l2cp_action l2cp[L2CP_COUNT];
+};
+
 struct bb_overlay {
 	const char *name;
 	enum bb_design design;
@@ -121,6 +132,7 @@ struct bb_overlay {
 	const char *psk; /* secret of `auth psk`, or NULL */
 	struct bb_macsec macsec;
 	struct bb_mka mka;
+	struct bb_bridge bridge;
 	const char *unsupported; /* NULL, or why this version cannot run it; control refuses it */
 };
 
@@ -144,5 +156,15 @@ struct conf;
 struct backbone *backbone_new(const struct conf *conf);
 void backbone_free(struct backbone *b);
 const struct bb_node *backbone_node(const struct backbone *b, const char *name);
+/* The node has a lan port bridged into the overlay, which then has no interface there. */
+bool backbone_bridged(const struct bb_node *n, const struct bb_overlay *o);
+/*
+ * The members that bridge into the overlay at this site, the one to forward first: by `priority`,
+ * then by `id`. Fills at most n of v; returns how many there are.
+ */
+size_t backbone_bridges_at(const struct bb_overlay *o, const struct bb_site *site,
+			   const struct bb_member **v, size_t n);
+/* The overlay carries frames as a cable does: its service is an E-Line. */
+bool backbone_is_line(const struct bb_overlay *o);
 /* Bytes of IP packet that fit through the overlay: the service's MTU less the framing. */
 uint16_t backbone_overlay_mtu(const struct bb_overlay *o);

@@ -86,6 +86,40 @@ static void check_lan(const struct check *c, const struct conf_node *n, const st
 	}
 }
 
+/* A lan port that is bridged: into what, and what it cannot have besides. */
+static void check_bridge(const struct check *c, const struct conf_node *n,
+			 const struct bb_node *node, const struct bb_port *p)
+{
+	const struct bb_overlay *o = p->bridge;
+	bool member = false;
+
+	if (tree_child(c->t, n, "service"))
+		errlist_add(c->errs, check_at(c, n, "bridge"),
+			    "`bridge` belongs to a lan port; port `%s` is wan", p->name);
+	if (!o)
+		return;
+	if (tree_child(c->t, n, "address"))
+		errlist_add(
+			c->errs, check_at(c, n, "address"),
+			"port `%s` is bridged into `%s`: the node is not on that lan, so it has no `address` there",
+			p->name, o->name);
+	if (o->design != BB_MACSEC)
+		errlist_add(c->errs, check_at(c, n, "bridge"),
+			    "overlay `%s` is not of design macsec, which alone carries frames",
+			    o->name);
+	for (size_t i = 0; i < o->member_count; i++)
+		member |= o->members[i].node == node;
+	if (!member)
+		errlist_add(c->errs, check_at(c, n, "bridge"),
+			    "node `%s` is no member of overlay `%s`", node->name, o->name);
+	for (const struct bb_port *q = node->ports; q < p; q++)
+		if (q->bridge == o && backbone_is_line(o))
+			errlist_add(
+				c->errs, check_at(c, n, "bridge"),
+				"overlay `%s` runs over an e-line, a cable with one end here: port `%s`; use an e-lan for several",
+				o->name, q->name);
+}
+
 static void check_port(const struct check *c, const struct conf_node *n, const struct bb_node *node,
 		       const struct bb_port *p)
 {
@@ -101,6 +135,8 @@ static void check_port(const struct check *c, const struct conf_node *n, const s
 	check_gateway(c, n, p);
 	if (lan)
 		check_lan(c, n, node, p);
+	if (tree_child(c->t, n, "bridge"))
+		check_bridge(c, n, node, p);
 	for (struct conf_node *a = tree_child(c->t, n, "allow"); wan && a; a = tree_same(a))
 		errlist_add(c->warns, a->where, "%s is let through in clear", a->value);
 	if (p->unsupported)

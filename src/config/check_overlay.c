@@ -186,6 +186,77 @@ static void check_macsec(const struct check *c, const struct conf_node *n,
 			macsec_suites[m->suite].keyword);
 }
 
+/* Members that bridge into it; those that do not have an interface. */
+static size_t bridged_count(const struct bb_overlay *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->member_count; i++)
+		n += o->members[i].node && backbone_bridged(o->members[i].node, o);
+	return n;
+}
+
+#define SITE_MAX 8 /* nodes of one site that bridge into one overlay */
+
+/* Several nodes that join one lan to the overlay: they tell each other apart by `id`. */
+static void check_twins(const struct check *c, const struct conf_node *n,
+			const struct bb_overlay *o)
+{
+	bool twins = false;
+
+	for (size_t i = 0; i < c->b->site_count; i++) {
+		const struct bb_member *v[SITE_MAX];
+		size_t count = backbone_bridges_at(o, &c->b->sites[i], v, SITE_MAX);
+
+		twins |= count > 1;
+		if (count > SITE_MAX)
+			errlist_add(
+				c->errs, n->where,
+				"%zu nodes of site `%s` bridge into overlay `%s`; at most %d do",
+				count, c->b->sites[i].name, o->name, SITE_MAX);
+	}
+	for (size_t i = 0; twins && i < o->member_count; i++) {
+		const struct bb_node *node = o->members[i].node;
+
+		if (node && !node->id && backbone_bridged(node, o))
+			errlist_add(
+				c->errs, n->where,
+				"node `%s` needs an `id`: overlay `%s` has several nodes at a site, which tell each other who they are",
+				node->name, o->name);
+	}
+}
+
+#define LAN_PAYLOAD 1504 /* octets behind the addresses and EtherType: a tag and an IP packet */
+
+static void check_bridge(const struct check *c, const struct conf_node *n,
+			 const struct bb_overlay *o)
+{
+	const struct conf_node *bridge = tree_child(c->t, n, "bridge");
+	const struct bb_bridge *b = &o->bridge;
+	uint16_t mtu = backbone_overlay_mtu(o);
+
+	if (o->design != BB_MACSEC)
+		return;
+	if (bridge && !bridged_count(o))
+		errlist_add(
+			c->warns, bridge->where,
+			"no lan port is bridged into overlay `%s`; `bridge %s` on a port does it",
+			o->name, o->name);
+	if (bridge && !check_bad(bridge, "ageing") &&
+	    (b->ageing_ns < 10 * SECOND || b->ageing_ns > 1000000 * SECOND))
+		errlist_add(c->errs, check_at(c, bridge, "ageing"), "`ageing` is from 10s to 11d");
+	if (bridge && b->per_place > b->entries)
+		errlist_add(c->errs, check_at(c, bridge, "addresses-per-peer"),
+			    "`addresses-per-peer` is at most `addresses`, here %u", b->entries);
+	check_twins(c, n, o);
+	if (bridged_count(o) && mtu && mtu < LAN_PAYLOAD)
+		errlist_add(
+			c->warns, n->where,
+			"overlay `%s` carries frames with %u bytes behind the EtherType, VLAN tags counted; longer ones of its lans are dropped (OutPktsTooLong): full packets in a VLAN need `mtu` %u on `%s`",
+			o->name, mtu, LAN_PAYLOAD + MACSEC_TAG_SCI_LEN + MACSEC_ICV_LEN,
+			o->over[0]->name);
+}
+
 /* Routes need a next hop of their own family. */
 static void warn_family(const struct check *c, const struct conf_node *n,
 			const struct bb_overlay *o)
@@ -273,7 +344,8 @@ static void warn_overlay(const struct check *c, const struct conf_node *n,
 	if (o->member_count < 2)
 		errlist_add(c->warns, n->where, "overlay `%s` has %zu member%s", o->name,
 			    o->member_count, o->member_count == 1 ? "" : "s");
-	if (o->managed && !o->has_subnet && !check_bad(n, "subnet"))
+	if (o->managed && !o->has_subnet && !check_bad(n, "subnet") &&
+	    bridged_count(o) < o->member_count)
 		errlist_add(c->warns, n->where,
 			    "overlay `%s` has no `subnet`, so no routes are put over it", o->name);
 }
@@ -441,6 +513,7 @@ void check_overlays(const struct check *c)
 		check_ca_size(c, n, o);
 		check_macsec(c, n, o);
 		check_mtu(c, n, o);
+		check_bridge(c, n, o);
 		check_members(c, n, o);
 		check_shared_port(c, n, o);
 		check_shared_psk(c, n, o);

@@ -45,6 +45,37 @@ static const struct error_case cases[] = {
 	 0, "x.conf:10:30: `send-sci false` is for an overlay of two members; `core` has 3\n"},
 	{"nothing_encrypted_passes_unvalidated", BASE "overlay core macsec validate disabled;\n", 0,
 	 "x.conf:9:30: `validate disabled` takes no encrypted frame, so nothing would pass; it goes with `confidentiality off` only\n"},
+	{"bridge_on_a_wan_port", BASE "node fra1 port wan bridge core;\n", 0,
+	 "x.conf:9:27: `bridge` belongs to a lan port; port `wan` is wan\n"},
+	{"bridge_to_an_overlay_of_others",
+	 BASE "node lon1 { id 3; site fra; port lan { interface eth0; lan; bridge core; } }\n", 0,
+	 "x.conf:9:68: node `lon1` is no member of overlay `core`\n"},
+	{"bridged_and_addressed",
+	 BASE "node fra1 port lan { interface eth0; lan; bridge core; address 10.10.0.1/16; }\n", 0,
+	 "x.conf:9:64: port `lan` is bridged into `core`: the node is not on that lan, so it has no `address` there\n"},
+	{"two_cables_into_one_line",
+	 BASE "service wave topology e-line;\n"
+	      "node fra1 port lan { interface eth0; lan; bridge core; }\n"
+	      "node fra1 port lan2 { interface eth2; lan; bridge core; }\n",
+	 0,
+	 "x.conf:11:51: overlay `core` runs over an e-line, a cable with one end here: port `lan`; use an e-lan for several\n"},
+	{"bridge_ageing_too_short",
+	 BASE "node fra1 port lan { interface eth0; lan; bridge core; }\n"
+	      "overlay core bridge ageing 2s;\n",
+	 0, "x.conf:10:28: `ageing` is from 10s to 11d\n"},
+	{"more_addresses_of_one_than_of_all",
+	 BASE "node fra1 port lan { interface eth0; lan; bridge core; }\n"
+	      "overlay core bridge { addresses 100; addresses-per-peer 200; }\n",
+	 0, "x.conf:10:57: `addresses-per-peer` is at most `addresses`, here 100\n"},
+	{"l2cp_action_of_no_kind", BASE "overlay core bridge l2cp lldp drop;\n", 0,
+	 "x.conf:9:31: `lldp` takes one of `tunnel`, `discard` or `peer`, not `drop`\n"},
+	{"twins_without_an_id",
+	 BASE "node fra1 port lan { interface eth0; lan; bridge core; }\n"
+	      "node fra2 { site fra; port wan { interface eth1; service wave; } "
+	      "port lan { interface eth0; lan; bridge core; } }\n"
+	      "overlay core member fra2 address 10.255.0.9;\n",
+	 0,
+	 "x.conf:8:1: node `fra2` needs an `id`: overlay `core` has several nodes at a site, which tell each other who they are\n"},
 	{"comments_only",
 	 "# nothing\n"
 	 "\t# here\n",

@@ -1,4 +1,5 @@
 /* What control asks for, and what it is told. */
+#include "fwd/bridge.h"
 #include "fwd/path.h"
 
 #include "base/clock.h"
@@ -47,6 +48,7 @@ static int on_secy_del(struct fwd *f, uint16_t secy)
 
 	if (y)
 		secy_del(f->sas, y);
+	bridge_drop(f, secy);
 	return 0;
 }
 
@@ -157,6 +159,9 @@ int fwd_control(struct fwd *f, const struct msg *m)
 	case MSG_SECY_DEL:
 		rc = on_secy_del(f, m->secy);
 		break;
+	case MSG_BRIDGE:
+		rc = bridge_set(f, &m->bridge);
+		break;
 	case MSG_SA_RECEIVE:
 		rc = on_sa(f, &m->sa, SA_RECEIVE);
 		break;
@@ -193,12 +198,15 @@ int fwd_control(struct fwd *f, const struct msg *m)
 	}
 	f->seq = 0;
 	fwd_carriers(f);
+	bridges_look(f);
 	return rc;
 }
 
 void fwd_tick(struct fwd *f, uint64_t now)
 {
+	f->now = now;
 	tunnels_tick(f, now);
+	bridges_tick(f);
 	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
 		struct sa *sa = y->tx_current;
 

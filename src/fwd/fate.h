@@ -8,6 +8,9 @@
 #define FWD_FATES(FATE)                                                                            \
 	FATE(SENT_WAN, "sent-wan", "ciphertext handed to a wan port")                              \
 	FATE(SENT_OVERLAY, "sent-overlay", "verified and handed to an overlay port")               \
+	FATE(SENT_LAN, "sent-lan", "verified and handed to a lan port")                            \
+	FATE(BRIDGE_CONTROL, "bridge-control", "what another bridge said to this one")             \
+	FATE(SENT_LOCAL, "sent-local", "from one lan port of a bridge to another")                 \
 	/* from an overlay */                                                                      \
 	FATE(DROP_NO_SECY, "drop.no-secy", "no SecY uses this port")                               \
 	FATE(DROP_NO_PORT, "drop.no-port", "the port it should leave by is not there")             \
@@ -75,12 +78,24 @@
 	FATE(DROP_ESP_INNER, "drop.esp-inner", "verified, but no IP packet is in it")              \
 	FATE(DROP_SELECTOR, "drop.selector", "verified, but not what the SA is for")               \
 	FATE(DROP_ECN, "drop.ecn", "congestion told to a packet that cannot say so (RFC 6040)")    \
+	/* bridges */                                                                              \
+	FATE(DROP_L2CP, "drop.l2cp", "a layer-2 control protocol that is not carried")             \
+	FATE(DROP_SOURCE, "drop.bridge-group-source", "its source is a group address")             \
+	FATE(DROP_OWN_GROUP, "drop.bridge-control", "myelin's own group address, from elsewhere")  \
+	FATE(DROP_FILTERED, "drop.bridge-local", "for the lan that it came from")                  \
+	FATE(DROP_ELSEWHERE, "drop.bridge-elsewhere", "flooded by the carrier, for another peer")  \
+	FATE(DROP_STANDBY, "drop.bridge-standby", "another node of the site forwards")             \
+	FATE(DROP_OWN_SITE, "drop.bridge-own-site", "of this lan, by another node of the site")    \
+	FATE(DROP_NAMELESS, "drop.bridge-unidentified", "its peer has not said yet who it is")     \
+	FATE(DROP_RETURNED, "drop.bridge-returned", "of a peer's lan, back by this site's lan")    \
+	FATE(DROP_STORM, "drop.bridge-flood-limit", "one flooded frame too many from there")       \
 	/* ports and guards */                                                                     \
-	FATE(DROP_LAN, "drop.lan", "from a lan port: the kernel routes there")                     \
+	FATE(DROP_LAN, "drop.lan", "from a lan port that no bridge has")                           \
 	FATE(GUARD_UNSEALED, "drop.guard-unsealed", "towards a wan without the AEAD's mark")       \
 	FATE(GUARD_MALFORMED, "drop.guard-malformed",                                              \
 	     "towards a wan, neither MACsec as it may leave nor ESP of ours")                      \
 	FATE(GUARD_UNOPENED, "drop.guard-unopened", "towards an overlay without the AEAD's mark")  \
+	FATE(GUARD_LAN, "drop.guard-lan", "towards a lan, neither verified nor from another lan")  \
 	FATE(DROP_PORT, "drop.port-refused", "the port did not take it; its tx_errors too")
 
 /* clang-format off */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fwd/bridge.h"
 #include "fwd/path.h"
 #include "sa/area.h"
 #include "wire/eth.h"
@@ -70,6 +71,8 @@ void fwd_free(struct fwd *f)
 	for (unsigned i = 0; i < f->port_count; i++)
 		if (f->ports[i].port)
 			f->ports[i].port->ops->close(f->ports[i].port);
+	for (unsigned i = 0; i < FWD_BRIDGE_MAX; i++)
+		bridge_free(f->bridges[i]);
 	sa_table_free(f->sas);
 	free(f);
 }
@@ -98,7 +101,8 @@ static void ports_relink(struct fwd *f)
 		for (struct secy *y = secy_next(f->sas, NULL); y && !p->secy;
 		     y = secy_next(f->sas, y))
 			if ((p->kind == MSG_PORT_WAN && y->config.wan == p->id) ||
-			    (p->kind == MSG_PORT_OVERLAY && y->config.overlay == p->id))
+			    (p->kind == MSG_PORT_OVERLAY && y->config.overlay == p->id) ||
+			    (p->kind == MSG_PORT_LAN && y->config.overlay == p->over))
 				p->secy = y;
 	}
 	tunnels_relink(f);
@@ -149,6 +153,8 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 		.vlan = give->vlan & ETH_VID_MASK,
 		.eapol_type = give->eapol_type,
 		.integrity = give->integrity,
+		.over = give->over,
+		.link = give->link,
 		.frame_max = give->mtu ? (uint32_t)give->mtu + ETH_HEAD_LEN : 0,
 	};
 	memcpy(p->mac, give->mac, sizeof(p->mac));
@@ -170,6 +176,16 @@ void fwd_port_drop(struct fwd *f, uint16_t id)
 	p->port->ops->close(p->port);
 	*p = (struct fwd_port){0};
 	tunnels_relink(f);
+}
+
+void fwd_port_link(struct fwd *f, uint16_t id, bool link)
+{
+	struct fwd_port *p = fwd_port_find(f, id);
+
+	if (!p)
+		return;
+	p->link = link;
+	bridges_look(f);
 }
 
 unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
@@ -227,14 +243,15 @@ unsigned fwd_poll(struct fwd *f)
 		if (p->kind == MSG_PORT_OVERLAY && p->tunnels)
 			esp_out(f, p, v, n);
 		else if (p->kind == MSG_PORT_OVERLAY)
-			macsec_out(f, p, v, n);
+			macsec_out(f, p->secy, v, n);
 		else if (p->kind == MSG_PORT_WAN && p->tunnels)
 			wan_in(f, p, v, n);
 		else if (p->kind == MSG_PORT_WAN)
 			macsec_in(f, p, v, n);
 		else
-			for (unsigned j = 0; j < n; j++)
-				fwd_drop(f, &v[j], FATE_DROP_LAN);
+			bridge_out(f, p, v, n);
 	}
+	if (f->bridges_due)
+		bridges_speak(f);
 	return moved;
 }

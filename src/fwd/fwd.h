@@ -40,12 +40,14 @@ void fwd_free(struct fwd *f);
 /* Takes ownership of port, in failure too; replaces a port of the same id. 0 or -errno. */
 int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *port);
 void fwd_port_drop(struct fwd *f, uint16_t id);
+/* The port's interface has a link, or none any more. */
+void fwd_port_link(struct fwd *f, uint16_t id, bool link);
 /* Descriptors to poll for input; returns how many of at most n were written. */
 unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
 
 /*
- * One message of control: MSG_SECY_*, MSG_SA_*, MSG_TUNNEL_*, MSG_ESP_*, MSG_SYNC, MSG_STATS_GET.
- * 0 or -errno. Answers
+ * One message of control: MSG_SECY_*, MSG_BRIDGE, MSG_SA_*, MSG_TUNNEL_*, MSG_ESP_*, MSG_SYNC,
+ * MSG_STATS_GET. 0 or -errno. Answers
  * carry the request's seq. The caller wipes m.
  *
  * MSG_SA_RECEIVE, _TRANSMIT: one MSG_SA_REPORT that says whether it is installed, preceded by
@@ -55,7 +57,8 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
  * of SAs whose lifetime ended (fwd_tick()).
  * MSG_SYNC: one for each installed SA, then MSG_SYNC_DONE.
  * MSG_STATS_GET: MSG_STATS of the SecY (sci 0, an -1: its own counters, then "port.<ifname>.…"
- * of its two ports and "path.…" of the whole path, zero ones left out), of each SC (sci, an -1;
+ * of its ports, "bridge.…" where it is bridged, and "path.…" of the whole path, zero ones left
+ * out), of each SC (sci, an -1;
  * our own transmit SC under its SCI) and of each SA (sci, an), then MSG_STATS_DONE. Of a tunnel:
  * of each SA (sci: its SPI, an: its direction) and of each direction (sci 0).
  */

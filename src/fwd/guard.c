@@ -4,7 +4,8 @@
  * were made: out of a wan port goes encrypted MACsec, or ESP where tunnels run over the port, with
  * the AEAD's mark and nothing else (or unencrypted MACsec with the same mark, where the file opens
  * that port to it); into an overlay only what the AEAD verified (or what an overlay's own validate
- * lets through), and ICMP that the worker itself has to say.
+ * lets through), and ICMP that the worker itself has to say; into a lan that and what came from
+ * another lan of the same bridge.
  */
 #include "fwd/path.h"
 #include "wire/eth.h"
@@ -87,4 +88,20 @@ void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsig
 			fwd_drop(f, &v[i], FATE_GUARD_UNOPENED);
 	}
 	port_send(f, overlay, v, k, FATE_SENT_OVERLAY);
+}
+
+void guard_lan(struct fwd *f, struct fwd_port *lan, struct pkt *v, unsigned n)
+{
+	bool unverified = lan->secy && lan->secy->config.validate != MACSEC_STRICT;
+	unsigned k = 0;
+	enum fwd_fate fate = n && v[0].mark & PKT_LOCAL ? FATE_SENT_LOCAL : FATE_SENT_LAN;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (v[i].mark & (PKT_OPENED | PKT_LOCAL) ||
+		    (unverified && v[i].mark & PKT_UNVERIFIED))
+			pkt_keep(v, k++, i);
+		else
+			fwd_drop(f, &v[i], FATE_GUARD_LAN);
+	}
+	port_send(f, lan, v, k, fate);
 }

@@ -4,6 +4,7 @@
  * has its say once more after that, for two copies may travel in one burst. Where the file sets
  * validate to check or disabled, frames that did not verify go on too, under a mark of their own.
  */
+#include "fwd/bridge.h"
 #include "fwd/path.h"
 #include "sa/replay.h"
 #include "wire/eth.h"
@@ -73,10 +74,16 @@ static void unwrap(struct pkt *p, const struct fwd_rx *rx, bool verified)
 	p->mark |= verified ? PKT_OPENED : PKT_UNVERIFIED;
 }
 
-static void deliver(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
+/* from: the secure channel of all of them, NULL where it is not known. */
+static void deliver(struct fwd *f, struct secy *y, const struct sc *from, struct pkt *v, unsigned n)
 {
 	struct fwd_port *overlay = fwd_port_find(f, y->config.overlay);
+	struct bridge *b = overlay ? NULL : bridge_find(f, y->config.secy);
 
+	if (b) {
+		bridge_in(f, b, y, from ? from->sci : 0, v, n);
+		return;
+	}
 	if (overlay && overlay->kind == MSG_PORT_OVERLAY) {
 		guard_overlay(f, overlay, v, n);
 		return;
@@ -90,6 +97,7 @@ void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 	struct fwd_rx *rx = f->rx;
 	struct sc *hint = NULL;
 	struct secy *y = NULL;
+	const struct sc *from = NULL;
 	unsigned k = 0, out = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -111,19 +119,22 @@ void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 	}
 	for (unsigned i = 0; i < k; i++) {
 		enum fwd_fate fate = verdict(&rx[i], &f->ops[i]);
+		const struct sc *sc;
 
 		if (fate != FATE_SENT_OVERLAY) {
 			fwd_drop(f, &v[i], fate);
 			continue;
 		}
 		unwrap(&v[i], &rx[i], rx[i].sa && f->ops[i].ok);
-		if (out && y != rx[i].secy) {
-			deliver(f, y, v, out);
+		sc = rx[i].sa ? rx[i].sa->sc : NULL;
+		if (out && (y != rx[i].secy || from != sc)) {
+			deliver(f, y, from, v, out);
 			out = 0;
 		}
 		y = rx[i].secy;
+		from = sc;
 		pkt_keep(v, out++, i);
 	}
 	if (out)
-		deliver(f, y, v, out);
+		deliver(f, y, from, v, out);
 }

@@ -103,9 +103,8 @@ static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, s
 	return k;
 }
 
-void macsec_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
+void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
 {
-	struct secy *y = overlay->secy;
 	struct fwd_port *wan = y ? fwd_port_find(f, y->config.wan) : NULL;
 	unsigned k = 0, got;
 	uint64_t first;

@@ -15,10 +15,13 @@
 #define FWD_HELD_ALL 64        /* and for those of all tunnels */
 #define FWD_TUNNEL_BUCKETS 512 /* of the hash of peers' MAC addresses; a power of two */
 #define FWD_ICMP_TICK 16       /* ICMP messages made, and ones heard, between two ticks */
+#define FWD_BRIDGE_MAX 16
+#define FWD_LAN_MAX 16 /* lan ports of one bridge */
 
 struct fwd_port {
 	struct port *port; /* NULL: this place is free */
-	struct secy *secy; /* overlay: the SecY on it; wan: the first SecY over it; or NULL */
+	/* overlay, lan: the SecY on it; wan: the first SecY over it; or NULL */
+	struct secy *secy;
 	uint16_t id;
 	uint8_t kind;  /* enum msg_port_kind */
 	uint16_t vlan; /* wan: 0 untagged */
@@ -26,6 +29,8 @@ struct fwd_port {
 	bool integrity;     /* wan: unencrypted MACsec may leave */
 	uint32_t frame_max; /* wan: bytes without the tag in clear; 0: whatever fits a buffer */
 	bool carrier;       /* overlay: as last told to the kernel */
+	uint16_t over;      /* lan: the overlay it is bridged into */
+	bool link;          /* its interface has one, as far as was told */
 	uint8_t mac[ETH_ADDR_LEN];
 	unsigned tunnels; /* that run over it */
 };
@@ -97,11 +102,13 @@ struct fwd {
 	struct log_limit refused;
 	unsigned port_count; /* places in use are below it */
 	struct fwd_port ports[FWD_PORT_MAX];
+	uint64_t now; /* of the last fwd_tick() */
+	struct bridge *bridges[FWD_BRIDGE_MAX];
+	bool bridges_due; /* one has something to say, when the burst at hand is done */
 	uint64_t fates[FATE_COUNT];
 	struct aead_op ops[PKT_BURST]; /* scratch of a burst */
 	struct fwd_rx rx[PKT_BURST];
 	/* ESP */
-	uint64_t now; /* of the last fwd_tick() */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
 	uint8_t aad[PKT_BURST][12];
@@ -130,13 +137,15 @@ static inline void pkt_keep(struct pkt *v, unsigned to, unsigned from)
 }
 
 /* The stages. Each consumes the n packets it is handed. */
-void macsec_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
+/* y: the SecY of the port they came from, or NULL. */
+void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n);
 void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
 void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
+void guard_lan(struct fwd *f, struct fwd_port *lan, struct pkt *v, unsigned n);
 
 /*
  * Finds the SA of a frame from a wan port: takes a tag in clear out of it, fills rx. Returns

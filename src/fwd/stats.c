@@ -1,4 +1,5 @@
 /* Counters as MSG_STATS: name and value pairs, as many to a message as it holds. */
+#include "fwd/bridge.h"
 #include "fwd/path.h"
 
 #include <stdio.h>
@@ -99,6 +100,25 @@ static void port_say(struct chunk *c, const struct fwd_port *p)
 		chunk_add(c, v[i].value, "port.", p->port->ifname, v[i].name);
 }
 
+static void bridge_say(struct chunk *c, const struct bridge *b)
+{
+	chunk_add(c, bridge_addresses(b), "bridge.addresses", "", "");
+	chunk_add(c, b->designated ? (uint64_t)b->designated->state : BFRAME_FORWARDING,
+		  "bridge.state", "", "");
+	for (unsigned i = 0; i < BRIDGE_COUNT_COUNT; i++)
+		if (b->counts[i])
+			chunk_add(c, b->counts[i], "bridge.", bridge_count_names[i], "");
+	for (unsigned p = 0; p < L2CP_COUNT; p++)
+		for (unsigned a = 0; a < L2CP_ACTION_COUNT; a++)
+			if (b->l2cp[p][a]) {
+				char action[16];
+
+				snprintf(action, sizeof(action), ".%s", l2cp_action_names[a]);
+				chunk_add(c, b->l2cp[p][a], "bridge.l2cp.", l2cp_rows[p].name,
+					  action);
+			}
+}
+
 static void esp_counts_say(struct fwd *f, const struct tunnel *n, uint64_t spi, int8_t direction,
 			   const uint64_t v[ESP_COUNT_COUNT], const struct sa *of)
 {
@@ -130,7 +150,9 @@ static void tunnel_say(struct fwd *f, const struct tunnel *n)
 static void ports_say(struct fwd *f, struct chunk *c, uint16_t wan, uint16_t overlay)
 {
 	for (unsigned i = 0; i < f->port_count; i++)
-		if (f->ports[i].port && (f->ports[i].id == wan || f->ports[i].id == overlay))
+		if (f->ports[i].port &&
+		    (f->ports[i].id == wan || f->ports[i].id == overlay ||
+		     (f->ports[i].kind == MSG_PORT_LAN && f->ports[i].over == overlay)))
 			port_say(c, &f->ports[i]);
 }
 
@@ -150,6 +172,8 @@ void stats_say(struct fwd *f, uint16_t secy)
 			sc_say(f, y, sc->sci, sc->sa, OF_RX, &sc->counters, &sum);
 		counters_say(f, secy, 0, -1, OF_SECY, &sum, NULL);
 		ports_say(f, &c, y->config.wan, y->config.overlay);
+		if (bridge_find(f, secy))
+			bridge_say(&c, bridge_find(f, secy));
 	}
 	if (n) {
 		tunnel_say(f, n);

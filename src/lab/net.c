@@ -158,7 +158,7 @@ static void host_print(const struct plan *p, size_t host, FILE *out)
 		fprintf(out, "address add %s/%u dev eth0%s\n", plan_address(&h->address[i], a),
 			h->address[i].len, h->address[i].family == 6 ? " nodad" : "");
 	}
-	for (size_t i = 0; i < h->address_count; i++)
+	for (size_t i = 0; !h->bridge && i < h->address_count; i++)
 		fprintf(out, "route replace default via %s\n", plan_address(&h->gateway[i], a));
 }
 

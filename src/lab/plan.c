@@ -67,18 +67,50 @@ static struct bb_prefix host_address(const struct bb_prefix *node)
 	return a;
 }
 
-/* The host of the node's site, made when this is the site's first lan port. */
+/* On a bridged lan: where the node would be in the overlay's subnet, or in one of our own making
+ * (RFC 2544's). */
+static struct bb_prefix bridged_address(const struct plan *p, const struct plan_host *h)
+{
+	const struct bb_overlay *o = h->bridge;
+	struct bb_prefix a = {.family = 4, .len = 24, .addr = {198, 18}};
+
+	for (size_t i = 0; i < o->member_count; i++)
+		if (o->members[i].node == h->node->node && o->members[i].has_address)
+			return o->members[i].address;
+	a.addr[2] = (uint8_t)(o - p->b->overlays);
+	a.addr[3] = (uint8_t)(HOST_NUMBER + p->host_count);
+	return a;
+}
+
+static void host_name(struct plan *p, struct plan_host *h)
+{
+	snprintf(h->name, sizeof(h->name), "host-%s", h->site->name);
+	for (size_t i = 0; i < p->host_count; i++)
+		if (!strcmp(p->hosts[i].name, h->name))
+			snprintf(h->name, sizeof(h->name), "host-%.31s-%s", h->site->name,
+				 h->bridge ? h->bridge->name : "lan");
+	snprintf(h->netns, sizeof(h->netns), "%s.%s", p->name, h->name);
+}
+
+bool plan_hosts_meet(const struct plan_host *a, const struct plan_host *b)
+{
+	return a->bridge == b->bridge;
+}
+
+/* The host of the node's site, made when this is the site's first lan port, or the first that is
+ * bridged into this overlay. */
 static size_t host_get(struct plan *p, const struct plan_node *n, const struct bb_port *port)
 {
 	struct plan_host *h = &p->hosts[p->host_count];
 
 	for (size_t i = 0; i < p->host_count; i++) {
-		if (p->hosts[i].site == n->node->site)
+		if (p->hosts[i].site == n->node->site && p->hosts[i].bridge == port->bridge)
 			return i;
 	}
-	*h = (struct plan_host){.site = n->node->site, .node = n};
-	snprintf(h->name, sizeof(h->name), "host-%s", h->site->name);
-	snprintf(h->netns, sizeof(h->netns), "%s.%s", p->name, h->name);
+	*h = (struct plan_host){.site = n->node->site, .bridge = port->bridge, .node = n};
+	host_name(p, h);
+	if (h->bridge)
+		h->address[h->address_count++] = bridged_address(p, h);
 	for (size_t i = 0; i < port->address_count && h->address_count < PLAN_ADDRS; i++) {
 		h->gateway[h->address_count] = port->addresses[i];
 		h->address[h->address_count++] = host_address(&port->addresses[i]);
@@ -157,7 +189,7 @@ struct plan *plan_new(const struct backbone *b, const char *name, FILE *err)
 	p->delay_scale = 1.0;
 	snprintf(p->name, sizeof(p->name), "%s", name ? name : b->name);
 	p->nodes = calloc(b->node_count + 1, sizeof(*p->nodes));
-	p->hosts = calloc(b->node_count + 1, sizeof(*p->hosts));
+	p->hosts = calloc(ports + 1, sizeof(*p->hosts));
 	p->wires = calloc(ports + 1, sizeof(*p->wires));
 	p->cables = calloc(ports + 1, sizeof(*p->cables));
 	if (!p->nodes || !p->hosts || !p->wires || !p->cables)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define PLAN_NAME 32  /* bytes of a lab's or host's name with its NUL */
-#define PLAN_NETNS 72 /* of a namespace's: lab name, a dot, node or host name */
+#define PLAN_NETNS 96 /* of a namespace's: lab name, a dot, node or host name */
 #define PLAN_ADDRS 4
 
 struct plan_node {
@@ -34,11 +34,13 @@ struct plan_cable {
 	size_t host; /* index of hosts */
 };
 
-/* A machine behind a site, its gateway the site's first node. */
+/* A machine behind a site, its gateway the site's first node; or, where the lan is bridged into an
+ * overlay, without one: it is in one subnet with those of the overlay's other sites. */
 struct plan_host {
-	char name[PLAN_NAME + 8]; /* host-SITE */
+	char name[PLAN_NAME + 24]; /* host-SITE, a second one host-SITE-OVERLAY */
 	char netns[PLAN_NETNS];
 	const struct bb_site *site;
+	const struct bb_overlay *bridge; /* or NULL */
 	const struct plan_node *node;
 	size_t cable_count; /* more than one: they meet in a bridge */
 	struct bb_prefix address[PLAN_ADDRS], gateway[PLAN_ADDRS];
@@ -72,6 +74,8 @@ void plan_print_carrier(const struct plan *p, FILE *out);
 /* Address in text without the prefix length; buf holds INET6_ADDRSTRLEN. */
 const char *plan_address(const struct bb_prefix *a, char buf[46]);
 
+/* They are on one bridged lan, or both routed to. */
+bool plan_hosts_meet(const struct plan_host *a, const struct plan_host *b);
 /* The address of a member's wan interface, or NULL for a peer. */
 const uint8_t *plan_find_mac(const struct plan *p, const struct bb_member *m);
 const struct plan_node *plan_find_node(const struct plan *p, const char *name);

@@ -140,7 +140,7 @@ static void link_row(void *ctx, const struct bb_overlay *o, const struct bb_memb
 		table_cell(lp->t, "%s", cipher ? cipher : "-");
 		table_cell(lp->t, "%s", table_age(js_u64(ab, "key-age"), age));
 	}
-	cell_ms(lp->t, ping ? ping->best_ns : 0, false);
+	cell_ms(lp->t, ping ? ping->best_ns : 0, ping && !ping->to.family);
 	cell_ms(lp->t, 2 * plan_delay_ns(r->plan, a->node->site, b->node->site), true);
 	/* What b counted as coming from a is what a sent to b and arrived; and the reverse. */
 	table_cell(lp->t, "%s", table_count(ba ? js_u64(ba, "packets-in") : 0, count));
@@ -184,7 +184,7 @@ static void hosts_print(const struct report *r, FILE *out)
 		for (size_t j = 0; j < p->host_count; j++) {
 			const struct probe_ping *g = &r->hosts[at];
 
-			if (i == j) {
+			if (i == j || !plan_hosts_meet(&p->hosts[i], &p->hosts[j])) {
 				table_cell(t, "-");
 				continue;
 			}

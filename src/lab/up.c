@@ -206,7 +206,7 @@ static void want_link(void *ctx, const struct bb_overlay *o, const struct bb_mem
 		if (n &&
 		    ask_find_peer(w->u->plan, w->u->report.peers[n - w->u->plan->nodes], o,
 				  both[!i]) &&
-		    net_is_running(n->netns, o->name))
+		    (backbone_bridged(n->node, o) || net_is_running(n->netns, o->name)))
 			w->live++;
 		else if (!w->missing[0])
 			snprintf(w->missing, sizeof(w->missing), "%s at %s", both[!i]->node->name,
@@ -294,12 +294,12 @@ static void link_add(void *ctx, const struct bb_overlay *o, const struct bb_memb
 	struct report *r = &u->report;
 	const struct plan_node *n = plan_find_node(u->plan, a->node->name);
 
-	(void)o;
 	r->links[r->link_count] = (struct probe_ping){
 		.from = n->netns,
 		.expect_ns = 2 * plan_delay_ns(u->plan, a->node->site, b->node->site),
 	};
-	if (a->has_address && b->has_address)
+	if (a->has_address && b->has_address && !backbone_bridged(a->node, o) &&
+	    !backbone_bridged(b->node, o))
 		r->links[r->link_count].to = b->address;
 	r->link_count++;
 }
@@ -311,6 +311,16 @@ static void link_count(void *ctx, const struct bb_overlay *o, const struct bb_me
 	(void)a;
 	(void)b;
 	(*(unsigned *)ctx)++;
+}
+
+/* Those that have somewhere to go: nodes have no address where they bridge. */
+static unsigned asked(const struct probe_ping *v, unsigned count)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		n += v[i].to.family != 0;
+	return n;
 }
 
 static unsigned answered(const struct probe_ping *v, unsigned count)
@@ -333,7 +343,7 @@ static int hosts_ping(struct up *u)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->host_count; i++) {
 		for (size_t j = 0; j < p->host_count; j++) {
-			if (i == j)
+			if (i == j || !plan_hosts_meet(&p->hosts[i], &p->hosts[j]))
 				continue;
 			r->hosts[r->host_pings] = (struct probe_ping){.from = p->hosts[i].netns};
 			if (p->hosts[j].address_count)
@@ -355,7 +365,8 @@ static int tcp_measure(struct up *u)
 	struct report *r = &u->report;
 	int err;
 
-	if (p->host_count < 2 || !p->hosts[1].address_count)
+	if (p->host_count < 2 || !p->hosts[1].address_count ||
+	    !plan_hosts_meet(&p->hosts[0], &p->hosts[1]))
 		return 0;
 	r->tcp_from = &p->hosts[0];
 	r->tcp_to = &p->hosts[1];
@@ -387,7 +398,7 @@ static int measure(struct up *u)
 	err = probe_pings(r->links, r->link_count, 3, 2 * NS_PER_S, &stopped);
 	if (!err && !stopped)
 		progress_done(&u->progress, "node to node over the overlay: %u of %u links answer",
-			      answered(r->links, r->link_count), r->link_count);
+			      answered(r->links, r->link_count), asked(r->links, r->link_count));
 	if (!err && !stopped)
 		err = hosts_ping(u);
 	if (!err && !stopped)
@@ -395,7 +406,7 @@ static int measure(struct up *u)
 	if (err || stopped)
 		return err ? err : -EINTR;
 	peers_ask(u);
-	return answered(r->links, r->link_count) == r->link_count &&
+	return answered(r->links, r->link_count) == asked(r->links, r->link_count) &&
 			       answered(r->hosts, r->host_pings) == r->host_pings &&
 			       (!r->tcp_from || r->tcp.bytes)
 		       ? 0

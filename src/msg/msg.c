@@ -84,6 +84,8 @@ static const struct field port_want_fields[] = {
 	U16(port_want.eapol_type, 0, UINT16_MAX),
 	BYTES(port_want.eapol_dst),
 	U32(port_want.allow, ALLOW_ALL),
+	FLAG(port_want.others),
+	U32(port_want.l2cp_peers, UINT32_MAX),
 	END,
 };
 static const struct field address_want_fields[] = {
@@ -132,8 +134,11 @@ static const struct field port_give_fields[] = {
 	BYTES(port_give.mac),
 	U16(port_give.eapol_type, 0, UINT16_MAX),
 	FLAG(port_give.integrity),
+	U16(port_give.over, 0, UINT16_MAX),
+	FLAG(port_give.link),
 	END,
 };
+static const struct field port_link_fields[] = {ID(port_link.port), FLAG(port_link.link), END};
 static const struct field port_id_fields[] = {ID(port_drop), END};
 static const struct field secy_add_fields[] = {
 	ID(secy_add.secy),
@@ -149,6 +154,21 @@ static const struct field secy_add_fields[] = {
 	END,
 };
 static const struct field secy_id_fields[] = {ID(secy), END};
+static const struct field bridge_fields[] = {
+	ID(bridge.secy),
+	U8(bridge.mode, MSG_BRIDGE_NONE, MSG_BRIDGE_LAN),
+	FLAG(bridge.encapsulate),
+	FLAG(bridge.hello),
+	FLAG(bridge.strangers),
+	U16(bridge.node, 0, UINT16_MAX),
+	BYTES(bridge.site),
+	U32(bridge.entries, 1u << 20),
+	U32(bridge.per_place, 1u << 20),
+	U32(bridge.ageing_s, 1u << 20),
+	U32(bridge.flood, UINT32_MAX),
+	BYTES(bridge.l2cp),
+	END,
+};
 static const struct field sa_fields[] = {
 	ID(sa.secy),
 	U8(sa.an, 0, 3),
@@ -256,9 +276,11 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_CONFIG] = {"CONFIG", file_fields, FD_MAY},
 	[MSG_PORT_GIVE] = {"PORT_GIVE", port_give_fields, FD_MUST},
 	[MSG_PORT_DROP] = {"PORT_DROP", port_id_fields, FD_NONE},
+	[MSG_PORT_LINK] = {"PORT_LINK", port_link_fields, FD_NONE},
 	[MSG_LINK] = {"LINK", none_fields, FD_MUST},
 	[MSG_SECY_ADD] = {"SECY_ADD", secy_add_fields, FD_NONE},
 	[MSG_SECY_DEL] = {"SECY_DEL", secy_id_fields, FD_NONE},
+	[MSG_BRIDGE] = {"BRIDGE", bridge_fields, FD_NONE},
 	[MSG_SA_RECEIVE] = {"SA_RECEIVE", sa_fields, FD_NONE},
 	[MSG_SA_TRANSMIT] = {"SA_TRANSMIT", sa_fields, FD_NONE},
 	[MSG_SA_RETIRE] = {"SA_RETIRE", sa_retire_fields, FD_NONE},
@@ -330,7 +352,8 @@ static bool fields_agree(const struct msg *m)
 {
 	switch (m->type) {
 	case MSG_PORT_WANT:
-		return (m->port_want.kind == MSG_PORT_OVERLAY) == (m->port_want.over != 0);
+		return m->port_want.kind == MSG_PORT_LAN ||
+		       (m->port_want.kind == MSG_PORT_OVERLAY) == (m->port_want.over != 0);
 	case MSG_ADDRESS_WANT:
 		return prefix_valid(m->address_want.family, m->address_want.prefix);
 	case MSG_ROUTE_WANT:

@@ -62,6 +62,10 @@ enum msg_type {
 	MSG_ESP_RETIRE,   /* sink: retire */
 	/* forward → control */
 	MSG_ESP_REPORT, /* sink: report */
+	/* parent → forward */
+	MSG_PORT_LINK, /* a port's interface has a link, or none any more */
+	/* control → forward */
+	MSG_BRIDGE, /* how a SecY's overlay is bridged, or that it is not */
 	MSG_TYPE_COUNT
 };
 
@@ -80,15 +84,19 @@ enum msg_allow {
 };
 
 struct msg_port_want {
-	uint16_t port;       /* id, numbered by control */
-	uint8_t kind;        /* enum msg_port_kind */
-	char ifname[16];     /* of the interface to open (wan, lan) or to make (overlay) */
-	uint16_t vlan;       /* wan: the 802.1Q VLAN in clear, 0: untagged */
-	uint16_t mtu;        /* bytes; wan: at least, lan and overlay: exactly; 0: leave it */
-	uint16_t over;       /* overlay: the wan port whose MAC address it takes */
+	uint16_t port;   /* id, numbered by control */
+	uint8_t kind;    /* enum msg_port_kind */
+	char ifname[16]; /* of the interface to open (wan, lan) or to make (overlay) */
+	uint16_t vlan;   /* wan: the 802.1Q VLAN in clear, 0: untagged */
+	uint16_t mtu;    /* bytes; wan: at least, lan and overlay: exactly; 0: leave it */
+	/* overlay: the wan port whose MAC address it takes; lan: the overlay it is bridged into
+	 * (the id that MSG_SECY_ADD names), 0: the kernel routes */
+	uint16_t over;
 	uint16_t eapol_type; /* wan: EtherType of MKPDUs; 0: no MKA here */
 	uint8_t eapol_dst[6];
-	uint32_t allow; /* wan: MSG_ALLOW_* */
+	uint32_t allow;      /* wan: MSG_ALLOW_* */
+	bool others;         /* wan: frames for hosts behind a bridge of ours come here too */
+	uint32_t l2cp_peers; /* bridged lan: 1 << enum l2cp of what is left to the kernel */
 };
 
 struct msg_address_want {
@@ -148,6 +156,13 @@ struct msg_port_give {
 	uint8_t mac[6];
 	uint16_t eapol_type; /* the guard of forward needs no more: control sends its own MKPDUs */
 	bool integrity;      /* wan: MACsec frames may leave without encryption */
+	uint16_t over;       /* lan: the overlay it is bridged into */
+	bool link;           /* its interface has one now */
+};
+
+struct msg_port_link {
+	uint16_t port;
+	bool link;
 };
 
 struct msg_secy {
@@ -161,6 +176,31 @@ struct msg_secy {
 	uint16_t report_ms; /* how often the transmit SA's next PN is reported; 0: near its end */
 	uint8_t validate;   /* enum macsec_validate */
 	char name[16];      /* the overlay's */
+};
+
+enum msg_bridge_mode {
+	MSG_BRIDGE_NONE, /* the overlay has an interface and is routed */
+	MSG_BRIDGE_LINE, /* one lan port, whatever comes goes over */
+	MSG_BRIDGE_LAN,  /* addresses are learned */
+};
+
+#define MSG_BRIDGE_SITE 8  /* nodes of one site that bridge into one overlay */
+#define MSG_BRIDGE_L2CP 24 /* room for an action of each protocol of wire/l2cp.h */
+
+struct msg_bridge {
+	uint16_t secy;
+	uint8_t mode;     /* enum msg_bridge_mode */
+	bool encapsulate; /* every member understands wire/bframe.h */
+	bool hello;       /* at some site several nodes bridge, so all say who they are */
+	bool strangers;   /* some members say no hello */
+	uint16_t node;    /* our id */
+	/* Ids of the nodes of our site that bridge into it, big-endian, best first; 0 ends. */
+	uint8_t site[2 * MSG_BRIDGE_SITE];
+	uint32_t entries;              /* addresses learned, at most */
+	uint32_t per_place;            /* of them behind one peer or lan port */
+	uint32_t ageing_s;             /* seconds */
+	uint32_t flood;                /* frames a second flooded from one place; 0: no limit */
+	uint8_t l2cp[MSG_BRIDGE_L2CP]; /* enum l2cp_action by enum l2cp */
 };
 
 struct msg_sa {
@@ -285,8 +325,10 @@ struct msg {
 		struct msg_port_ready port_ready;
 		struct msg_port_give port_give;
 		uint16_t port_drop;
+		struct msg_port_link port_link;
 		struct msg_secy secy_add;
-		uint16_t secy;    /* SECY_DEL, TUNNEL_DEL, STATS_GET, STATS_DONE */
+		uint16_t secy; /* SECY_DEL, TUNNEL_DEL, STATS_GET, STATS_DONE */
+		struct msg_bridge bridge;
 		struct msg_sa sa; /* SA_RECEIVE, SA_TRANSMIT */
 		struct msg_sa_retire sa_retire;
 		struct msg_sa_report sa_report;

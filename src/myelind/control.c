@@ -328,6 +328,8 @@ static void wants_say(struct control *c)
 	struct msg m;
 
 	for (size_t i = 0; i < p->port_count; i++) {
+		if (p->ports[i].bridged)
+			continue;
 		memset(&m, 0, sizeof(m));
 		m.type = MSG_PORT_WANT;
 		m.port_want = p->ports[i].want;

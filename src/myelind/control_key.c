@@ -346,6 +346,50 @@ static void psk_start(struct control_secy *s)
 		 s->plan->self->port->interface, (unsigned long long)s->sci);
 }
 
+/* Who joins the same lan to the overlay, and whether anybody has such a neighbour. */
+static void bridge_site_fill(const struct control_secy *s, struct msg_bridge *m)
+{
+	const struct backbone *all = s->c->backbone;
+	const struct bb_overlay *o = s->plan->o;
+	const struct bb_node *self = s->plan->self->node;
+	const struct bb_member *v[MSG_BRIDGE_SITE];
+	size_t n = backbone_bridges_at(o, self->site, v, MSG_BRIDGE_SITE);
+
+	m->node = self->id;
+	for (size_t i = 0; i < n && i < MSG_BRIDGE_SITE; i++) {
+		m->site[2 * i] = (uint8_t)(v[i]->node->id >> 8);
+		m->site[2 * i + 1] = (uint8_t)v[i]->node->id;
+	}
+	for (size_t i = 0; i < all->site_count; i++)
+		m->hello |= backbone_bridges_at(o, &all->sites[i], v, MSG_BRIDGE_SITE) > 1;
+	for (size_t i = 0; i < o->member_count; i++)
+		m->strangers |= !o->members[i].node || !backbone_bridged(o->members[i].node, o);
+}
+
+/* How the SecY's overlay is bridged; said when it is not, too, since it may have been. */
+static int bridge_announce(struct control_secy *s)
+{
+	const struct bb_overlay *o = s->plan->o;
+	const struct bb_bridge *b = &o->bridge;
+	struct msg m = {.type = MSG_BRIDGE};
+
+	m.bridge.secy = s->plan->id;
+	if (s->plan->bridged) {
+		m.bridge.mode = backbone_is_line(o) ? MSG_BRIDGE_LINE : MSG_BRIDGE_LAN;
+		m.bridge.entries = b->entries;
+		m.bridge.per_place = b->per_place;
+		m.bridge.ageing_s = (uint32_t)(b->ageing_ns / NS_PER_S);
+		m.bridge.flood = b->flood;
+		m.bridge.encapsulate = true;
+		for (size_t i = 0; i < o->member_count; i++)
+			m.bridge.encapsulate &= o->members[i].node != NULL;
+		for (unsigned i = 0; i < L2CP_COUNT; i++)
+			m.bridge.l2cp[i] = (uint8_t)b->l2cp[i];
+		bridge_site_fill(s, &m.bridge);
+	}
+	return control_tell_forward(s->c, &m);
+}
+
 /* Forward learns of the SecY once its ports are there. */
 static void secy_announce(struct control_secy *s)
 {
@@ -363,7 +407,7 @@ static void secy_announce(struct control_secy *s)
 	if (o->keying == BB_MKA && o->mka.delay_protect)
 		m.secy_add.report_ms = MKA_LPN_REPORT_NS / NS_PER_MS;
 	snprintf(m.secy_add.name, sizeof(m.secy_add.name), "%s", o->name);
-	s->announced = control_tell_forward(s->c, &m) == 0;
+	s->announced = control_tell_forward(s->c, &m) == 0 && bridge_announce(s) == 0;
 }
 
 void secy_advance(struct control_secy *s, uint64_t now)

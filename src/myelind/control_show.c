@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "myelind/neigh.h"
 #include "myelind/registry.h"
+#include "wire/bframe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -187,12 +188,29 @@ static bool group_swallowed(const uint8_t mac[6])
 	return memcmp(mac, "\x01\x80\xc2\x00\x00", 5) == 0 && mac[5] < 0x10;
 }
 
+/* The first port on the inside that is not ready, or NULL: the overlay's interface or, where it is
+ * bridged, a lan port. */
+static const struct plan_port *inside_missing(const struct control_secy *s)
+{
+	const struct plan *p = s->c->plan;
+
+	for (size_t i = 0; i < p->port_count; i++) {
+		const struct msg_port_want *w = &p->ports[i].want;
+
+		if ((s->plan->bridged ? w->over == s->plan->overlay && w->kind == MSG_PORT_LAN
+				      : w->port == s->plan->overlay) &&
+		    !s->c->ports[w->port - 1].ready)
+			return &p->ports[i];
+	}
+	return NULL;
+}
+
 /* Why no traffic passes, and what to do: the first thing that stands in the way. */
 static void reason_text(const struct control_secy *s, const struct mka_show *m, uint64_t now,
 			char *buf, size_t size)
 {
 	const struct control_port *wan = &s->c->ports[s->plan->wan - 1];
-	const struct control_port *tap = &s->c->ports[s->plan->overlay - 1];
+	const struct plan_port *inside = inside_missing(s);
 	const struct bb_mka *k = &s->plan->o->mka;
 
 	buf[0] = 0;
@@ -201,9 +219,11 @@ static void reason_text(const struct control_secy *s, const struct mka_show *m, 
 	else if (!wan->ready)
 		snprintf(buf, size, "port %s: %s", s->plan->self->port->name,
 			 wan->what[0] ? wan->what : "waiting for the parent");
-	else if (!tap->ready)
-		snprintf(buf, size, "interface %s: %s", s->plan->o->name,
-			 tap->what[0] ? tap->what : "waiting for the parent");
+	else if (inside)
+		snprintf(buf, size, "interface %s: %s", inside->want.ifname,
+			 s->c->ports[inside->want.port - 1].what[0]
+				 ? s->c->ports[inside->want.port - 1].what
+				 : "waiting for the parent");
 	else if (s->c->forward < 0)
 		snprintf(buf, size, "the forward process is being restarted");
 	else if (!m)
@@ -261,6 +281,26 @@ static void openings_put(struct js *o, const struct bb_overlay *b)
 								    : "confidentiality-offset 50");
 }
 
+/* The lan ports that are bridged into it, or null. */
+static void bridged_put(struct js *o, const struct control_secy *s)
+{
+	const struct plan *p = s->c->plan;
+	struct js *list;
+
+	if (!s->plan->bridged) {
+		js_set_text(o, "bridge", NULL);
+		return;
+	}
+	list = js_set_array(o, "bridge");
+	for (size_t i = 0; i < p->port_count; i++)
+		if (p->ports[i].want.kind == MSG_PORT_LAN &&
+		    p->ports[i].want.over == s->plan->overlay)
+			js_push_text(list, p->ports[i].port->name);
+	js_set_text(o, "bridge-state",
+		    bframe_state_names[stats_get(s->c, false, s->plan->id, 0, -1, "bridge.state") %
+				       BFRAME_STATE_COUNT]);
+}
+
 static void overlay_put(struct js *list, struct control_secy *s, uint64_t now)
 {
 	const struct bb_overlay *b = s->plan->o;
@@ -280,8 +320,9 @@ static void overlay_put(struct js *list, struct control_secy *s, uint64_t now)
 	js_set_text(o, "design", registry_design_name(b->design));
 	js_set_text(o, "keying", registry_keying_name(b->keying));
 	js_set_text(o, "port", s->plan->self->port->name);
-	js_set_text(o, "interface", b->name);
-	if (s->plan->self->has_address)
+	js_set_text(o, "interface", s->plan->bridged ? NULL : b->name);
+	bridged_put(o, s);
+	if (s->plan->self->has_address && !s->plan->bridged)
 		prefix_text(o, "address", &s->plan->self->address);
 	else
 		js_set_text(o, "address", NULL);
@@ -432,8 +473,11 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 	for (size_t i = 0; i < c->plan->port_count; i++) {
 		const struct plan_port *pp = &c->plan->ports[i];
 		const struct control_port *p = &c->ports[pp->want.port - 1];
-		struct js *o = js_push_object(list);
+		struct js *o;
 
+		if (pp->bridged)
+			continue; /* no interface stands for it */
+		o = js_push_object(list);
 		js_set_text(o, "port", pp->port ? pp->port->name : pp->overlay->name);
 		js_set_text(o, "side", kinds[pp->want.kind]);
 		js_set_text(o, "interface", pp->want.ifname);
@@ -448,6 +492,11 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 					 : "waiting for the parent");
 		js_set_u64(o, "mtu", p->mtu);
 		mac_text(o, "mac", p->mac);
+		if (pp->want.kind == MSG_PORT_LAN) {
+			js_set_bool(o, "bridged", pp->want.over != 0);
+			if (pp->want.over)
+				counters_put(o, "guard", c, true, pp->want.port, 0, -1);
+		}
 		if (pp->want.kind != MSG_PORT_WAN || !pp->port)
 			continue;
 		/* What may pass in clear, and what of that somebody asked for on top. */

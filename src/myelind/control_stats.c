@@ -30,8 +30,8 @@ static void round_begin(struct control *c, uint64_t now)
 		const struct msg_port_want *want = &c->plan->ports[i].want;
 		struct msg m = {.type = MSG_STATS_GET, .secy = want->port};
 
-		if (want->kind == MSG_PORT_WAN && c->ports[want->port - 1].ready &&
-		    control_tell_parent(c, &m) == 0)
+		if ((want->kind == MSG_PORT_WAN || (want->kind == MSG_PORT_LAN && want->over)) &&
+		    c->ports[want->port - 1].ready && control_tell_parent(c, &m) == 0)
 			c->round_waits++;
 	}
 }

@@ -57,7 +57,7 @@ static void say(void *ctx, const struct msg *m)
 
 static void port_take(struct forward *f, const struct msg_port_give *give, int fd)
 {
-	struct port *port = give->kind == MSG_PORT_OVERLAY
+	struct port *port = give->kind != MSG_PORT_WAN
 				    ? port_tap_new(fd, give->ifname, f->pool)
 				    : port_afpacket_new(fd, give->ifname, f->pool);
 	int err = port ? fwd_port_add(f->fwd, give, port) : -errno;
@@ -76,6 +76,9 @@ static bool parent_said(struct forward *f, const struct msg *m, int fd)
 		return true;
 	case MSG_PORT_DROP:
 		fwd_port_drop(f->fwd, m->port_drop);
+		return true;
+	case MSG_PORT_LINK:
+		fwd_port_link(f->fwd, m->port_link.port, m->port_link.link);
 		return true;
 	case MSG_LINK:
 		if (f->control >= 0)

@@ -41,12 +41,41 @@ void guarded_fini(struct guarded *g)
 	*g = (struct guarded){0};
 }
 
+int guarded_put_bridge(struct guarded *g, const char *ifname, unsigned ifindex, unsigned to,
+		       uint32_t peers)
+{
+	struct guarded_if *i = find(g, ifname);
+
+	if (i && i->guard && i->ifindex == ifindex && guard_is_bridge(i->guard)) {
+		guard_bridge_set(i->guard, to, peers);
+		return guard_check(i->guard) < 0 ? -EIO : 0;
+	}
+	if (!i)
+		i = add(g, ifname);
+	if (!i)
+		return -ENOMEM;
+	guard_free(i->guard);
+	i->ifindex = ifindex;
+	i->guard = guard_new_bridge(ifname, ifindex, to, peers);
+	return i->guard ? 0 : -errno;
+}
+
+void guarded_forget(struct guarded *g, const char *ifname)
+{
+	struct guarded_if *i = find(g, ifname);
+
+	if (!i)
+		return;
+	guard_free(i->guard);
+	*i = g->v[--g->count];
+}
+
 int guarded_put(struct guarded *g, const char *ifname, unsigned ifindex,
 		const struct guard_rule *rules, unsigned count)
 {
 	struct guarded_if *i = find(g, ifname);
 
-	if (i && i->guard && i->ifindex == ifindex) {
+	if (i && i->guard && i->ifindex == ifindex && !guard_is_bridge(i->guard)) {
 		guard_rules_set(i->guard, rules, count);
 		return guard_check(i->guard) < 0 ? -EIO : 0;
 	}
@@ -62,7 +91,7 @@ int guarded_put(struct guarded *g, const char *ifname, unsigned ifindex,
 
 void guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count)
 {
-	if (i->guard)
+	if (i->guard && !guard_is_bridge(i->guard))
 		guard_rules_set(i->guard, rules, count);
 }
 

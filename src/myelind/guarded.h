@@ -1,7 +1,7 @@
 /*
  * guarded: the interfaces whose guards this parent has put in place, which may carry several wan
- * ports each. An interface that is here stays here, whatever becomes of its ports: guards are
- * never taken away. Parent thread only.
+ * ports each. A wan interface that is here stays here, whatever becomes of its ports: its guards
+ * are never taken away. Parent thread only.
  */
 #pragma once
 
@@ -28,6 +28,11 @@ void guarded_fini(struct guarded *g);
  * of the same name with another index is a new one. */
 int guarded_put(struct guarded *g, const char *ifname, unsigned ifindex,
 		const struct guard_rule *rules, unsigned count);
+/* The same with a bridge's programs (guard_new_bridge()). */
+int guarded_put_bridge(struct guarded *g, const char *ifname, unsigned ifindex, unsigned to,
+		       uint32_t peers);
+/* A lan interface that is bridged no more, or the inside of one: it is not looked after any more. */
+void guarded_forget(struct guarded *g, const char *ifname);
 /* Other rules for one that stands; without guards nothing happens. */
 void guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count);
 

@@ -241,6 +241,30 @@ static int overlay_check(struct planner *w, const struct bb_overlay *o)
 	return 0;
 }
 
+/*
+ * The node's lan ports that are bridged into the overlay get its number. They are at least as large
+ * as it carries.
+ */
+static bool lans_join(struct plan *p, const struct bb_overlay *o, uint16_t overlay)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < p->port_count; i++) {
+		struct plan_port *pp = &p->ports[i];
+
+		if (!pp->port || pp->port->bridge != o)
+			continue;
+		pp->overlay = o;
+		pp->want.over = overlay;
+		pp->want.mtu = backbone_overlay_mtu(o);
+		for (unsigned k = L2CP_NONE + 1; k < L2CP_COUNT; k++)
+			if (o->bridge.l2cp[k] == L2CP_PEER)
+				pp->want.l2cp_peers |= 1u << k;
+		any = true;
+	}
+	return any;
+}
+
 static int overlay_add(struct planner *w, const struct bb_overlay *o, const struct bb_member *self)
 {
 	struct plan *p = w->p;
@@ -271,12 +295,16 @@ static int overlay_add(struct planner *w, const struct bb_overlay *o, const stru
 	tap->want.kind = MSG_PORT_OVERLAY;
 	tap->want.mtu = backbone_overlay_mtu(o);
 	tap->want.over = wan->want.port;
+	tap->bridged = wan->want.others = lans_join(p, o, tap->want.port);
 	s = &p->secys[p->secy_count++];
 	*s = (struct plan_secy){.id = (uint16_t)p->secy_count,
 				.wan = wan->want.port,
 				.overlay = tap->want.port,
+				.bridged = tap->bridged,
 				.o = o,
 				.self = self};
+	if (tap->bridged)
+		return 0;
 	if (self->has_address)
 		rc = address_add(w, tap->want.port, &self->address);
 	if (!rc && o->managed)
@@ -420,6 +448,7 @@ static bool want_same(const struct plan *pa, const struct plan_port *a, const st
 
 	return strcmp(x.ifname, y.ifname) == 0 && x.kind == y.kind && x.vlan == y.vlan &&
 	       x.mtu == y.mtu && x.eapol_type == y.eapol_type && x.allow == y.allow &&
+	       x.others == y.others && x.l2cp_peers == y.l2cp_peers &&
 	       memcmp(x.eapol_dst, y.eapol_dst, sizeof(x.eapol_dst)) == 0 && !ox == !oy &&
 	       (!ox || text_same(ox->want.ifname, oy->want.ifname));
 }
@@ -476,6 +505,32 @@ static bool reach_same(const struct plan *pa, uint16_t a, const struct plan *pb,
 	}
 }
 
+/* The same lan ports are bridged to it, in the same way. */
+static bool bridge_same(const struct plan *pa, const struct plan_secy *a, const struct plan *pb,
+			const struct plan_secy *b)
+{
+	size_t i = 0, k = 0;
+
+	if (a->bridged != b->bridged)
+		return false;
+	if (!a->bridged)
+		return true;
+	if (memcmp(&a->o->bridge, &b->o->bridge, sizeof(a->o->bridge)) != 0)
+		return false;
+	for (;; i++, k++) {
+		while (i < pa->port_count && (!pa->ports[i].port || pa->ports[i].overlay != a->o ||
+					      pa->ports[i].want.kind != MSG_PORT_LAN))
+			i++;
+		while (k < pb->port_count && (!pb->ports[k].port || pb->ports[k].overlay != b->o ||
+					      pb->ports[k].want.kind != MSG_PORT_LAN))
+			k++;
+		if (i == pa->port_count || k == pb->port_count)
+			return i == pa->port_count && k == pb->port_count;
+		if (!want_same(pa, &pa->ports[i], pb, &pb->ports[k]))
+			return false;
+	}
+}
+
 enum plan_fate plan_fate(const struct plan *before, const struct plan *after, const char *overlay)
 {
 	const struct plan_secy *a = secy_named(before, overlay), *b = secy_named(after, overlay);
@@ -484,7 +539,8 @@ enum plan_fate plan_fate(const struct plan *before, const struct plan *after, co
 		return PLAN_ADDED;
 	if (!b)
 		return PLAN_REMOVED;
-	return keying_same(a, b) && reach_same(before, a->overlay, after, b->overlay) &&
+	return keying_same(a, b) && bridge_same(before, a, after, b) &&
+			       reach_same(before, a->overlay, after, b->overlay) &&
 			       want_same(before, plan_port(before, a->overlay), after,
 					 plan_port(after, b->overlay)) &&
 			       want_same(before, plan_port(before, a->wan), after,

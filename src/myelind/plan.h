@@ -29,13 +29,17 @@ enum plan_fate { PLAN_KEPT, PLAN_CHANGED, PLAN_ADDED, PLAN_REMOVED };
 
 struct plan_port {
 	struct msg_port_want want;
-	const struct bb_port *port;       /* NULL: an overlay interface */
-	const struct bb_overlay *overlay; /* the overlay it is, or that runs over it; may be NULL */
+	const struct bb_port *port; /* NULL: an overlay interface */
+	/* The overlay it is, or that runs over it or is bridged to it; may be NULL. */
+	const struct bb_overlay *overlay;
+	/* An overlay bridged here: it has a number but no interface, so the parent is not told. */
+	bool bridged;
 };
 
 struct plan_secy {
 	uint16_t id;           /* from 1 */
 	uint16_t wan, overlay; /* port ids */
+	bool bridged;
 	const struct bb_overlay *o;
 	const struct bb_member *self;
 };

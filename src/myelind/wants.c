@@ -18,12 +18,14 @@ struct want_port {
 	bool named; /* since control was started */
 	bool open;
 	bool up;   /* as last seen: addresses and routes go with it */
+	bool link; /* as last told to forward */
 	int error; /* what control was told last, 0: ready */
 	unsigned ifindex;
 	uint16_t mtu;
 	uint8_t mac[6];
-	int fd;    /* forward's: packet socket or TAP; else -1 */
-	int eapol; /* control's: packet socket, else -1 */
+	int fd;      /* forward's: packet socket or TAP; else -1 */
+	int eapol;   /* control's: packet socket, else -1 */
+	int promisc; /* bridged lan: what has its interface hear everything, else -1 */
 };
 
 struct want_address {
@@ -75,6 +77,7 @@ void wants_free(struct wants *w)
 	for (size_t i = 0; i < w->port_count; i++) {
 		close_fd(&w->ports[i].fd);
 		close_fd(&w->ports[i].eapol);
+		close_fd(&w->ports[i].promisc);
 	}
 	guarded_fini(&w->guarded);
 	netlink_free(w->nl);
@@ -214,7 +217,8 @@ static unsigned port_count_on(const struct wants *w, const char *ifname, enum ms
 static int wan_open(struct wants *w, struct want_port *p, const char **what)
 {
 	const struct msg_port_want *want = &p->want;
-	const struct iface_filter macsec = {.type = 0x88e5, .vlan = want->vlan};
+	const struct iface_filter macsec = {
+		.type = 0x88e5, .vlan = want->vlan, .others = want->others};
 	const struct iface_filter eapol = {.type = want->eapol_type, .vlan = want->vlan};
 	int err;
 
@@ -280,6 +284,47 @@ static int overlay_open(struct wants *w, struct want_port *p, const char **what)
 	return netlink_link_up(w->nl, p->ifindex);
 }
 
+/* The interface behind which forward has a bridged lan port. */
+static void inside_name(const struct want_port *p, char name[16])
+{
+	snprintf(name, 16, "bridge-%u", p->want.port);
+}
+
+/* A lan port in a bridge: forward's TAP and the interface hand each other everything. */
+static int bridge_open(struct wants *w, struct want_port *p, const char **what)
+{
+	struct netlink_link inside = {0};
+	char name[16];
+	int err;
+
+	inside_name(p, name);
+	*what = "make the inside of its bridge";
+	p->fd = iface_bridge_open(name);
+	if (p->fd < 0)
+		return p->fd;
+	err = netlink_link_get(w->nl, name, &inside);
+	if (err)
+		return err;
+	*what = "keep the kernel's own traffic off it";
+	err = guarded_put_bridge(&w->guarded, name, inside.ifindex, p->ifindex, 0);
+	if (!err)
+		err = guarded_put_bridge(&w->guarded, p->want.ifname, p->ifindex, inside.ifindex,
+					 p->want.l2cp_peers);
+	if (err)
+		return err;
+	*what = "set its MTU";
+	err = p->want.mtu > p->mtu ? netlink_link_mtu(w->nl, p->ifindex, p->want.mtu) : 0;
+	if (err)
+		return err;
+	*what = "have it receive everything";
+	p->promisc = iface_promisc_open(p->ifindex);
+	if (p->promisc < 0)
+		return p->promisc;
+	*what = "set it up";
+	err = netlink_link_up(w->nl, inside.ifindex);
+	return err ? err : netlink_link_up(w->nl, p->ifindex);
+}
+
 static int lan_open(struct wants *w, struct want_port *p, const char **what)
 {
 	int err;
@@ -288,6 +333,11 @@ static int lan_open(struct wants *w, struct want_port *p, const char **what)
 	*what = "be a lan and a wan at once";
 	if (port_count_on(w, p->want.ifname, MSG_PORT_WAN))
 		return -EINVAL;
+	if (p->want.over)
+		return bridge_open(w, p, what);
+	/* It may have been bridged before, by this process or one before it. */
+	guarded_forget(&w->guarded, p->want.ifname);
+	guard_unbridge(p->ifindex);
 	*what = "set its MTU";
 	err = p->want.mtu && p->want.mtu != p->mtu
 		      ? netlink_link_mtu(w->nl, p->ifindex, p->want.mtu)
@@ -314,6 +364,8 @@ static void port_give(struct wants *w, const struct want_port *p)
 				.mtu = p->mtu,
 				.eapol_type = p->want.eapol_type,
 				.integrity = p->want.allow & MSG_ALLOW_INTEGRITY,
+				.over = p->want.kind == MSG_PORT_LAN ? p->want.over : 0,
+				.link = p->link,
 			},
 	};
 
@@ -350,6 +402,13 @@ static void port_close(struct wants *w, struct want_port *p)
 
 	if (p->open && p->fd >= 0)
 		w->say.forward(w->say.ctx, &m, -1);
+	if (p->promisc >= 0) {
+		char name[16];
+
+		inside_name(p, name);
+		guarded_forget(&w->guarded, name);
+	}
+	close_fd(&p->promisc);
 	close_fd(&p->fd);
 	close_fd(&p->eapol);
 	p->open = false;
@@ -371,6 +430,7 @@ static void port_open(struct wants *w, struct want_port *p, bool asked)
 		}
 		p->ifindex = link.ifindex;
 		p->mtu = (uint16_t)(link.mtu < UINT16_MAX ? link.mtu : UINT16_MAX);
+		p->link = link.running;
 		memcpy(p->mac, link.mac, 6);
 	}
 	if (!err)
@@ -388,7 +448,8 @@ static void port_open(struct wants *w, struct want_port *p, bool asked)
 			port_ready(w, p, what);
 		return;
 	}
-	if (p->want.mtu && (p->want.kind != MSG_PORT_WAN || p->want.mtu > p->mtu))
+	if (p->want.mtu && (p->want.kind == MSG_PORT_OVERLAY || p->want.mtu > p->mtu ||
+			    (p->want.kind == MSG_PORT_LAN && !p->want.over)))
 		p->mtu = p->want.mtu;
 	p->open = p->up = true;
 	p->error = 0;
@@ -420,7 +481,8 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 	bool larger = want->mtu > p->mtu;
 
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
-	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan)
+	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan ||
+	    was.others != want->others)
 		return false;
 	if (larger && netlink_link_mtu(w->nl, p->ifindex, want->mtu) < 0)
 		return false;
@@ -476,7 +538,7 @@ void wants_port(struct wants *w, const struct msg_port_want *want)
 			log_error("more ports than can be held");
 			return;
 		}
-		p->fd = p->eapol = -1;
+		p->fd = p->eapol = p->promisc = -1;
 	} else {
 		port_close(w, p);
 	}
@@ -603,6 +665,14 @@ static void stats_put(struct msg_stats *st, const char *a, const char *b, uint64
 	st->v[st->count++].value = value;
 }
 
+/* Whether the guard's kind ever counts this. */
+static bool class_is_of(const struct guard *g, enum guard_class c)
+{
+	bool bridge = c == GUARD_BRIDGED || c == GUARD_PEERED;
+
+	return c == GUARD_DROPPED || bridge == guard_is_bridge(g);
+}
+
 void wants_stats(struct wants *w, uint16_t port)
 {
 	static const char *const directions[GUARD_DIRECTIONS] = {"ingress-", "egress-"};
@@ -611,21 +681,38 @@ void wants_stats(struct wants *w, uint16_t port)
 	struct msg m = {.type = MSG_STATS, .stats = {.secy = port, .an = -1}};
 	const struct msg done = {.type = MSG_STATS_DONE, .secy = port};
 
-	if (g && p->want.kind == MSG_PORT_WAN) {
-		for (unsigned d = 0; d < GUARD_DIRECTIONS; d++)
-			for (unsigned c = 0; c < GUARD_CLASSES; c++)
+	/* A message each, for all of it would not fit in one. */
+	for (unsigned d = 0; g && d < GUARD_DIRECTIONS; d++) {
+		m.stats = (struct msg_stats){.secy = port, .an = -1};
+		for (unsigned c = 0; c < GUARD_CLASSES; c++)
+			if (class_is_of(g, c))
 				stats_put(&m.stats, directions[d], guard_class_name(c),
 					  guard_count(g, d, c));
-		stats_put(&m.stats, "guard-restored", "", guard_restored(g));
+		if (d == 0)
+			stats_put(&m.stats, "guard-restored", "", guard_restored(g));
 		w->say.control(w->say.ctx, &m, -1);
 	}
 	w->say.control(w->say.ctx, &done, -1);
 }
 
+/* A bridge stops at once where a cable has no signal. */
+static void link_tell(struct wants *w, struct want_port *p, bool link)
+{
+	const struct msg m = {.type = MSG_PORT_LINK,
+			      .port_link = {.port = p->want.port, .link = link}};
+
+	if (p->link == link)
+		return;
+	p->link = link;
+	if (p->fd >= 0 && p->want.kind != MSG_PORT_OVERLAY)
+		w->say.forward(w->say.ctx, &m, -1);
+}
+
 /* An open port whose interface changed; false when it has to be opened again. */
 static bool port_look(struct wants *w, struct want_port *p)
 {
-	const struct want_port *over = port_find(w, p->want.over);
+	const struct want_port *over =
+		p->want.kind == MSG_PORT_OVERLAY ? port_find(w, p->want.over) : NULL;
 	struct netlink_link link;
 
 	if (netlink_link_get(w->nl, p->want.ifname, &link) < 0 || link.ifindex != p->ifindex) {
@@ -646,6 +733,7 @@ static bool port_look(struct wants *w, struct want_port *p)
 	if (link.up && !p->up)
 		port_apply(w, p);
 	p->up = link.up;
+	link_tell(w, p, link.running);
 	return true;
 }
 

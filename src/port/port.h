@@ -22,6 +22,7 @@ enum {
 		1 << 2,      /* set by macsec_in alone: let through by validate check, disabled */
 	PKT_OPENED = 1 << 1, /* set by the AEAD stage alone: this authenticated */
 	PKT_OWN = 1 << 3,    /* made by the worker itself, towards an overlay: ICMP */
+	PKT_LOCAL = 1 << 4,  /* set by the bridge alone: from a lan port, for another */
 };
 
 struct pkt {

@@ -11,6 +11,7 @@
  * may do so on transmit); both are read, one is tolerated, and it must be the port's.
  */
 #include "guard_bpf.h"
+#include "wire/l2cp.h"
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -306,6 +307,63 @@ static __always_inline int guard(struct __sk_buff *skb, int direction)
 	    (class == GUARD_MACSEC || class == GUARD_INTEGRITY || class == GUARD_EAPOL))
 		return TC_ACT_SHOT;
 	return TC_ACT_OK;
+}
+
+/*
+ * A lan port in a bridge, and the TAP behind which forward has it. Either hands to the other what
+ * comes in, in one piece or segmented and with its checksums done by the kernel on the way, since
+ * the TAP was made without offloads. So the machine's own stack is on neither: it hears nothing
+ * that is not a control protocol left to it, and what it says itself is dropped.
+ */
+__u32 bridge_to = 0;    /* index of the other interface */
+__u32 bridge_peers = 0; /* 1 << enum l2cp: left to the machine */
+
+static __always_inline int is_peered(struct __sk_buff *skb)
+{
+	unsigned char head[14], body[L2CP_BODY] = {0};
+	__u32 at = 12;
+
+	if (!bridge_peers || bpf_skb_load_bytes(skb, 0, head, sizeof(head)) < 0)
+		return 0;
+	if (l2cp_u16(head + 12) == ETH_P_8021Q)
+		at = 16;
+	if (bpf_skb_load_bytes(skb, at, body, sizeof(body)) < 0 &&
+	    bpf_skb_load_bytes(skb, at, body, 5) < 0)
+		return 0;
+	return bridge_peers >> (l2cp_is(head, body) & 31) & 1;
+}
+
+static __always_inline void count(int direction, int class)
+{
+	__sync_fetch_and_add(&guard_counts[direction][class], 1);
+}
+
+SEC("tc")
+int bridge_ingress(struct __sk_buff *skb)
+{
+	if (is_peered(skb)) {
+		count(GUARD_INGRESS, GUARD_PEERED);
+		return TC_ACT_OK;
+	}
+	count(GUARD_INGRESS, GUARD_BRIDGED);
+	skb->mark = GUARD_BRIDGE_MARK;
+	return bpf_redirect(bridge_to, 0);
+}
+
+SEC("tc")
+int bridge_egress(struct __sk_buff *skb)
+{
+	if (skb->mark == GUARD_BRIDGE_MARK) {
+		skb->mark = 0;
+		count(GUARD_EGRESS, GUARD_BRIDGED);
+		return TC_ACT_OK;
+	}
+	if (is_peered(skb)) {
+		count(GUARD_EGRESS, GUARD_PEERED);
+		return TC_ACT_OK;
+	}
+	count(GUARD_EGRESS, GUARD_DROPPED);
+	return TC_ACT_SHOT;
 }
 
 SEC("tc")

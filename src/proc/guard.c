@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -23,6 +24,7 @@
 struct guard {
 	struct guard_skel *skel;
 	unsigned ifindex;
+	bool bridge; /* a lan port's or its TAP's programs, not a wan's */
 	uint32_t prog_id[GUARD_DIRECTIONS];
 	uint64_t restored;
 	char ifname[16];
@@ -47,6 +49,9 @@ static enum bpf_tc_attach_point attach_point(unsigned direction)
 
 static int prog_fd(const struct guard *g, unsigned direction)
 {
+	if (g->bridge)
+		return bpf_program__fd(direction == GUARD_INGRESS ? g->skel->progs.bridge_ingress
+								  : g->skel->progs.bridge_egress);
 	return bpf_program__fd(direction == GUARD_INGRESS ? g->skel->progs.guard_ingress
 							  : g->skel->progs.guard_egress);
 }
@@ -93,35 +98,105 @@ void guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned c
 	memcpy(g->skel->bss->guard_rules, rules, count * sizeof(*rules));
 }
 
-struct guard *guard_new(const char *ifname, unsigned ifindex, const struct guard_rule *rules,
-			unsigned count)
+/* The programs, not in place yet. NULL with errno. */
+static struct guard *guard_load(const char *ifname, unsigned ifindex, bool bridge)
 {
 	struct guard *g = calloc(1, sizeof(*g));
-	int err = -ENOMEM;
+	int err;
 
 	libbpf_set_print(print_quiet);
 	if (!g)
 		return NULL;
 	g->ifindex = ifindex;
+	g->bridge = bridge;
 	memccpy(g->ifname, ifname, 0, sizeof(g->ifname) - 1);
 	g->skel = guard_skel__open_and_load();
-	if (!g->skel) {
-		err = -errno;
-		goto fail;
-	}
-	guard_rules_set(g, rules, count);
-	for (unsigned d = 0; d < GUARD_DIRECTIONS; d++) {
+	if (g->skel)
+		return g;
+	err = errno;
+	guard_free(g);
+	errno = err;
+	return NULL;
+}
+
+/* Puts both in place, or frees the guard and returns NULL with errno. */
+static struct guard *guard_place(struct guard *g)
+{
+	int err = 0;
+
+	for (unsigned d = 0; d < GUARD_DIRECTIONS && !err; d++) {
 		err = prog_id_get(prog_fd(g, d), &g->prog_id[d]);
 		if (!err)
 			err = guard_attach(g, d);
-		if (err)
-			goto fail;
 	}
-	return g;
-fail:
+	if (!err)
+		return g;
 	guard_free(g);
 	errno = -err;
 	return NULL;
+}
+
+struct guard *guard_new(const char *ifname, unsigned ifindex, const struct guard_rule *rules,
+			unsigned count)
+{
+	struct guard *g = guard_load(ifname, ifindex, false);
+
+	if (!g)
+		return NULL;
+	guard_rules_set(g, rules, count);
+	return guard_place(g);
+}
+
+struct guard *guard_new_bridge(const char *ifname, unsigned ifindex, unsigned to, uint32_t peers)
+{
+	struct guard *g = guard_load(ifname, ifindex, true);
+
+	if (!g)
+		return NULL;
+	guard_bridge_set(g, to, peers);
+	return guard_place(g);
+}
+
+void guard_bridge_set(struct guard *g, unsigned to, uint32_t peers)
+{
+	g->skel->bss->bridge_to = to;
+	g->skel->bss->bridge_peers = peers;
+}
+
+bool guard_is_bridge(const struct guard *g)
+{
+	return g->bridge;
+}
+
+/* The filter at our place is one of a bridge's programs, of whatever process. */
+static bool is_bridge_program(const struct bpf_tc_opts *opts)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(opts->prog_id), err;
+
+	if (fd < 0)
+		return false;
+	err = bpf_obj_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	return !err && strncmp(info.name, "bridge_", 7) == 0;
+}
+
+void guard_unbridge(unsigned ifindex)
+{
+	for (unsigned d = 0; d < GUARD_DIRECTIONS; d++) {
+		DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+				    .attach_point = attach_point(d));
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = GUARD_HANDLE,
+				    .priority = GUARD_PRIORITY);
+
+		libbpf_set_print(print_quiet);
+		if (bpf_tc_query(&hook, &opts) || !is_bridge_program(&opts))
+			continue;
+		opts.flags = opts.prog_id = 0;
+		opts.prog_fd = 0;
+		(void)bpf_tc_detach(&hook, &opts);
+	}
 }
 
 void guard_free(struct guard *g)
@@ -177,6 +252,8 @@ const char *guard_class_name(enum guard_class c)
 		[GUARD_SSH] = "ssh",
 		[GUARD_PING] = "ping",
 		[GUARD_INTEGRITY] = "integrity",
+		[GUARD_BRIDGED] = "bridged",
+		[GUARD_PEERED] = "peered",
 		[GUARD_DROPPED] = "dropped",
 	};
 

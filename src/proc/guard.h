@@ -1,5 +1,6 @@
 /*
- * guard: what keeps a wan interface to ciphertext, in the kernel. libbpf's one file.
+ * guard: what keeps a wan interface to ciphertext and a bridged lan port off the kernel's stack, in
+ * the kernel. libbpf's one file.
  *
  * Two tc programs (guard.bpf.c) at clsact ingress and egress of the interface, put there by
  * netlink before anything of ours uses it. They bind every sender of the kernel, not AF_XDP and
@@ -27,6 +28,16 @@ struct guard;
  * which case nothing may use the interface. */
 struct guard *guard_new(const char *ifname, unsigned ifindex, const struct guard_rule *rules,
 			unsigned count);
+/*
+ * The programs of a bridge's lan port, or of the TAP behind it: what comes in goes to the other
+ * one (index `to`) past the kernel's stack; the kernel keeps to the protocols of `peers` (1 << enum
+ * l2cp). Like a wan's they stay: what was bridged is not routed because a process ended.
+ */
+struct guard *guard_new_bridge(const char *ifname, unsigned ifindex, unsigned to, uint32_t peers);
+void guard_bridge_set(struct guard *g, unsigned to, uint32_t peers);
+bool guard_is_bridge(const struct guard *g);
+/* Takes a bridge's programs, if any are there, off an interface that is to be routed. */
+void guard_unbridge(unsigned ifindex);
 /* Frees the memory; the programs stay where they are. */
 void guard_free(struct guard *g);
 

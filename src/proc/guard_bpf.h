@@ -20,9 +20,14 @@ enum guard_class {
 	GUARD_SSH,
 	GUARD_PING,
 	GUARD_INTEGRITY, /* MACsec that is authenticated but not encrypted */
+	GUARD_BRIDGED,   /* lan: between the interface and forward */
+	GUARD_PEERED,    /* lan: a control protocol that is this machine's own */
 	GUARD_DROPPED,
 	GUARD_CLASSES
 };
+
+/* What a bridge's two interfaces mark on what they hand each other; "myel". */
+#define GUARD_BRIDGE_MARK 0x6d79656c
 
 struct guard_rule {
 	__u16 used;

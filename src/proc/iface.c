@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define BRIDGE_QUEUE 4096       /* frames between a lan and a worker that is not scheduled */
+#define BRIDGE_MTU 9600         /* bytes: more than any wan carries */
 #define SOCKET_BUFFER (8 << 20) /* bytes: what arrives while a worker is not scheduled */
 
 int iface_tap_open(const char *ifname)
@@ -34,15 +36,53 @@ int iface_tap_open(const char *ifname)
 	return fd;
 }
 
+int iface_bridge_open(const char *ifname)
+{
+	struct ifreq ifr = {.ifr_qlen = BRIDGE_QUEUE};
+	int fd = iface_tap_open(ifname), s, up = 1, err = 0;
+
+	if (fd < 0)
+		return fd;
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memccpy(ifr.ifr_name, ifname, 0, IFNAMSIZ - 1);
+	if (s < 0 || ioctl(s, SIOCSIFTXQLEN, &ifr) < 0)
+		err = -errno;
+	ifr.ifr_mtu = BRIDGE_MTU;
+	if (!err && (ioctl(s, SIOCSIFMTU, &ifr) < 0 || ioctl(fd, TUNSETCARRIER, &up) < 0))
+		err = -errno;
+	if (s >= 0)
+		close(s);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int iface_promisc_open(unsigned ifindex)
+{
+	/* Protocol 0: nothing is received by it. */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+	struct packet_mreq all = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC};
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
 /* Loads at SKF_AD_OFF are what the kernel knows of the frame. A = that word. */
 #define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
 #define JUMP_EQ(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 
 static int packet_filter(int fd, const struct iface_filter *f)
 {
+	const uint32_t not_ours = f->others ? UINT32_MAX : PACKET_OTHERHOST;
 	/* The last two instructions are "take it" and "drop it". */
 	struct sock_filter tagged[] = {
-		LOAD(SKF_AD_PKTTYPE),          JUMP_EQ(PACKET_OTHERHOST, 8, 0),
+		LOAD(SKF_AD_PKTTYPE),          JUMP_EQ(not_ours, 8, 0),
 		LOAD(SKF_AD_PROTOCOL),         JUMP_EQ(f->type, 0, 6),
 		LOAD(SKF_AD_VLAN_TAG_PRESENT), JUMP_EQ(0, 4, 0),
 		LOAD(SKF_AD_VLAN_TAG),         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
@@ -51,7 +91,7 @@ static int packet_filter(int fd, const struct iface_filter *f)
 	};
 	struct sock_filter untagged[] = {
 		LOAD(SKF_AD_PKTTYPE),
-		JUMP_EQ(PACKET_OTHERHOST, 8, 0),
+		JUMP_EQ(not_ours, 8, 0),
 		LOAD(SKF_AD_PROTOCOL),
 		JUMP_EQ(f->type, 0, 6),
 		LOAD(SKF_AD_VLAN_TAG_PRESENT),
@@ -76,7 +116,9 @@ static int packet_setup(int fd, unsigned ifindex, const struct iface_filter *f,
 {
 	const int on = 1, size = SOCKET_BUFFER;
 	struct packet_mreq join = {.mr_ifindex = (int)ifindex,
-				   .mr_type = group ? PACKET_MR_MULTICAST : PACKET_MR_ALLMULTI};
+				   .mr_type = f->others ? PACKET_MR_PROMISC
+					      : group   ? PACKET_MR_MULTICAST
+							: PACKET_MR_ALLMULTI};
 	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
 				 .sll_protocol = htons(ETH_P_ALL),
 				 .sll_ifindex = (int)ifindex};

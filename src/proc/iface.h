@@ -12,15 +12,22 @@
  * with its last descriptor. The descriptor or -errno. */
 int iface_tap_open(const char *ifname);
 
+/* The same for the inside of a bridged lan port: with carrier, a long queue and room for the
+ * longest frames. */
+int iface_bridge_open(const char *ifname);
+/* Has the interface receive frames for whomever, for as long as the descriptor is open. */
+int iface_promisc_open(unsigned ifindex);
+
 /* What a packet socket on a wan interface is given, decided in the kernel before it is queued. */
 struct iface_filter {
 	uint16_t type; /* EtherType, behind the tag if there is one */
 	uint16_t vlan; /* 0: untagged or priority-tagged */
+	bool others;   /* frames for other hosts too: they are behind a bridge of ours */
 };
 
 /*
  * A raw packet socket bound to the interface. It receives what passes the filter and is for this
- * host or a group, from the wire only, with PACKET_AUXDATA: the kernel takes 802.1Q tags out of
+ * host or a group (or, if so wished, for anybody), from the wire only, with PACKET_AUXDATA: the kernel takes 802.1Q tags out of
  * the frame and tells them beside it. `group` (or NULL: every group) is joined.
  *
  * The socket is bound to all EtherTypes: for one bound to a single type the kernel has

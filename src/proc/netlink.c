@@ -97,6 +97,7 @@ static int read_link(const struct nlmsghdr *h, void *ctx)
 		return MNL_CB_OK;
 	out->ifindex = (unsigned)i->ifi_index;
 	out->up = i->ifi_flags & IFF_UP;
+	out->running = out->up && (i->ifi_flags & IFF_LOWER_UP);
 	ret = mnl_attr_parse(h, sizeof(*i), read_link_attr, out);
 	out->ethernet &= i->ifi_type == ARPHRD_ETHER;
 	return ret;

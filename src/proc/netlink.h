@@ -19,6 +19,7 @@ struct netlink_link {
 	uint8_t mac[6];
 	bool ethernet; /* an Ethernet-like device with a 6-byte address */
 	bool up;       /* administratively */
+	bool running;  /* and its cable has a signal */
 };
 
 struct netlink *netlink_new(void);
