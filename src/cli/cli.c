@@ -1,5 +1,5 @@
 /* The command line: options everybody takes, the row that its words name, help from the rows. */
-#include "cli/cli.h"
+#include "cli/cli_i.h"
 
 #include "build-config.h"
 
@@ -26,8 +26,7 @@ static int command_match(const struct cli_command *cmd, int argc, char **argv)
 	return n;
 }
 
-/* True when the row's words begin with all n words given. */
-static bool command_begins(const struct cli_command *cmd, int n, char **argv)
+bool cli_begins(const struct cli_command *cmd, int n, char **argv)
 {
 	const char *w = cmd->words;
 
@@ -43,9 +42,9 @@ static bool command_begins(const struct cli_command *cmd, int n, char **argv)
 	return true;
 }
 
-/* The row with the longest match, so that `show` may stand beside `show peers`. */
-static const struct cli_command *command_find(const struct cli_command *const *tables, int argc,
-					      char **argv, int *words)
+/* The longest match, so that `show` may stand beside `show peers`. */
+const struct cli_command *cli_find(const struct cli_command *const *tables, int argc, char **argv,
+				   int *words)
 {
 	const struct cli_command *best = NULL;
 
@@ -62,38 +61,6 @@ static const struct cli_command *command_find(const struct cli_command *const *t
 	return best;
 }
 
-/* One line per command whose words begin with the n given; returns how many. */
-static unsigned help_list(const struct cli_command *const *tables, int n, char **argv, FILE *f)
-{
-	unsigned count = 0;
-
-	for (; *tables; tables++)
-		for (const struct cli_command *cmd = *tables; cmd->words; cmd++) {
-			char left[128];
-
-			if (!command_begins(cmd, n, argv))
-				continue;
-			snprintf(left, sizeof(left), "%s%s%s", cmd->words, *cmd->args ? " " : "",
-				 cmd->args);
-			fprintf(f, "  myelin %-47s %s\n", left, cmd->help);
-			count++;
-		}
-	return count;
-}
-
-static void help_print(const struct cli_command *const *tables, FILE *f)
-{
-	fputs("myelin: look at, check and try an encrypted backbone\n\n", f);
-	help_list(tables, 0, NULL, f);
-	fputs("\nOptions of every command:\n"
-	      "  --node NAME   the daemon to ask; needed only where several run\n"
-	      "  --json        the answer as JSON\n"
-	      "  --help        this list, or that of the commands that begin alike\n"
-	      "  --version\n"
-	      "\nExit status: 0 done, 1 failed or errors found, 2 wrong usage.\n",
-	      f);
-}
-
 int cli_usage(const struct cli *c, const struct cli_command *cmd, const char *fmt, ...)
 {
 	va_list ap;
@@ -102,24 +69,31 @@ int cli_usage(const struct cli *c, const struct cli_command *cmd, const char *fm
 	va_start(ap, fmt);
 	vfprintf(c->err, fmt, ap);
 	va_end(ap);
-	fprintf(c->err, "\nusage: myelin %s%s%s\n", cmd->words, *cmd->args ? " " : "", cmd->args);
+	fputc('\n', c->err);
+	help_usage(cmd, c->err);
 	return CLI_USAGE;
 }
 
+/* What is not known, and what is: all that begins alike. */
 static int unknown(const struct cli_command *const *tables, int argc, char **argv, FILE *err)
 {
 	int n = argc;
 
 	/* As many leading words as some command shares. */
-	while (n > 0 && argv[n - 1] && help_list(tables, n, argv, err) == 0)
+	while (n > 0 && (!argv[n - 1] || !help_list(tables, n, argv, NULL)))
 		n--;
-	if (n == argc && argc > 0) {
-		fprintf(err, "myelin: the command is not complete; the above begin like this\n");
+	if (n == 0) {
+		fprintf(err, "myelin: no command `%s`; `myelin help` lists them\n", argv[0]);
 		return CLI_USAGE;
 	}
-	if (n == 0)
-		help_list(tables, 0, NULL, err);
-	fprintf(err, "myelin: no command `%s` here; the above are accepted\n", argv[n]);
+	fputs("myelin", err);
+	for (int i = 0; i < n; i++)
+		fprintf(err, " %s", argv[i]);
+	if (n == argc)
+		fputs(": what? There is\n", err);
+	else
+		fprintf(err, ": not `%s`; there is\n", argv[n]);
+	help_list(tables, n, argv, err);
 	return CLI_USAGE;
 }
 
@@ -179,6 +153,9 @@ int cli_main(const struct cli_command *const *tables, int argc, char **argv, FIL
 
 	argc--; /* the program's name */
 	argv++;
+	/* Before anything is taken for an option: they are somebody's words so far. */
+	if (argc > 1 && strcmp(argv[0], "complete") == 0 && strcmp(argv[1], "--") == 0)
+		return cli_complete(tables, argc - 2, argv + 2, out);
 	if (options_take(&c, &argc, argv, &help, &version) < 0)
 		return CLI_USAGE;
 	if (version) {
@@ -192,19 +169,22 @@ int cli_main(const struct cli_command *const *tables, int argc, char **argv, FIL
 	}
 	if (help) {
 		if (argc == 0) {
-			help_print(tables, out);
+			help_all(tables, out);
 			return CLI_OK;
 		}
-		cmd = command_find(tables, argc, argv, &words);
-		argc = cmd ? words : argc;
+		cmd = cli_find(tables, argc, argv, &words);
+		if (cmd) {
+			help_command(cmd, out);
+			return CLI_OK;
+		}
 		return help_list(tables, argc, argv, out) ? CLI_OK
 							  : unknown(tables, argc, argv, err);
 	}
 	if (argc == 0) {
-		help_print(tables, err);
+		help_all(tables, err);
 		return CLI_USAGE;
 	}
-	cmd = command_find(tables, argc, argv, &words);
+	cmd = cli_find(tables, argc, argv, &words);
 	if (!cmd)
 		return unknown(tables, argc, argv, err);
 	return command_run(&c, cmd, argc - words, argv + words);

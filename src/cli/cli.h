@@ -21,16 +21,32 @@ struct cli {
 	FILE *out, *err;
 };
 
+struct cli_option {
+	const char *name;  /* "--as" */
+	const char *value; /* as in args: "text|set|json"; NULL: it takes none */
+	const char *help;
+};
+
 struct cli_command {
 	const char *words; /* "show peers" */
-	const char *args; /* for people and completion: "FILE", "NODE|HOST -- CMD…"; "" for none */
+	/* For people and completion: words as they are, in capitals what stands for them, [left
+	 * out], one|another, repeated...: "FILE", "NODE|HOST -- CMD..."; "" for none. */
+	const char *args;
 	const char *help; /* one line, without a full stop */
 	/* Arguments after the words; `--` and what follows are counted and passed as they are. */
 	unsigned min, max;
 	bool options; /* takes options of its own; else a word with `-` in front is an error */
 	/* Returns an exit code. argv[0..argc-1] are the arguments alone. */
 	int (*run)(const struct cli *c, const struct cli_command *cmd, int argc, char **argv);
+	const struct cli_option *opts; /* its own; ends with a row without a name; may be NULL */
+	const char *more;              /* what its help says besides; may be NULL */
+	/* Offers by cli_offer() what may stand for a word in capitals behind these arguments. */
+	void (*names)(const char *what, int argc, const char *const *argv, void *ctx);
+	bool hidden; /* for programs: no help names it */
 };
+
+/* One word that completion offers; help may be NULL. */
+void cli_offer(void *ctx, const char *word, const char *help);
 
 /* Each ends with a row whose words are NULL. */
 extern const struct cli_command cli_config_commands[];  /* cli/config.c */

@@ -30,7 +30,17 @@ static const struct cli_command show[] = {
 	{"show ports", "", "ports", 0, 0, false, note},
 	{},
 };
+static const struct cli_option lab_opts[] = {
+	{"--lab", "NAME", "which"},
+	{"--a-long-option-with-a-long", "OF-A-VALUE",
+	 "whose help begins on the next line, and has more than one of them to fill"},
+	{},
+};
 static const struct cli_command lab[] = {
+	{"lab down", "[NAME]", "down", 0, 1, false, note, lab_opts,
+	 "This is a long line that says more than would be seen in a terminal, which is why it "
+	 "goes on here."},
+	{"lab secret", "", "hidden", 0, 0, false, note, .hidden = true},
 	{"lab up", "FILE", "up", 1, 1, false, note},
 	{"lab exec", "NODE -- CMD…", "run", 2, 99, true, note},
 	{},
@@ -93,9 +103,11 @@ static void an_unknown_command_lists_what_is_accepted(void **state)
 	assert_null(strstr(err_text, "lab up"));
 	assert_non_null(strstr(err_text, "`pears`"));
 	assert_int_equal(RUN("frobnicate"), CLI_USAGE);
-	assert_non_null(strstr(err_text, "lab up"));
+	assert_string_equal(err_text,
+			    "myelin: no command `frobnicate`; `myelin help` lists them\n");
 	assert_int_equal(RUN("show"), CLI_USAGE);
-	assert_non_null(strstr(err_text, "not complete"));
+	assert_memory_equal(err_text, "myelin show: what? There is\n", 28);
+	assert_non_null(strstr(err_text, "show ports"));
 }
 
 static void missing_extra_and_dashed_arguments_are_wrong_usage(void **state)
@@ -122,6 +134,27 @@ static void help_goes_to_output_and_succeeds(void **state)
 	assert_non_null(strstr(err_text, "lab up"));
 }
 
+static void help_of_one_command_has_its_options_and_fits_80_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("help", "lab", "down"), CLI_OK);
+	assert_string_equal(
+		out_text,
+		"usage: myelin lab down [OPTION]... [NAME]\n\nDown.\n\n"
+		"This is a long line that says more than would be seen in a terminal, which is\n"
+		"why it goes on here.\n\n"
+		"  --lab NAME                          which\n"
+		"  --a-long-option-with-a-long OF-A-VALUE\n"
+		"                                      whose help begins on the next line, and\n"
+		"                                      has more than one of them to fill\n");
+	assert_int_equal(RUN("lab", "down", "--help"), CLI_OK);
+	assert_int_equal(RUN("help"), CLI_OK);
+	for (const char *p = out_text, *end; (end = strchr(p, '\n')); p = end + 1)
+		assert_true(end - p < 80);
+	assert_null(strstr(out_text, "lab secret"));
+	assert_int_equal(RUN("help", "nothing"), CLI_USAGE);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -137,6 +170,7 @@ int main(void)
 		cmocka_unit_test(what_follows_the_dashes_is_left_alone),
 		cmocka_unit_test(an_unknown_command_lists_what_is_accepted),
 		cmocka_unit_test(missing_extra_and_dashed_arguments_are_wrong_usage),
+		cmocka_unit_test(help_of_one_command_has_its_options_and_fits_80_columns),
 		cmocka_unit_test(help_goes_to_output_and_succeeds),
 	};
 

@@ -312,16 +312,28 @@ static int genkey_run(const struct cli *c, const struct cli_command *cmd, int ar
 	return fflush(c->out) == 0 ? CLI_OK : CLI_FAILED;
 }
 
+static const struct cli_option print_opts[] = {
+	{"--as", "text|set|json", "the form; text without it"},
+	{},
+};
+
 const struct cli_command cli_config_commands[] = {
 	{"check", "FILE", "find every error of a backbone file", 1, 1, false, check_run},
-	{"config print", "FILE [--as text|set|json]", "print a backbone file in another form", 1, 4,
-	 true, print_run},
-	{"config diff", "[FILE] FILE", "what a file changes of what runs, or of another file", 1, 2,
-	 false, diff_run},
-	{"config set", "FILE STATEMENT... | FILE -", "set a statement in a file's text", 2, INT_MAX,
-	 true, edit_run},
+	{"config print", "FILE", "print a backbone file in another form", 1, 4, true, print_run,
+	 print_opts},
+	{"config diff", "[FILE] FILE", "what a file changes of what runs", 1, 2, false, diff_run,
+	 .more = "With two files, what the second changes of the first. Lines with - are gone, "
+		 "with + new, ~ says that the order is another."},
+	{"config set", "FILE STATEMENT...|-", "set a statement in a file's text", 2, INT_MAX, true,
+	 edit_run,
+	 .more = "A statement is written along its path: `overlay core mka rekey 1h`. Values are "
+		 "added to those of a list; `[ VALUE... ]` replaces them. Everything else in the "
+		 "file stays as it is. The result is checked first; with an error in it nothing is "
+		 "written. With - many lines of `set ...` and `unset ...` come from standard "
+		 "input."},
 	{"config unset", "FILE STATEMENT...", "remove a statement from a file's text", 2, INT_MAX,
-	 true, edit_run},
+	 true, edit_run,
+	 .more = "With all that is below it: a value, an entry of a list, a block."},
 	{"genkey", "[128|256]", "make a key chain for MKA: CKN and CAK", 0, 1, false, genkey_run},
 	{},
 };

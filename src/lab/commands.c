@@ -448,22 +448,108 @@ static int carrier_process(const struct cli *c, const struct cli_command *cmd, i
 	return carrier_main(argv[0], STDIN_FILENO);
 }
 
+/* What there is of a kind in the labs that are up: every lab's, which mostly is one's. */
+static void names_of(const struct run *r, const char *what, int argc, const char *const *argv,
+		     void *ctx)
+{
+	struct js *j = ask_carrier(r, "status");
+	const struct js *services = js_get(j, "services");
+	bool node = !strcmp(what, "NODE"), port = !strcmp(what, "PORT");
+
+	for (size_t i = 0; i < js_len(services); i++) {
+		const struct js *s = js_at(services, i), *ports = js_get(s, "ports");
+
+		if (!strcmp(what, "SERVICE") && js_text(s, "name"))
+			cli_offer(ctx, js_text(s, "name"), NULL);
+		for (size_t k = 0; (node || port) && k < js_len(ports); k++) {
+			const char *of = js_text(js_at(ports, k), "node");
+			const char *name = js_text(js_at(ports, k), "port");
+
+			if (node && of)
+				cli_offer(ctx, of, NULL);
+			if (port && of && name && argc && !strcmp(of, argv[0]))
+				cli_offer(ctx, name, NULL);
+		}
+	}
+	js_free(j);
+}
+
+struct hosts {
+	void *ctx;
+	size_t skip;
+};
+
+static void host_offer(void *ctx, const char *netns)
+{
+	const struct hosts *h = ctx;
+
+	if (!strncmp(netns + h->skip, "host-", 5))
+		cli_offer(h->ctx, netns + h->skip, NULL);
+}
+
+static void lab_names(const char *what, int argc, const char *const *argv, void *ctx)
+{
+	static const char *const how[] = {"alter", "duplicate", "drop", "late", "replay"};
+	DIR *d = opendir(RUN_TOP);
+	struct dirent *e;
+
+	for (size_t i = 0; !strcmp(what, "HOW") && i < sizeof(how) / sizeof(*how); i++)
+		cli_offer(ctx, how[i], NULL);
+	while (d && (e = readdir(d))) {
+		struct hosts h = {.ctx = ctx, .skip = strlen(e->d_name) + 1};
+		struct run r;
+
+		if (!name_is_good(e->d_name) || run_open(&r, e->d_name))
+			continue;
+		if (!strcmp(what, "LAB"))
+			cli_offer(ctx, e->d_name, NULL);
+		else if (!strcmp(what, "HOST"))
+			net_each(e->d_name, host_offer, &h);
+		else
+			names_of(&r, what, argc, argv, ctx);
+	}
+	if (d)
+		closedir(d);
+}
+
+static const struct cli_option up_opts[] = {
+	{"--once", NULL, "take it down after the report"},
+	{"--quick", NULL, "measure nothing"},
+	{"--no-wait", NULL, "do not even wait for keys"},
+	{"--name", "LAB", "its name; the backbone's without it"},
+	{"--delay-scale", "X", "the delays are X times the real ones"},
+	{},
+};
+
+static const struct cli_option lab_opts[] = {
+	{"--lab", "LAB", "which one, where several are up"},
+	{},
+};
+
 const struct cli_command lab_commands[] = {
-	{"lab up", "[--once] [--quick] [--name NAME] FILE", "run a backbone here, in namespaces", 1,
-	 12, true, up_command},
-	{"lab down", "[FILE|NAME]", "end a lab, leave nothing behind", 0, 1, false, down_command},
-	{"lab status", "[--lab NAME]", "nodes, hosts, what the carrier saw", 0, 2, true,
-	 status_command},
-	{"lab exec", "NODE|HOST -- CMD...", "run a command there", 2, INT_MAX, true, exec_command},
+	{"lab up", "FILE", "run a backbone here, in namespaces", 1, 12, true, up_command, up_opts,
+	 .more = "Needs root. It stays up until `lab down`."},
+	{"lab down", "[FILE|LAB]", "end a lab, leave nothing behind", 0, 1, false, down_command,
+	 .names = lab_names},
+	{"lab status", "[LAB]", "nodes, hosts, what the carrier saw", 0, 2, true, status_command,
+	 lab_opts, .names = lab_names},
+	{"lab exec", "NODE|HOST -- CMD...", "run a command there", 2, INT_MAX, true, exec_command,
+	 lab_opts, .names = lab_names},
 	{"lab capture", "SERVICE FILE", "pcap of what the carrier sees", 2, 4, true,
-	 capture_command},
-	{"lab cut", "NODE PORT", "cut a carrier's port", 2, 4, true, carrier_command},
-	{"lab heal", "NODE PORT", "mend it", 2, 4, true, carrier_command},
+	 capture_command, lab_opts, "Until it is interrupted. FILE - is standard output.",
+	 lab_names},
+	{"lab cut", "NODE PORT", "cut a carrier's port", 2, 4, true, carrier_command, lab_opts,
+	 .names = lab_names},
+	{"lab heal", "NODE PORT", "mend it", 2, 4, true, carrier_command, lab_opts,
+	 .names = lab_names},
 	{"lab inject", "NODE PORT HEX", "a frame from the carrier to a node", 3, 5, true,
-	 carrier_command},
-	{"lab tamper", "NODE PORT alter|drop|... COUNT", "with the next MACsec frames", 4, 6, true,
-	 carrier_command},
+	 carrier_command, lab_opts, "HEX is a whole Ethernet frame, without FCS.", lab_names},
+	{"lab tamper", "NODE PORT HOW COUNT", "with the next MACsec frames to a node", 4, 6, true,
+	 carrier_command, lab_opts,
+	 "HOW: alter (a bit flips), duplicate, drop, late (20 ms), replay (once more after a "
+	 "second).",
+	 lab_names},
 	{"lab carrier", "DIR", "the emulated carrier itself; `lab up` starts it", 1, 1, false,
-	 carrier_process},
+	 carrier_process, .hidden = true},
 	{NULL, NULL, NULL, 0, 0, false, NULL},
 };

@@ -265,7 +265,9 @@ static void emulation_print(const struct js *s, FILE *out)
 	const char *name = js_text(s, "name"), *topology = js_text(s, "topology");
 	uint64_t jitter = js_u64(s, "jitter-us"), rate = js_u64(s, "rate");
 
-	fprintf(out, "  %s: %s, up to %lu bytes", name ? name : "?", topology ? topology : "?",
+	if (!topology)
+		return; /* a carrier of another version */
+	fprintf(out, "  %s: %s, up to %lu bytes", name ? name : "?", topology,
 		(unsigned long)js_u64(s, "mtu"));
 	for (size_t i = 0; i < sizeof(shares) / sizeof(*shares); i++) {
 		if (js_u64(s, shares[i].key))
