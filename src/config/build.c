@@ -49,6 +49,11 @@ unsigned build_distance(const char *a, size_t alen, const char *b, size_t blen)
 	return row[alen % 3][blen] < 9 ? row[alen % 3][blen] : 9;
 }
 
+unsigned build_near(size_t len)
+{
+	return len < 6 ? 2 : 3;
+}
+
 void build_ghost(struct builder *b, struct conf_node *parent, const struct yang_node *n,
 		 struct where w)
 {
@@ -63,7 +68,7 @@ static const struct yang_node *near_name(const struct builder *b, const struct c
 					 const char *s, size_t len)
 {
 	const struct yang_node *n = NULL, *best = NULL;
-	unsigned least = len < 4 ? 2 : 3;
+	unsigned least = build_near(len);
 
 	while ((n = yang_next(b->tree->model, parent->schema, n))) {
 		const char *name = yang_name(n);

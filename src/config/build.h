@@ -34,3 +34,5 @@ void build_ghost(struct builder *b, struct conf_node *parent, const struct yang_
 const char *build_quote(char buf[64], const char *s, size_t len);
 /* The edit distance of two words, transpositions counted once, at most 9. */
 unsigned build_distance(const char *a, size_t alen, const char *b, size_t blen);
+/* The distance from which on a word of so many bytes is not taken for another one misspelt. */
+unsigned build_near(size_t len);

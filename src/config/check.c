@@ -16,6 +16,8 @@ struct where check_at(const struct check *c, const struct conf_node *parent, con
 
 bool check_bad(const struct conf_node *parent, const char *child)
 {
+	if (parent->hides)
+		return true;
 	for (const struct conf_node *n = parent->first; n; n = n->next)
 		if (n->bad && strcmp(yang_name(n->schema), child) == 0)
 			return true;

@@ -409,6 +409,20 @@ static const struct error_case cases[] = {
 	 "x.conf:1:15: `backbone` takes a name: lower-case letters, digits and `-`, a letter first, at most 31 characters, not `[`\n"
 	 "x.conf:1:35: `site` is an array\n"
 	 "x.conf:1:53: `service` is an array\n"},
+	{"unknown_template_hides_what_it_would_say",
+	 BASE "node lon1 { id 3; like dcc; port l { } port m interface eth1; }\n", 0,
+	 "x.conf:9:24: no template is called `dcc`; there is none\n"},
+	{"no_name_is_far_fetched",
+	 BASE "template t { like x; }\nnode fra1 port b { interface eth5; lan; bridge nope; }\n", 0,
+	 "x.conf:9:14: unknown statement `like` in `template`; accepted here: id, site, tag, port\n"
+	 "x.conf:10:48: no overlay is called `nope`; there is core\n"},
+	{"lost_statement_is_not_missing",
+	 BASE "node lon1 { id 3 site fra; port l { interface eth3 lan; } }\n", 0,
+	 "x.conf:9:18: unexpected `site`; `;` ends the `id` statement\n"
+	 "x.conf:9:52: unexpected `lan`; `;` ends the `interface` statement\n"},
+	{"torn_string_is_one_error",
+	 BASE "node lon1 { id 3; site fra; port l { interface \"eth3; lan; }\n} }\n", 0,
+	 "x.conf:9:48: the string has no closing `\"` on its line\n"},
 	{"errors_in_file_order",
 	 BASE "overlay core mka { life 1h; hello 90s; }\n"
 	      "site lon location 99,0;\n"

@@ -26,6 +26,7 @@ static struct conf_node *copy_node(struct conf_tree *t, struct conf_node *to,
 		c->key = n->key;
 		c->bad = n->bad;
 		c->block = n->block;
+		c->hides = n->hides;
 	}
 	return c;
 }
@@ -40,7 +41,9 @@ static void merge(struct conf_tree *t, struct conf_node *to, const struct conf_n
 
 		if (!there && excluded(to, n->schema))
 			continue;
-		if (!there)
+		if (there)
+			there->hides |= n->hides;
+		else
 			there = copy_node(t, to, n);
 		if (there && (kind == YANG_CONTAINER || kind == YANG_LIST))
 			merge(t, there, n);
@@ -96,6 +99,7 @@ static void as_node(const struct conf_tree *t, struct conf_tree *out, struct con
 			continue;
 		c->key = n->key;
 		c->bad = n->bad;
+		c->hides = n->hides;
 		as_node(t, out, c, n);
 	}
 }

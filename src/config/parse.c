@@ -69,6 +69,9 @@ static void recover(struct parser *p)
 {
 	size_t depth = 0;
 
+	/* What is lost with it is not missing. */
+	if (p->depth > 1)
+		p->stack[p->depth - 1].node->hides = true;
 	for (; !at_end(p); next(p)) {
 		if (p->tok.kind == TOKEN_OPEN) {
 			depth++;
@@ -165,7 +168,12 @@ static void parse_leaf(struct parser *p, struct conf_node *at, const struct yang
 		recover(p);
 		return;
 	}
-	build_leaf(&p->r->b, at, n, p->tok.s, p->tok.len, p->tok.where);
+	if (p->tok.torn) { /* which is told, and may hold anything */
+		build_ghost(&p->r->b, at, n, p->tok.where);
+		at->hides = true;
+	} else {
+		build_leaf(&p->r->b, at, n, p->tok.s, p->tok.len, p->tok.where);
+	}
 	next(p);
 	expect_stop(p, n);
 }

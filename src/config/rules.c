@@ -64,7 +64,7 @@ static void list_names(const struct rules *r, const struct conf_node *n, FILE *f
 {
 	const struct yang_node *target;
 	const char *best = NULL;
-	unsigned least = 3;
+	unsigned least = build_near(strlen(n->value));
 	size_t count = 0;
 
 	for (size_t i = 0; (target = yang_ref(r->t->model, n->schema, i)); i++) {
@@ -100,6 +100,14 @@ static void list_names(const struct rules *r, const struct conf_node *n, FILE *f
 		fprintf(f, " and %zu more", count - NAMES_MAX);
 }
 
+/* What a template that is not there would say is not missing. */
+static void hide(struct conf_node *top)
+{
+	top->hides = true;
+	for (struct conf_node *n = tree_walk(top, top); n; n = tree_walk(top, n))
+		n->hides = true;
+}
+
 static void check_ref(const struct rules *r, struct conf_node *n)
 {
 	const struct yang_node *target;
@@ -114,6 +122,8 @@ static void check_ref(const struct rules *r, struct conf_node *n)
 		if (exists(r->t, target, n->value))
 			return;
 	n->bad = true;
+	if (strcmp(yang_name(n->schema), "like") == 0)
+		hide(n->parent);
 	if (r->errs->errs->count >= CONF_ERRORS_MAX) {
 		r->errs->more++; /* and no names are looked up for it */
 		return;
@@ -187,7 +197,8 @@ static void check_children(const struct rules *r, const struct conf_node *n)
 	size_t size;
 	FILE *f;
 
-	check_choices(r, n);
+	if (!n->hides)
+		check_choices(r, n);
 	while ((s = yang_next(r->t->model, n->schema, s))) {
 		yang_elements(s, &min, &max);
 		if (!yang_mandatory(s) && min == 0 && max == UINT32_MAX)
@@ -198,7 +209,7 @@ static void check_children(const struct rules *r, const struct conf_node *n)
 		if (count > max)
 			errlist_add(r->errs, n->where, "%s has %u of `%s`; at most %u are accepted",
 				    called(n, buf), count, yang_name(s), max);
-		if (count >= min && (count || !yang_mandatory(s)))
+		if (n->hides || (count >= min && (count || !yang_mandatory(s))))
 			continue;
 		f = open_memstream(&what, &size);
 		if (!f)

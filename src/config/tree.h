@@ -24,7 +24,7 @@ struct conf_node {
 	size_t index;       /* among the entries of its top-level list; set by backbone_of() */
 	bool block;         /* was opened by `{`: a second time is an error */
 	bool bad;           /* an error was told of it: it is shown to no rule */
-	bool hides;         /* something below it was dropped: nothing is missing here */
+	bool hides;         /* something below it was not read: nothing is missing here */
 };
 
 struct conf_tree {
