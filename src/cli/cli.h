@@ -51,6 +51,7 @@ void cli_offer(void *ctx, const char *word, const char *help);
 /* Each ends with a row whose words are NULL. */
 extern const struct cli_command cli_config_commands[];  /* cli/config.c */
 extern const struct cli_command cli_show_commands[];    /* cli/show.c */
+extern const struct cli_command cli_events_commands[];  /* cli/events.c */
 extern const struct cli_command cli_suspend_commands[]; /* cli/suspend.c */
 
 /* What main() does, with the tables given (a list that ends with NULL). */

@@ -1,12 +1,7 @@
-/* The client `myelin`: the tables of commands it knows. */
-#include "cli/cli.h"
-#include "lab/lab.h"
-
-static const struct cli_command *const tables[] = {
-	cli_config_commands, cli_show_commands, cli_suspend_commands, lab_commands, NULL,
-};
+/* The client `myelin`. */
+#include "cli/tables.h"
 
 int main(int argc, char **argv)
 {
-	return cli_main(tables, argc, argv, stdout, stderr);
+	return cli_main(cli_tables, argc, argv, stdout, stderr);
 }

@@ -2,16 +2,12 @@
  * manual: writes myelin(1) for scdoc: the page given with the commands' rows where it says
  * @COMMANDS@. For the build; not part of the client.
  */
-#include "cli/cli.h"
+#include "cli/tables.h"
 #include "config/parse.h"
 #include "config/scdoc.h"
-#include "lab/lab.h"
 
 #include <ctype.h>
 #include <stdlib.h>
-
-static const struct cli_command *const tables[] = {cli_config_commands, cli_show_commands,
-						   lab_commands, NULL};
 
 /* A line of help as a sentence. */
 static void put_sentence(const char *help)
@@ -67,7 +63,7 @@ int main(int argc, char **argv)
 		free(page);
 		return 1;
 	}
-	for (const struct cli_command *const *t = tables; *t; t++)
+	for (const struct cli_command *const *t = cli_tables; *t; t++)
 		for (const struct cli_command *cmd = *t; cmd->words; cmd++)
 			if (!cmd->hidden)
 				put_command(cmd);

@@ -154,6 +154,7 @@ static void answer_help(struct ctl_request *rq)
 		[CTL_ARG_NONE] = NULL,
 		[CTL_ARG_OVERLAY] = "[OVERLAY]",
 		[CTL_ARG_SECONDS] = "[OVERLAY] SECONDS",
+		[CTL_ARG_NUMBER] = "[NUMBER]",
 	};
 	struct js *j = js_object(), *list = js_set_array(j, "commands");
 

@@ -101,7 +101,9 @@ static void forward_link(struct control *c, int fd, uint64_t now)
 {
 	forward_drop(c);
 	c->forward = fd;
-	c->links++;
+	if (c->links++)
+		event_put(&c->events, EVENT_FORWARD_LINKED, NULL, 0, now,
+			  "the packet path was started again");
 	if (loop_watch(c->loop, fd, LOOP_IN, on_forward, c) < 0) {
 		log_error("too many descriptors to watch");
 		forward_drop(c);
@@ -188,7 +190,8 @@ static void on_forward(void *ctx, int fd, unsigned events)
 			log_error("forward said something malformed, dropped");
 			continue;
 		}
-		log_warn("forward is gone; waiting for its successor");
+		event_put(&c->events, EVENT_FORWARD_LOST, NULL, 0, now,
+			  "forward is gone; waiting for its successor");
 		forward_drop(c);
 	}
 }
@@ -230,6 +233,7 @@ static void port_ready(struct control *c, const struct msg_port_ready *r, int fd
 			close(fd);
 		return;
 	}
+	watch_port(c, r, now);
 	p = &c->ports[r->port - 1];
 	eapol_close(c, p);
 	p->answered = true;
@@ -239,8 +243,6 @@ static void port_ready(struct control *c, const struct msg_port_ready *r, int fd
 	memcpy(p->mac, r->mac, sizeof(p->mac));
 	snprintf(p->what, sizeof(p->what), "%s", r->error ? r->what : "");
 	p->eapol = fd;
-	if (r->error)
-		log_error("port %s: %s", plan_port(c->plan, r->port)->want.ifname, r->what);
 	s = secy_over(c, r->port);
 	if (fd >= 0 && (!s || loop_watch(c->loop, fd, LOOP_IN, on_eapol, s) < 0)) {
 		close(fd);
@@ -388,6 +390,8 @@ static void on_turn(void *ctx, uint64_t now)
 			sync_begin(c);
 	}
 	stats_expire(c, now);
+	if (now >= c->watch_at && !c->round)
+		stats_ask(c, now);
 	ctl_expire(c->ctl, now);
 	if (c->leave_at && now >= c->leave_at)
 		loop_stop(c->loop, ROLE_EXIT_RELOAD);
@@ -396,6 +400,8 @@ static void on_turn(void *ctx, uint64_t now)
 		next = c->leave_at;
 	if (c->round && c->round_until < next)
 		next = c->round_until;
+	if (!c->round && c->watch_at < next)
+		next = c->watch_at;
 	for (size_t i = 0; i < c->plan->secy_count; i++) {
 		uint64_t d = secy_deadline(&c->secys[i]);
 
@@ -473,13 +479,14 @@ int control_main(const struct role_args *args)
 	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
 		c->ports[i].eapol = -1;
 	c->state = state_map(ROLE_FD_STATE, &c->state_size);
-	if (control_config(c)) {
+	if (control_config(c) && watch_init(c)) {
 		rc = 1;
-		if (control_start(c)) {
-			log_info("node %s of %s: %zu ports, %zu overlays", args->node, args->config,
-				 c->plan->port_count - c->plan->secy_count, c->plan->secy_count);
+		event_put(&c->events, EVENT_CONTROL_STARTED, NULL, 0, clock_now(),
+			  "%snode %s of %s: %zu ports, %zu overlays",
+			  c->events.last ? "started again: " : "", args->node, args->config,
+			  c->plan->port_count - c->plan->secy_count, c->plan->secy_count);
+		if (control_start(c))
 			rc = loop_run(c->loop);
-		}
 	}
 	control_end(c);
 	free(c);

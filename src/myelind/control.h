@@ -8,6 +8,8 @@
  *   control_key.c    its keying instance, and what is saved of it
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
  *   control_suspend.c  the command that asks for a suspension
+ *   control_names.c  whose SCI is whose
+ *   control_watch.c  what changed, as events (events.h)
  *   control_show.c   the CLI's commands
  *
  * One thread, one loop (loop.h). It holds group and session secrets; the packets are forward's.
@@ -20,6 +22,7 @@
 #include "ctl/ctl.h"
 #include "key/mka/mka.h"
 #include "key/psk/psk.h"
+#include "myelind/events.h"
 #include "myelind/keep.h"
 #include "myelind/loop.h"
 #include "myelind/plan.h"
@@ -36,6 +39,22 @@
 #define CONTROL_STATS_MAX 512 /* counter sets of one round: SecYs, SCs, SAs, wan ports */
 
 struct control;
+
+#define WATCH_KEYS 8 /* key identifiers of a SecY that are known at once */
+
+/* A SecY as it was when it was last looked at. */
+struct watch {
+	bool quiet; /* a predecessor's: what he had is no news */
+	unsigned peer_count, key_count;
+	uint64_t peers[MKA_SHOW_PEERS]; /* SCIs of those live */
+	uint64_t key_server;            /* its SCI, ours if we are; 0: nobody */
+	uint8_t keys[WATCH_KEYS][MACSEC_KEY_ID_LEN];
+	uint8_t key_an[WATCH_KEYS];
+	uint8_t transmit[MACSEC_KEY_ID_LEN];
+	bool secured, lease_stuck;
+	unsigned lost;                      /* SAs that forward lost, not yet told */
+	uint64_t results[MKA_RESULT_COUNT]; /* MKPDUs by fate, at the last round */
+};
 
 struct control_port {
 	bool answered, ready;
@@ -65,8 +84,8 @@ struct control_secy {
 	char trouble[640];      /* "" when well */
 	struct keychain *chain; /* until the instance is made */
 	struct psk_keys *keys;
-	uint8_t shown_key[MACSEC_KEY_ID_LEN]; /* the SAK last logged as in use */
-	bool adopted;                         /* continued from a predecessor's record */
+	struct watch watch;
+	bool adopted; /* continued from a predecessor's record */
 };
 
 /* One set of counters of the last round. */
@@ -78,6 +97,8 @@ struct control_stats {
 
 struct control {
 	const struct role_args *args;
+	struct events events;
+	uint64_t watch_at; /* when counters are looked at next */
 	struct loop *loop;
 	struct conf *conf;
 	struct backbone *backbone;
@@ -139,6 +160,8 @@ void reload_ask(void *ctx, struct ctl_request *rq);
 extern const char secy_lease_help[];
 /* Keeps the overlay closed and says why, once; its files are looked at again later. */
 void secy_fail(struct control_secy *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Whatever was the trouble is over. */
+void secy_mended(struct control_secy *s);
 void secy_files_ask(struct control_secy *s);
 void secy_file(struct control_secy *s, enum secy_file which, const struct msg_file *f, int fd,
 	       uint64_t now);
@@ -181,6 +204,22 @@ void show_mka_note(const struct control_secy *s, const struct mka_show *m, uint6
 		   size_t size);
 void show_mka_put(struct js *o, const struct bb_mka *k, const struct mka_show *m, uint64_t now);
 void show_mka_peer_put(struct js *p, const struct mka_peer_show *e, uint64_t now);
+/* control_names.c */
+/* The kernel's neighbours now: the caller frees it. NULL without memory, which names nobody. */
+struct names *names_read(void);
+/* The member behind an SCI of the overlay, NULL when it is not known. */
+const char *names_peer(const struct control_secy *s, const struct names *n, uint64_t sci);
+
+/* control_watch.c */
+/* Takes the memory of events, before anything is put. False without memory. */
+bool watch_init(struct control *c);
+/* After every call of the engine: tells what is different. */
+void watch_secy(struct control_secy *s, uint64_t now);
+/* Before the port's state is changed. */
+void watch_port(struct control *c, const struct msg_port_ready *r, uint64_t now);
+/* After a round of counters; does nothing before c->watch_at. */
+void watch_round(struct control *c, uint64_t now);
+void show_events(void *ctx, struct ctl_request *rq);
 
 /* control_show.c */
 extern const struct ctl_command control_commands[];

@@ -30,7 +30,16 @@ void secy_fail(struct control_secy *s, const char *fmt, ...)
 	s->failed = true;
 	s->retry_at = clock_now() + RETRY_NS;
 	if (strcmp(before, s->trouble) != 0)
-		log_error("overlay %s stays closed: %s", s->plan->o->name, s->trouble);
+		event_put(&s->c->events, EVENT_SECRET_TROUBLE, s->plan->o->name, 0, clock_now(),
+			  "stays closed: %s", s->trouble);
+}
+
+void secy_mended(struct control_secy *s)
+{
+	if (s->trouble[0])
+		event_put(&s->c->events, EVENT_SECRET_MENDED, s->plan->o->name, 0, clock_now(),
+			  "its secrets are good now");
+	s->trouble[0] = 0;
 }
 
 void secy_secrets_wipe(struct control_secy *s)

@@ -80,13 +80,13 @@ static void engine_report(struct control_secy *s, const struct sink_report *r, u
 		return;
 	rc = psk_report(s->psk, r);
 	if (rc < 0) {
-		static struct log_limit limit = LOG_LIMIT(3, 60 * NS_PER_S);
-
-		log_limited(&limit, LOG_LVL_ERROR,
-			    "overlay %s: the packet-number lease cannot be extended (%s): traffic "
-			    "stops at its end; mend the disk and restart",
-			    s->plan->o->name, strerror(-rc));
+		if (!s->watch.lease_stuck)
+			event_put(&s->c->events, EVENT_LEASE_STUCK, s->plan->o->name, 0, now,
+				  "the packet-number lease cannot be extended (%s): traffic stops "
+				  "at its end; mend the disk and restart",
+				  strerror(-rc));
 	}
+	s->watch.lease_stuck = rc < 0;
 }
 
 /* Told by keep at the end of a sync, when the engine hears of it by mka_synced() anyway. */
@@ -94,9 +94,7 @@ static void on_lost(void *ctx, const struct sink_report *r)
 {
 	struct control_secy *s = ctx;
 
-	log_warn("overlay %s: forward has lost the %s SA of %016llx AN %u: it gets a fresh key",
-		 s->plan->o->name, r->direction == SINK_TRANSMIT ? "transmit" : "receive",
-		 (unsigned long long)r->sci, r->an);
+	s->watch.lost++;
 	if (s->psk)
 		engine_report(s, r, clock_now());
 }
@@ -183,6 +181,7 @@ int secy_init(struct control *c, struct control_secy *s, const struct plan_secy 
 	buf = record_open(s, &r, &engine, &s->sci);
 	if (!buf)
 		return 0;
+	s->watch.quiet = true;
 	if (keep_load(&s->keep, &r) < 0)
 		log_warn("overlay %s: the predecessor's state does not parse", plan->o->name);
 	record_close(buf);
@@ -297,7 +296,7 @@ static void mka_start(struct control_secy *s, uint64_t now)
 		return;
 	}
 	mka_adopt(s, now);
-	s->trouble[0] = 0;
+	secy_mended(s);
 	log_info("overlay %s: MKA on %s, SCI %016llx", s->plan->o->name,
 		 s->plan->self->port->interface, (unsigned long long)s->sci);
 }
@@ -341,7 +340,7 @@ static void psk_start(struct control_secy *s)
 		secy_fail(s, "secret %s: %s", s->plan->o->psk, why);
 		return;
 	}
-	s->trouble[0] = 0;
+	secy_mended(s);
 	log_info("overlay %s: static keys on %s, SCI %016llx", s->plan->o->name,
 		 s->plan->self->port->interface, (unsigned long long)s->sci);
 }
@@ -544,17 +543,6 @@ uint64_t secy_deadline(const struct control_secy *s)
 	return s->mka ? mka_deadline(s->mka) : UINT64_MAX;
 }
 
-static void transmit_log(struct control_secy *s)
-{
-	const struct keep_sa *e = keep_transmit(&s->keep);
-
-	if (!e || memcmp(e->sa.key_id, s->shown_key, sizeof(s->shown_key)) == 0)
-		return;
-	memcpy(s->shown_key, e->sa.key_id, sizeof(s->shown_key));
-	log_info("overlay %s: sending under AN %u, %s, SCI %016llx", s->plan->o->name, e->sa.an,
-		 macsec_suites[e->sa.suite].name, (unsigned long long)s->sci);
-}
-
 void secy_flush(struct control_secy *s, uint64_t now)
 {
 	struct control_port *wan = &s->c->ports[s->plan->wan - 1];
@@ -562,14 +550,13 @@ void secy_flush(struct control_secy *s, uint64_t now)
 	size_t n;
 	int rc;
 
-	(void)now;
 	if (s->announced && (s->mka || s->psk))
 		keep_commit(&s->keep);
 	/* Before there is an instance the record is the predecessor's, which it will go on from. */
 	if (s->mka || (s->psk && s->keep.dirty))
 		record_save(s);
 	keep_flush(&s->keep);
-	transmit_log(s);
+	watch_secy(s, now);
 	while (s->mka && (n = mka_output(s->mka, frame)) > 0) {
 		rc = wan->eapol >= 0 ? eapol_send(wan->eapol, frame, n) : -ENETDOWN;
 		if (rc < 0) {

@@ -137,7 +137,11 @@ static bool reload_take(struct control *c, const struct control_config *k, struc
 		if (rc == 0)
 			c->leave_at = now + LEAVE_NS;
 	}
-	log_info("%s: %zu change%s", c->args->config, d.count, d.count == 1 ? "" : "s");
+	if (!d.count)
+		log_info("%s: no change", c->args->config);
+	else if (rc == 0)
+		event_put(&c->events, EVENT_CONFIG_TAKEN, NULL, 0, now, "%s: %zu change%s taken up",
+			  c->args->config, d.count, d.count == 1 ? "" : "s");
 	conf_diff_free(&d);
 	return rc == 0;
 }
@@ -171,7 +175,8 @@ void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_
 	j = js_object();
 	js_set_text(j, "file", c->args->config);
 	if (f->error || fd < 0) {
-		log_error("%s: %s; what runs goes on", c->args->config, strerror(f->error));
+		event_put(&c->events, EVENT_CONFIG_REFUSED, NULL, 0, now,
+			  "%s: %s; what runs goes on", c->args->config, strerror(f->error));
 		js_set_format(j, "error", "%s: %s", c->args->config, strerror(f->error));
 		reload_answer(c, j);
 		js_free(j);
@@ -186,8 +191,10 @@ void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_
 		log_error("%s:%u:%u: %s", errs.v[i].file, errs.v[i].line, errs.v[i].col,
 			  errs.v[i].text);
 	if (!good)
-		log_error("%s: %zu error%s; what runs goes on", c->args->config, errs.count,
-			  errs.count == 1 ? "" : "s");
+		event_put(&c->events, EVENT_CONFIG_REFUSED, NULL, 0, now,
+			  "%s: %zu error%s, the first in line %u; what runs goes on",
+			  c->args->config, errs.count, errs.count == 1 ? "" : "s",
+			  errs.count ? errs.v[0].line : 0);
 	else if (!reload_take(c, &k, j, now))
 		js_set_text(j, "error", "the file could not be taken; what runs goes on");
 	reload_answer(c, j);

@@ -7,7 +7,6 @@
 #include "build-config.h"
 
 #include "base/clock.h"
-#include "myelind/neigh.h"
 #include "myelind/registry.h"
 #include "wire/bframe.h"
 
@@ -67,55 +66,6 @@ static struct control_secy *secy_next(struct control *c, const char *overlay, si
 	return NULL;
 }
 
-/* Names. */
-
-struct names {
-	struct neigh v[1024];
-	int count;
-};
-
-static struct names *names_read(struct control *c)
-{
-	struct names *n = calloc(1, sizeof(*n));
-
-	(void)c;
-	if (n) {
-		n->count = neigh_read(ROLE_FD_NETLINK, n->v, sizeof(n->v) / sizeof(n->v[0]));
-		if (n->count < 0)
-			n->count = 0;
-	}
-	return n;
-}
-
-static const char *member_name(const struct bb_member *m)
-{
-	return m->node ? m->node->name : m->peer->name;
-}
-
-/* The member behind an SCI: its MAC address answers for a member's address on the overlay. */
-static const char *peer_name(const struct control_secy *s, const struct names *n, uint64_t sci)
-{
-	const struct bb_overlay *o = s->plan->o;
-	uint32_t ifindex = s->c->ports[s->plan->overlay - 1].ifindex;
-
-	for (size_t i = 0; s->psk && psk_peer(s->psk, i); i++)
-		if (psk_peer(s->psk, i)->sci == sci)
-			return psk_peer(s->psk, i)->name;
-	for (int i = 0; n && i < n->count; i++) {
-		const struct neigh *e = &n->v[i];
-
-		if (e->ifindex != ifindex || macsec_sci(e->mac, (uint16_t)sci) != sci)
-			continue;
-		for (size_t k = 0; k < o->member_count; k++)
-			if (o->members[k].has_address &&
-			    o->members[k].address.family == e->family &&
-			    memcmp(o->members[k].address.addr, e->addr, e->family == 4 ? 4 : 16) ==
-				    0)
-				return member_name(&o->members[k]);
-	}
-	return NULL;
-}
-
 /* show peers */
 
 static void peer_put(struct js *list, struct control_secy *s, const struct names *names,
@@ -132,7 +82,7 @@ static void peer_put(struct js *list, struct control_secy *s, const struct names
 			rx = &s->keep.v[i];
 	js_set_text(o, "overlay", s->plan->o->name);
 	js_set_text(o, "port", s->plan->self->port->name);
-	js_set_text(o, "peer", peer_name(s, names, sci));
+	js_set_text(o, "peer", names_peer(s, names, sci));
 	sci_text(o, "sci", sci);
 	js_set_text(o, "state", live ? "live" : "potential");
 	js_set_bool(o, "key-server", key_server);
@@ -157,7 +107,7 @@ static void peer_put(struct js *list, struct control_secy *s, const struct names
 static struct js *peers_build(struct control *c, const char *overlay, uint64_t now)
 {
 	struct js *j = js_object(), *list = js_set_array(j, "peers");
-	struct names *names = names_read(c);
+	struct names *names = names_read();
 	struct control_secy *s;
 	size_t at = 0;
 
@@ -397,7 +347,7 @@ static void mka_put(struct js *list, struct control_secy *s, const struct names 
 	for (unsigned i = 0; i < m->peer_count; i++) {
 		struct js *p = js_push_object(peers);
 
-		js_set_text(p, "peer", peer_name(s, names, m->peers[i].sci));
+		js_set_text(p, "peer", names_peer(s, names, m->peers[i].sci));
 		js_set_hex(p, "member-id", m->peers[i].mi, MKA_MI_LEN);
 		js_set_u64(p, "message-number", m->peers[i].mn);
 		sci_text(p, "sci", m->peers[i].sci);
@@ -416,7 +366,7 @@ static void mka_put(struct js *list, struct control_secy *s, const struct names 
 static struct js *mka_build(struct control *c, const char *overlay, uint64_t now)
 {
 	struct js *j = js_object(), *list = js_set_array(j, "participants");
-	struct names *names = names_read(c);
+	struct names *names = names_read();
 	struct control_secy *s;
 	size_t at = 0;
 
@@ -513,7 +463,7 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 static struct js *sa_build(struct control *c, const char *overlay, uint64_t now)
 {
 	struct js *j = js_object(), *list = js_set_array(j, "sas");
-	struct names *names = names_read(c);
+	struct names *names = names_read();
 	struct control_secy *s;
 	size_t at = 0;
 
@@ -527,7 +477,7 @@ static struct js *sa_build(struct control *c, const char *overlay, uint64_t now)
 
 			js_set_text(o, "overlay", s->plan->o->name);
 			js_set_text(o, "direction", tx ? "transmit" : "receive");
-			js_set_text(o, "peer", tx ? NULL : peer_name(s, names, e->sa.sci));
+			js_set_text(o, "peer", tx ? NULL : names_peer(s, names, e->sa.sci));
 			sci_text(o, "sci", e->sa.sci);
 			js_set_u64(o, "an", e->sa.an);
 			js_set_text(o, "cipher", macsec_suites[e->sa.suite].name);
@@ -548,7 +498,7 @@ static struct js *sa_build(struct control *c, const char *overlay, uint64_t now)
 static struct js *counters_build(struct control *c, const char *overlay, uint64_t now)
 {
 	struct js *j = js_object(), *list = js_set_array(j, "secys");
-	struct names *names = names_read(c);
+	struct names *names = names_read();
 	struct control_secy *s;
 	size_t at = 0;
 
@@ -569,7 +519,7 @@ static struct js *counters_build(struct control *c, const char *overlay, uint64_
 			e = js_push_object(scs);
 			sci_text(e, "sci", st->sci);
 			js_set_text(e, "peer",
-				    st->sci == s->sci ? NULL : peer_name(s, names, st->sci));
+				    st->sci == s->sci ? NULL : names_peer(s, names, st->sci));
 			if (st->an >= 0)
 				js_set_u64(e, "an", (uint64_t)st->an);
 			else
@@ -682,6 +632,8 @@ const struct ctl_command control_commands[] = {
 	{"show sa", "security associations", CTL_ARG_OVERLAY, show_sa},
 	{"show ports", "interfaces, what may pass in clear, and guards", CTL_ARG_NONE, show_ports},
 	{"show counters", "the standard's counters", CTL_ARG_OVERLAY, show_counters},
+	{"show events", "what happened, all or since a sequence number", CTL_ARG_NUMBER,
+	 show_events},
 	{"show version", "what runs here", CTL_ARG_NONE, show_version},
 	{"show config", "the file that runs, as set lines", CTL_ARG_NONE, show_config},
 	{"suspend", "ask that this node may be away: SECONDS, 0 to take it back", CTL_ARG_SECONDS,

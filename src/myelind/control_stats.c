@@ -39,6 +39,7 @@ static void round_begin(struct control *c, uint64_t now)
 static void round_end(struct control *c, uint64_t now)
 {
 	c->round = false;
+	watch_round(c, now);
 	show_round_done(c, now);
 	if (c->round_again)
 		stats_ask(c, now);
