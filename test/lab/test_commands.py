@@ -45,6 +45,22 @@ def test_myelin_inside_a_node_talks_to_that_node(two):
         assert json.loads(two.run(node, "myelin", "show", "version", "--json"))["node"] == node
 
 
+def test_completion_knows_what_there_is_now(two):
+    inside = lambda *w: {line.split("\t")[0] for line in
+                         two.run("fra1", "myelin", "complete", "--", *w).splitlines()}
+    assert inside("show", "peers", "") == {"core"}
+    assert inside("--node", "") == {"fra1"}
+    here = lambda *w: {line.split("\t")[0] for line in subprocess.run(
+        [MYELIN, "complete", "--", *w], capture_output=True, text=True, check=True)
+        .stdout.splitlines()}
+    assert two.name in here("lab", "down", "")
+    assert {"fra1", "nyc1"} <= here("lab", "cut", "")
+    assert {"fra1", "host-nyc"} <= here("lab", "exec", "")
+    assert "wan" in here("lab", "heal", "--lab", two.name, "fra1", "w")
+    assert "wave" in here("lab", "capture", "")
+    assert here("lab", "tamper", "fra1", "wan", "dup") == {"duplicate"}
+
+
 def test_capture_writes_what_the_carrier_sees_until_interrupted(two, tmp_path):
     file = tmp_path / "wave.pcap"
     capture = subprocess.Popen([MYELIN, "lab", "capture", "--lab", two.name, "wave", file])
