@@ -166,6 +166,8 @@ int cli_main(const struct cli_command *const *tables, int argc, char **argv, FIL
 		help = true;
 		argc--;
 		argv++;
+		if (argc > 0 && strcmp(argv[0], "help") == 0)
+			argc = 0;
 	}
 	if (help) {
 		if (argc == 0) {

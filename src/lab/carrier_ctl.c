@@ -173,6 +173,8 @@ static const char *port_request(struct carrier *c, const char *verb, const char 
 			}
 		}
 	}
+	if (!strcmp(verb, "tamper"))
+		return "how is alter, duplicate, drop, late or replay, and then how many frames";
 	return "not understood";
 }
 

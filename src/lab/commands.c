@@ -242,7 +242,7 @@ static int status_command(const struct cli *c, const struct cli_command *cmd, in
 	int rc = CLI_FAILED;
 
 	if (!lab_option(&argc, argv, &lab) || argc > 1)
-		return cli_usage(c, cmd, "one lab");
+		return cli_usage(c, cmd, "--lab needs the name of a lab");
 	if (!lab_find(c, &r, argc ? argv[0] : lab))
 		return CLI_FAILED;
 	snprintf(path, sizeof(path), "%s/backbone.conf", r.dir);
@@ -331,7 +331,7 @@ static int carrier_command(const struct cli *c, const struct cli_command *cmd, i
 	int rc = CLI_OK;
 
 	if (!lab_option(&argc, argv, &lab) || argc < 2)
-		return cli_usage(c, cmd, "a node and a port");
+		return cli_usage(c, cmd, "it needs a node and a port");
 	if (!lab_find(c, &r, lab))
 		return CLI_FAILED;
 	f = open_memstream(&request, &size);
@@ -344,7 +344,8 @@ static int carrier_command(const struct cli *c, const struct cli_command *cmd, i
 	j = ask_carrier(&r, request);
 	wrong = j ? js_text(j, "error") : "the carrier does not answer";
 	if (wrong) {
-		fprintf(c->err, "myelin: %s\n", wrong);
+		fprintf(c->err, "myelin: lab %s, node %s, port %s: %s\n", r.name, argv[0], argv[1],
+			wrong);
 		rc = CLI_FAILED;
 	}
 	js_free(j);
@@ -410,7 +411,7 @@ static int capture_command(const struct cli *c, const struct cli_command *cmd, i
 	ssize_t n;
 
 	if (!lab_option(&argc, argv, &lab) || argc != 2)
-		return cli_usage(c, cmd, "a service and a file");
+		return cli_usage(c, cmd, "it needs a service and a file");
 	if (!lab_find(c, &r, lab))
 		return CLI_FAILED;
 	sigaction(SIGINT, &sa, NULL);

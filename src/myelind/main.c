@@ -28,9 +28,9 @@ static const char usage[] =
 	"  --state-dir DIR   where packet-number leases are kept (default:\n"
 	"                    /var/lib/myelin/NAME)\n"
 	"  --debug           say more\n"
-	"  --release-guards  take the guards off interfaces that no node uses any more; they\n"
-	"                    stay on a wan interface when the daemon ends, so that nothing\n"
-	"                    leaves it in clear\n"
+	"  --release-guards  take the guards off interfaces that no node uses any more;\n"
+	"                    they stay on a wan interface when the daemon ends, so that\n"
+	"                    nothing leaves it in clear\n"
 	"  --help, --version\n";
 
 struct options {
