@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define TABLE_COLUMNS_MAX 24
@@ -113,10 +114,60 @@ static void cell_print(const struct cell *c, unsigned width, bool right, bool la
 		fputs("  ", out);
 }
 
+/* How many leading columns fit side by side; at least one. */
+static unsigned columns_fit(const struct table *t, const unsigned *width, unsigned columns)
+{
+	unsigned total = 0;
+
+	for (unsigned i = 0; i < t->columns; i++) {
+		total += width[i] + (i ? 2 : 0);
+		if (columns && total > columns)
+			return i ? i : 1;
+	}
+	return t->columns;
+}
+
+/* The cells of a row from a column on, with their heads, on lines of their own. */
+static void rest_print(const struct table *t, size_t row, unsigned from, unsigned columns,
+		       bool colour, FILE *out)
+{
+	unsigned at = columns; /* nothing is on the line yet */
+
+	for (unsigned i = from; i < t->columns && row + i < t->count; i++) {
+		const struct cell *head = &t->cells[i], *c = &t->cells[row + i];
+		unsigned w;
+
+		if (!c->text || !*c->text || !head->text)
+			continue;
+		w = text_width(head->text) + 1 + text_width(c->text);
+		if (at + 2 + w > columns) {
+			fputs(at == columns ? "    " : ",\n    ", out);
+			at = 4;
+		} else {
+			fputs(", ", out);
+			at += 2;
+		}
+		fprintf(out, "%s ", head->text);
+		cell_print(c, text_width(c->text), false, true, false, colour, out);
+		at += w;
+	}
+	if (at != columns)
+		fputc('\n', out);
+}
+
 void table_print(const struct table *t, FILE *out)
 {
+	struct winsize size;
+	bool terminal = isatty(fileno(out));
+
+	table_print_within(t, out,
+			   terminal && !ioctl(fileno(out), TIOCGWINSZ, &size) ? size.ws_col : 0);
+}
+
+void table_print_within(const struct table *t, FILE *out, unsigned columns)
+{
 	bool colour = isatty(fileno(out)) && !getenv("NO_COLOR");
-	unsigned width[TABLE_COLUMNS_MAX] = {0};
+	unsigned width[TABLE_COLUMNS_MAX] = {0}, fit;
 
 	if (t->count <= t->columns) {
 		fputs("none\n", out);
@@ -128,14 +179,19 @@ void table_print(const struct table *t, FILE *out)
 		if (w > width[i % t->columns])
 			width[i % t->columns] = w;
 	}
+	fit = columns_fit(t, width, columns);
 	for (size_t i = 0; i < t->count; i++) {
 		unsigned col = (unsigned)(i % t->columns);
-		bool last = col == t->columns - 1 || i == t->count - 1;
+		bool last = col == fit - 1 || i == t->count - 1;
 
+		if (col >= fit)
+			continue;
 		cell_print(&t->cells[i], width[col], t->right[col], last, i < t->columns, colour,
 			   out);
 		if (last)
 			fputc('\n', out);
+		if (last && fit < t->columns && i >= t->columns)
+			rest_print(t, i - col, fit, columns, colour, out);
 	}
 }
 

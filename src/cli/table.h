@@ -20,8 +20,11 @@ void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(pri
 /* The same, drawn the eye's attention to when the output is a terminal. */
 void table_warn(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 unsigned table_rows(const struct table *t);
-/* Prints heads and rows; a table without rows prints `none` instead. */
+/* Prints heads and rows; a table without rows prints `none` instead. On a terminal that is too
+ * narrow for all columns the last ones stand below their row. */
 void table_print(const struct table *t, FILE *out);
+/* The same for a terminal of so many columns; 0: without end. */
+void table_print_within(const struct table *t, FILE *out, unsigned columns);
 void table_free(struct table *t);
 
 /* "12.3 M", "456 k": a count with at most four significant characters. */

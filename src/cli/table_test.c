@@ -53,6 +53,55 @@ static void multibyte_text_takes_the_columns_it_shows(void **state)
 	table_free(t);
 }
 
+static void columns_that_do_not_fit_stand_below_their_row(void **state)
+{
+	struct table *t = table_new("peer|sci|state|cipher|>in|role");
+	static const char *const cells[] = {"nyc1", "026d790002000001", "live", "GCM-AES-XPN-256",
+					    "12",   "key server",       "sin1", "026d790003000001",
+					    "live", "GCM-AES-XPN-256",  "7",    ""};
+	static const struct {
+		unsigned columns;
+		const char *expected;
+	} rows[] = {
+		{64, "peer  sci               state  cipher           in  role\n"
+		     "nyc1  026d790002000001  live   GCM-AES-XPN-256  12  key server\n"
+		     "sin1  026d790003000001  live   GCM-AES-XPN-256   7  \n"},
+		{40, "peer  sci               state\n"
+		     "nyc1  026d790002000001  live\n"
+		     "    cipher GCM-AES-XPN-256, in 12,\n"
+		     "    role key server\n"
+		     "sin1  026d790003000001  live\n"
+		     "    cipher GCM-AES-XPN-256, in 7\n"},
+		{3, "peer\n"
+		    "nyc1\n"
+		    "    sci 026d790002000001,\n"
+		    "    state live,\n"
+		    "    cipher GCM-AES-XPN-256,\n"
+		    "    in 12,\n"
+		    "    role key server\n"
+		    "sin1\n"
+		    "    sci 026d790003000001,\n"
+		    "    state live,\n"
+		    "    cipher GCM-AES-XPN-256,\n"
+		    "    in 7\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cells) / sizeof(*cells); i++)
+		table_cell(t, "%s", cells[i]);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char *text = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&text, &len);
+
+		table_print_within(t, f, rows[i].columns);
+		fclose(f);
+		assert_string_equal(text, rows[i].expected);
+		free(text);
+	}
+	table_free(t);
+}
+
 static void control_characters_in_a_cell_do_not_reach_the_terminal(void **state)
 {
 	struct table *t = table_new("a");
@@ -104,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
 		cmocka_unit_test(multibyte_text_takes_the_columns_it_shows),
+		cmocka_unit_test(columns_that_do_not_fit_stand_below_their_row),
 		cmocka_unit_test(control_characters_in_a_cell_do_not_reach_the_terminal),
 		cmocka_unit_test(warnings_are_not_coloured_where_there_is_no_terminal),
 		cmocka_unit_test(a_table_without_rows_says_none),
