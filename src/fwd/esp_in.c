@@ -34,16 +34,10 @@ static void op_prepare(struct aead_op *op, const struct pkt *p, const struct esp
 	memcpy(op->nonce + 4, esp + ESP_HEAD_LEN, 8); /* the sender's choice, not our guess */
 }
 
-/* Verified packets of a peer behind a NAT come from elsewhere: control decides what follows. */
-static void moved(struct fwd *f, struct sa *sa, const struct esp_rx *rx)
+static void moved_say(struct fwd *f, struct sa *sa, const struct esp_rx *rx)
 {
-	size_t n = rx->family == 4 ? 4 : 16;
 	struct msg m = {.type = MSG_ESP_REPORT};
 
-	if (!sa->esp.remote.port || rx->seq + 1 != sa->next || f->now < sa->esp.moved_at)
-		return; /* an older packet says nothing of where the peer is now */
-	if (rx->sport == sa->esp.remote.port && memcmp(rx->src, sa->esp.remote.addr, n) == 0)
-		return;
 	sa->esp.moved_at = f->now + NS_PER_S;
 	m.esp_report.tunnel = sa->esp.tunnel->config.tunnel;
 	m.esp_report.direction = SA_RECEIVE;
@@ -53,9 +47,18 @@ static void moved(struct fwd *f, struct sa *sa, const struct esp_rx *rx)
 	m.esp_report.packets = sa->esp.counts[ESP_PKTS];
 	m.esp_report.octets = sa->esp.counts[ESP_OCTETS];
 	m.esp_report.remote.family = rx->family;
-	memcpy(m.esp_report.remote.addr, rx->src, n);
+	memcpy(m.esp_report.remote.addr, rx->src, rx->family == 4 ? 4 : 16);
 	m.esp_report.remote.port = rx->sport;
 	f->say(f->ctx, &m);
+}
+
+/* Whether a peer behind a NAT, for that is what UDP is for, is elsewhere now. An older packet says
+ * nothing of that. What follows from it is control's to decide. */
+static bool has_moved(const struct fwd *f, const struct sa *sa, const struct esp_rx *rx)
+{
+	return sa->esp.remote.port && rx->seq + 1 == sa->next && f->now >= sa->esp.moved_at &&
+	       (rx->sport != sa->esp.remote.port ||
+		memcmp(rx->src, sa->esp.remote.addr, rx->family == 4 ? 4 : 16) != 0);
 }
 
 static enum fwd_fate verified(struct fwd *f, const struct esp_rx *rx, const struct aead_op *op)
@@ -77,7 +80,8 @@ static enum fwd_fate verified(struct fwd *f, const struct esp_rx *rx, const stru
 	case SA_FRESH:
 		break;
 	}
-	moved(f, sa, rx);
+	if (has_moved(f, sa, rx))
+		moved_say(f, sa, rx);
 	if (!sa->esp.used) {
 		sa->esp.used = true;
 		esp_report(f, sa, ESP_USED);

@@ -27,21 +27,50 @@ static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
 	       rd_left(&r) > MACSEC_ICV_LEN;
 }
 
-/* ESP, or ESP in UDP: an SPI that is none of the reserved ones, and something behind it. */
+/* What an outer header says of the packet. False: it is not one that a tunnel makes. */
+static bool outer_read(struct rd *r, uint16_t type, uint8_t *protocol)
+{
+	size_t all = rd_left(r);
+	uint8_t first = rd_u8(r);
+	uint16_t len, frag;
+
+	if (type == ETH_TYPE_IPV6 && first >> 4 == 6) {
+		rd_skip(r, 3);
+		len = rd_u16(r);
+		*protocol = rd_u8(r);
+		rd_skip(r, 33);
+		return len == all - IP6_HEAD_LEN;
+	}
+	rd_skip(r, 1);
+	len = rd_u16(r);
+	rd_skip(r, 2);
+	frag = rd_u16(r);
+	rd_skip(r, 1);
+	*protocol = rd_u8(r);
+	rd_skip(r, (first & 15u) * 4u - 10u);
+	return type == ETH_TYPE_IPV4 && first >> 4 == 4 && (first & 15) >= 5 && len == all &&
+	       !(frag & 0x3fff);
+}
+
+/* ESP, or ESP in UDP: an SPI that is none of the reserved ones, and something behind it. In
+ * transport mode over IPv6, extension headers may come first. */
 static bool may_leave_ip(const struct fwd_port *wan, const struct pkt *p)
 {
 	struct rd r = rd_init(p->data, p->len);
 	struct eth e = eth_read(&r);
-	const uint8_t *packet = r.p;
-	struct ip ip;
+	uint8_t protocol = 0;
 
-	if (r.bad || (e.tci & ETH_VID_MASK) != wan->vlan || e.tagged != (wan->vlan != 0) ||
-	    ip_parse(&ip, packet, rd_left(&r)) != IP_OK || ip.len != rd_left(&r) || ip.fragment)
+	if ((e.tci & ETH_VID_MASK) != wan->vlan || e.tagged != (wan->vlan != 0) ||
+	    !outer_read(&r, e.type, &protocol))
 		return false;
-	rd_skip(&r, ip.upper);
-	if (ip.protocol == IP_UDP)
+	while (!r.bad && (protocol == IP_HOP_BY_HOP || protocol == IP_ROUTING ||
+			  protocol == IP_DST_OPTIONS)) {
+		protocol = rd_u8(&r);
+		rd_skip(&r, rd_u8(&r) * 8u + 6u);
+	}
+	if (protocol == IP_UDP)
 		rd_skip(&r, UDP_HEAD_LEN);
-	else if (ip.protocol != IP_ESP)
+	else if (protocol != IP_ESP)
 		return false;
 	return rd_u32(&r) >= ESP_SPI_MIN && rd_left(&r) > 4 + AEAD_TAG_LEN;
 }

@@ -21,55 +21,72 @@
 #define TCP_OPTION_NOP 1
 #define TCP_OPTION_MSS 2
 
-static void ports_read(struct ip *ip, struct rd *r)
+static uint16_t be16(const uint8_t *p)
 {
-	if (ip->later)
+	return (uint16_t)((unsigned)p[0] << 8 | p[1]);
+}
+
+/* upper: the upper layer's first `len` bytes, however many of them are there. */
+static void ports_read(struct ip *ip, const uint8_t *upper, size_t len)
+{
+	if (ip->later || len < 2)
 		return;
-	if (ip->protocol == IP_TCP || ip->protocol == IP_UDP || ip->protocol == IP_SCTP) {
-		ip->sport = rd_u16(r);
-		ip->dport = rd_u16(r);
-	} else if (ip->protocol == IP_ICMP || ip->protocol == IP_ICMPV6) {
-		ip->sport = ip->dport = rd_u16(r);
-	} else {
+	switch (ip->protocol) {
+	case IP_TCP:
+	case IP_UDP:
+	case IP_SCTP:
+		if (len < 4)
+			return;
+		ip->sport = be16(upper);
+		ip->dport = be16(upper + 2);
+		break;
+	case IP_ICMP:
+	case IP_ICMPV6:
+		ip->sport = ip->dport = be16(upper);
+		break;
+	default:
 		return;
 	}
-	ip->has_ports = !r->bad;
+	ip->has_ports = true;
 }
 
 static enum ip_defect parse4(struct ip *ip, const uint8_t *data, size_t size, bool quoted)
 {
-	struct rd r = rd_init(data, size), rest;
-	size_t head = (rd_u8(&r) & 15u) * 4u;
-	uint16_t len, frag;
+	struct rd r = rd_init(data, size);
+	const uint8_t *h = rd_bytes(&r, IP4_HEAD_LEN);
+	uint32_t head, len;
+	uint16_t frag;
 
-	ip->family = 4;
-	ip->tos = rd_u8(&r);
-	len = rd_u16(&r);
-	rd_skip(&r, 2);
-	frag = rd_u16(&r);
-	ip->ttl = rd_u8(&r);
-	ip->insert_at = ip->upper_at = 9;
-	ip->protocol = rd_u8(&r);
-	rd_skip(&r, 2);
-	ip->src = rd_bytes(&r, 4);
-	ip->dst = rd_bytes(&r, 4);
-	if (r.bad)
+	if (!h)
 		return IP_CUT;
+	head = (h[0] & 15u) * 4u;
+	len = be16(h + 2);
+	frag = be16(h + 6);
 	if (head < IP4_HEAD_LEN)
 		return IP_HEADER;
 	if (head > size)
 		return IP_CUT;
 	if (len < head || (len > size && !quoted))
 		return IP_LENGTH;
-	if (!quoted && ip_checksum(ip_sum(data, head)))
+	if (!quoted && ip_checksum(ip_sum(h, head)))
 		return IP_CHECKSUM;
-	ip->df = frag & IP4_DF;
-	ip->fragment = frag & (IP4_MF | IP4_OFFSET);
-	ip->later = frag & IP4_OFFSET;
-	ip->len = len;
-	ip->upper = ip->insert = (uint32_t)head;
-	rest = rd_init(data + head, (len < size ? len : size) - head);
-	ports_read(ip, &rest);
+	*ip = (struct ip){
+		.family = 4,
+		.protocol = h[9],
+		.tos = h[1],
+		.ttl = h[8],
+		.df = frag & IP4_DF,
+		.fragment = frag & (IP4_MF | IP4_OFFSET),
+		.later = frag & IP4_OFFSET,
+		.len = len,
+		.upper = head,
+		.upper_at = 9,
+		.insert = head,
+		.insert_at = 9,
+		.src = h + 12,
+		.dst = h + 16,
+	};
+	ports_read(ip, h + head, (len < size ? len : size) - head);
 	return IP_OK;
 }
 
@@ -124,7 +141,7 @@ static enum ip_defect parse6(struct ip *ip, const uint8_t *data, size_t size, bo
 	uint16_t first = rd_u16(&r);
 	enum ip_defect defect;
 
-	ip->family = 6;
+	*ip = (struct ip){.family = 6};
 	ip->tos = (uint8_t)(first >> 4);
 	rd_skip(&r, 2);
 	ip->len = IP6_HEAD_LEN + (uint32_t)rd_u16(&r);
@@ -140,13 +157,12 @@ static enum ip_defect parse6(struct ip *ip, const uint8_t *data, size_t size, bo
 		r.end = data + ip->len;
 	defect = extensions(ip, data, &r);
 	if (defect == IP_OK)
-		ports_read(ip, &r);
+		ports_read(ip, r.p, rd_left(&r));
 	return defect;
 }
 
 static enum ip_defect parse(struct ip *ip, const uint8_t *data, size_t size, bool quoted)
 {
-	*ip = (struct ip){0};
 	if (!size)
 		return IP_CUT;
 	switch (data[0] >> 4) {
