@@ -71,7 +71,7 @@ struct layout {
 /* Identifiers are numbered from 1; 0 stands for "none" where a field may be absent. */
 #define ID(m) U16(m, 1, UINT16_MAX)
 #define VLAN(m) U16(m, 0, 4094)
-#define ALLOW_ALL (MSG_ALLOW_INTEGRITY * 2 - 1)
+#define ALLOW_ALL (MSG_ALLOW_ESP * 2 - 1)
 
 static const struct field none_fields[] = {END};
 static const struct field port_want_fields[] = {
@@ -86,6 +86,7 @@ static const struct field port_want_fields[] = {
 	U32(port_want.allow, ALLOW_ALL),
 	FLAG(port_want.others),
 	U32(port_want.l2cp_peers, UINT32_MAX),
+	BYTES(port_want.mac),
 	END,
 };
 static const struct field address_want_fields[] = {
@@ -102,6 +103,13 @@ static const struct field route_want_fields[] = {
 	BYTES(route_want.dst),
 	BYTES(route_want.via),
 	U8(route_want.metric, 0, UINT8_MAX),
+	END,
+};
+static const struct field neighbour_want_fields[] = {
+	ID(neighbour_want.port),
+	U8(neighbour_want.family, 4, 6),
+	BYTES(neighbour_want.addr),
+	BYTES(neighbour_want.mac),
 	END,
 };
 static const struct field file_open_fields[] = {
@@ -296,6 +304,7 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_ESP_TRANSMIT] = {"ESP_TRANSMIT", esp_fields, FD_NONE},
 	[MSG_ESP_RETIRE] = {"ESP_RETIRE", esp_retire_fields, FD_NONE},
 	[MSG_ESP_REPORT] = {"ESP_REPORT", esp_report_fields, FD_NONE},
+	[MSG_NEIGHBOUR_WANT] = {"NEIGHBOUR_WANT", neighbour_want_fields, FD_NONE},
 };
 
 static const struct layout *layout_of(unsigned type)
@@ -335,6 +344,18 @@ static bool string_valid(enum form form, const char *s, size_t size)
 	return true;
 }
 
+static bool zero(const uint8_t *p, size_t n)
+{
+	while (n && !p[n - 1])
+		n--;
+	return !n;
+}
+
+static bool address_valid(uint8_t family, const uint8_t addr[16])
+{
+	return family == 6 || (family == 4 && zero(addr + 4, 12));
+}
+
 static bool prefix_valid(uint8_t family, uint8_t prefix)
 {
 	return family == 6 || (family == 4 && prefix <= 32);
@@ -358,6 +379,8 @@ static bool fields_agree(const struct msg *m)
 		return prefix_valid(m->address_want.family, m->address_want.prefix);
 	case MSG_ROUTE_WANT:
 		return prefix_valid(m->route_want.family, m->route_want.prefix);
+	case MSG_NEIGHBOUR_WANT:
+		return address_valid(m->neighbour_want.family, m->neighbour_want.addr);
 	case MSG_ESP_RECEIVE:
 	case MSG_ESP_TRANSMIT:
 		return esp_agrees(&m->esp);
@@ -394,18 +417,6 @@ static void build_stats(struct wr *w, const struct msg_stats *st)
 		wr_bytes(w, st->v[i].name, sizeof(st->v[i].name));
 		wr_u64(w, st->v[i].value);
 	}
-}
-
-static bool zero(const uint8_t *p, size_t n)
-{
-	while (n && !p[n - 1])
-		n--;
-	return !n;
-}
-
-static bool address_valid(uint8_t family, const uint8_t addr[16])
-{
-	return family == 6 || (family == 4 && zero(addr + 4, 12));
 }
 
 static bool end_valid(const struct msg_end *e)

@@ -66,6 +66,8 @@ enum msg_type {
 	MSG_PORT_LINK, /* a port's interface has a link, or none any more */
 	/* control → forward */
 	MSG_BRIDGE, /* how a SecY's overlay is bridged, or that it is not */
+	/* control → parent */
+	MSG_NEIGHBOUR_WANT, /* the kernel's neighbour table must have this entry */
 	MSG_TYPE_COUNT
 };
 
@@ -81,6 +83,7 @@ enum msg_allow {
 	MSG_ALLOW_SSH = 1 << 5,
 	MSG_ALLOW_PING = 1 << 6,
 	MSG_ALLOW_INTEGRITY = 1 << 7, /* MACsec without encryption; never by `allow` */
+	MSG_ALLOW_ESP = 1 << 8,       /* tunnels run over it: ESP and IKE; never by `allow` */
 };
 
 struct msg_port_want {
@@ -97,6 +100,7 @@ struct msg_port_want {
 	uint32_t allow;      /* wan: MSG_ALLOW_* */
 	bool others;         /* wan: frames for hosts behind a bridge of ours come here too */
 	uint32_t l2cp_peers; /* bridged lan: 1 << enum l2cp of what is left to the kernel */
+	uint8_t mac[6];      /* overlay: its MAC address; zero: that of `over` */
 };
 
 struct msg_address_want {
@@ -113,6 +117,14 @@ struct msg_route_want {
 	uint8_t dst[16];
 	uint8_t via[16];
 	uint8_t metric; /* the overlay's preference */
+};
+
+/* A peer of an overlay that is no real Ethernet has a MAC address of control's making. */
+struct msg_neighbour_want {
+	uint16_t port;  /* overlay */
+	uint8_t family; /* 4 or 6 */
+	uint8_t addr[16];
+	uint8_t mac[6];
 };
 
 /* Names are of letters, digits, '.', '_' and '-', and start with a letter or digit. */
@@ -320,6 +332,7 @@ struct msg {
 		struct msg_port_want port_want;
 		struct msg_address_want address_want;
 		struct msg_route_want route_want;
+		struct msg_neighbour_want neighbour_want;
 		struct msg_file_open file_open;
 		struct msg_file file; /* FILE, CONFIG */
 		struct msg_port_ready port_ready;

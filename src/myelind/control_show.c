@@ -389,6 +389,7 @@ static void allow_put(struct js *o, uint32_t allow)
 		{MSG_ALLOW_DHCP, "dhcp"},   {MSG_ALLOW_BGP, "bgp"},
 		{MSG_ALLOW_LLDP, "lldp"},   {MSG_ALLOW_SSH, "ssh"},
 		{MSG_ALLOW_PING, "ping"},   {MSG_ALLOW_INTEGRITY, "integrity-only"},
+		{MSG_ALLOW_ESP, "esp-ike"},
 	};
 	struct js *list = js_set_array(o, "open");
 

@@ -295,6 +295,9 @@ static bool control_said(struct parent *p, const struct msg *m)
 	case MSG_ADDRESS_WANT:
 		wants_address(p->wants, &m->address_want);
 		return true;
+	case MSG_NEIGHBOUR_WANT:
+		wants_neighbour(p->wants, &m->neighbour_want);
+		return true;
 	case MSG_ROUTE_WANT:
 		wants_route(p->wants, &m->route_want);
 		return true;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "myelind/guarded.h"
+#include "myelind/neighbours.h"
 #include "proc/iface.h"
 #include "proc/netlink.h"
 
@@ -47,6 +48,7 @@ struct wants {
 	size_t address_count;
 	struct want_route *routes;
 	size_t route_count;
+	struct neighbours neighbours;
 	struct guarded guarded;
 };
 
@@ -84,6 +86,7 @@ void wants_free(struct wants *w)
 	free(w->ports);
 	free(w->addresses);
 	free(w->routes);
+	neighbours_fini(&w->neighbours);
 	free(w);
 }
 
@@ -127,6 +130,8 @@ static unsigned rules_collect(const struct wants *w, const char *ifname,
 		{MSG_ALLOW_SSH, GUARD_SSH},
 		{MSG_ALLOW_PING, GUARD_PING},
 		{MSG_ALLOW_INTEGRITY, GUARD_INTEGRITY},
+		{MSG_ALLOW_ESP, GUARD_ESP},
+		{MSG_ALLOW_ESP, GUARD_IKE},
 	};
 	unsigned n = 0;
 
@@ -201,6 +206,7 @@ static void port_apply(struct wants *w, const struct want_port *p)
 	for (size_t i = 0; i < w->route_count; i++)
 		if (w->routes[i].want.port == p->want.port)
 			route_apply(w, p, &w->routes[i].want);
+	neighbours_apply(&w->neighbours, w->nl, p->want.port, p->ifindex);
 }
 
 /* Ports of that kind on that interface. */
@@ -218,7 +224,11 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 {
 	const struct msg_port_want *want = &p->want;
 	const struct iface_filter macsec = {
-		.type = 0x88e5, .vlan = want->vlan, .others = want->others};
+		.type = 0x88e5,
+		.vlan = want->vlan,
+		.others = want->others,
+		.esp = want->allow & MSG_ALLOW_ESP,
+	};
 	const struct iface_filter eapol = {.type = want->eapol_type, .vlan = want->vlan};
 	int err;
 
@@ -250,6 +260,7 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 
 static int overlay_open(struct wants *w, struct want_port *p, const char **what)
 {
+	static const uint8_t none[6];
 	const struct want_port *over = port_find(w, p->want.over);
 	struct netlink_link link;
 	int err;
@@ -265,7 +276,7 @@ static int overlay_open(struct wants *w, struct want_port *p, const char **what)
 	if (err)
 		return err;
 	p->ifindex = link.ifindex;
-	memcpy(p->mac, over->mac, 6);
+	memcpy(p->mac, memcmp(p->want.mac, none, 6) ? p->want.mac : over->mac, 6);
 	*what = "set its MAC address";
 	err = netlink_link_mac(w->nl, p->ifindex, p->mac);
 	if (err)
@@ -467,6 +478,7 @@ void wants_begin(struct wants *w)
 		w->addresses[i].named = false;
 	for (size_t i = 0; i < w->route_count; i++)
 		w->routes[i].named = false;
+	neighbours_begin(&w->neighbours);
 }
 
 /* True when the wish was met without closing what carries traffic: what may pass in clear and the
@@ -590,6 +602,18 @@ void wants_route(struct wants *w, const struct msg_route_want *want)
 		route_apply(w, p, want);
 }
 
+static unsigned ifindex_of(void *ctx, uint16_t port)
+{
+	const struct want_port *p = port_find(ctx, port);
+
+	return p && p->open ? p->ifindex : 0;
+}
+
+void wants_neighbour(struct wants *w, const struct msg_neighbour_want *want)
+{
+	neighbours_want(&w->neighbours, w->nl, want, ifindex_of(w, want->port));
+}
+
 static void routes_prune(struct wants *w)
 {
 	size_t kept = 0;
@@ -629,6 +653,7 @@ void wants_done(struct wants *w)
 	size_t kept = 0;
 
 	routes_prune(w);
+	neighbours_prune(&w->neighbours, w->nl, ifindex_of, w);
 	addresses_prune(w);
 	for (size_t i = 0; i < w->port_count; i++) {
 		if (w->ports[i].named) {
@@ -678,7 +703,7 @@ void wants_stats(struct wants *w, uint16_t port)
 	static const char *const directions[GUARD_DIRECTIONS] = {"ingress-", "egress-"};
 	const struct want_port *p = port_find(w, port);
 	const struct guard *g = p ? guarded_find(&w->guarded, p->want.ifname) : NULL;
-	struct msg m = {.type = MSG_STATS, .stats = {.secy = port, .an = -1}};
+	struct msg m = {.type = MSG_STATS};
 	const struct msg done = {.type = MSG_STATS_DONE, .secy = port};
 
 	/* A message each, for all of it would not fit in one. */
@@ -711,6 +736,7 @@ static void link_tell(struct wants *w, struct want_port *p, bool link)
 /* An open port whose interface changed; false when it has to be opened again. */
 static bool port_look(struct wants *w, struct want_port *p)
 {
+	static const uint8_t none[6];
 	const struct want_port *over =
 		p->want.kind == MSG_PORT_OVERLAY ? port_find(w, p->want.over) : NULL;
 	struct netlink_link link;
@@ -726,7 +752,8 @@ static bool port_look(struct wants *w, struct want_port *p)
 		port_close(w, p);
 		return false;
 	}
-	if (over && over->open && memcmp(over->mac, p->mac, 6) != 0) {
+	if (over && over->open && !memcmp(p->want.mac, none, 6) &&
+	    memcmp(over->mac, p->mac, 6) != 0) {
 		port_close(w, p);
 		return false;
 	}

@@ -30,6 +30,7 @@ void wants_free(struct wants *w);
 void wants_begin(struct wants *w);
 void wants_port(struct wants *w, const struct msg_port_want *want);
 void wants_address(struct wants *w, const struct msg_address_want *want);
+void wants_neighbour(struct wants *w, const struct msg_neighbour_want *want);
 void wants_route(struct wants *w, const struct msg_route_want *want);
 void wants_done(struct wants *w);
 

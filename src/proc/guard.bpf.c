@@ -3,9 +3,11 @@
  * The guards of a wan interface, as tc programs at clsact ingress and egress.
  *
  * Out go: MACsec frames that are encrypted, the overlays' own MKPDUs, and the exceptions that
- * the file names; MACsec frames that are not encrypted are one of these. In come the exceptions alone: ciphertext and MKPDUs have been handed to our
- * packet sockets, which stand before this hook, and are of no use to anybody behind it. All
- * else is dropped, whatever the state of the daemon: these programs hold everything they need.
+ * the file names; MACsec frames that are not encrypted are one of these, ESP and IKE of the ports
+ * that tunnels run over are others. In come the exceptions alone: ciphertext and MKPDUs have been
+ * handed to our packet sockets, which stand before this hook, and are of no use to anybody behind
+ * it. All else is dropped, whatever the state of the daemon: these programs hold everything they
+ * need.
  *
  * A tag may stand in the frame or beside it (the kernel takes the outer one out on receive and
  * may do so on transmit); both are read, one is tolerated, and it must be the port's.
@@ -175,6 +177,65 @@ static __always_inline int class_tcp(__u16 sport, __u16 dport)
 	return either(sport, dport, 22) ? GUARD_SSH : GUARD_DROPPED;
 }
 
+#define ESP_SPI_MIN 256 /* RFC 4303 2.1 */
+#define ESP_LEN_MIN 40  /* header, IV, trailer, ICV of the suite that has least */
+#define IKE_PORT 500
+#define IKE_NAT_PORT 4500
+#define IKE_HEAD_LEN 28
+#define IKE_VERSION 0x20
+
+static __always_inline int class_esp(struct __sk_buff *skb, __u32 at)
+{
+	__be32 spi;
+
+	if (bpf_skb_load_bytes(skb, at, &spi, sizeof(spi)) < 0 || bpf_ntohl(spi) < ESP_SPI_MIN ||
+	    skb->len < at + ESP_LEN_MIN)
+		return GUARD_DROPPED;
+	return GUARD_ESP;
+}
+
+/* An IKE header (RFC 7296 section 3.1) whose message fills the datagram. */
+static __always_inline int class_ike(struct __sk_buff *skb, __u32 at, __u32 len)
+{
+	__be32 said;
+	__u8 version;
+
+	if (bpf_skb_load_bytes(skb, at + 17, &version, sizeof(version)) < 0 ||
+	    bpf_skb_load_bytes(skb, at + 24, &said, sizeof(said)) < 0)
+		return GUARD_DROPPED;
+	return (version & 0xf0) == IKE_VERSION && len >= IKE_HEAD_LEN && bpf_ntohl(said) == len
+		       ? GUARD_IKE
+		       : GUARD_DROPPED;
+}
+
+/* ESP's and IKE's UDP, at its header (RFC 3948 section 2); DROPPED when it is neither. */
+static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be16 ports[2])
+{
+	__u16 sport = bpf_ntohs(ports[0]), dport = bpf_ntohs(ports[1]);
+	__be16 said;
+	__be32 word;
+	__u32 len;
+	__u8 one;
+
+	if (bpf_skb_load_bytes(skb, at + 4, &said, sizeof(said)) < 0)
+		return GUARD_DROPPED;
+	len = bpf_ntohs(said);
+	if (len < 8)
+		return GUARD_DROPPED;
+	len -= 8;
+	at += 8;
+	if (either(sport, dport, IKE_PORT))
+		return class_ike(skb, at, len);
+	if (!either(sport, dport, IKE_NAT_PORT))
+		return GUARD_DROPPED;
+	if (len == 1) /* a keepalive */
+		return bpf_skb_load_bytes(skb, at, &one, 1) == 0 && one == 0xff ? GUARD_IKE
+										: GUARD_DROPPED;
+	if (bpf_skb_load_bytes(skb, at, &word, sizeof(word)) < 0)
+		return GUARD_DROPPED;
+	return word ? class_esp(skb, at) : class_ike(skb, at + 4, len - 4);
+}
+
 static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direction)
 {
 	struct iphdr ip;
@@ -187,6 +248,8 @@ static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direct
 	if ((ip.frag_off & bpf_htons(0x3fff)) || !is_own4(skb, &ip, direction))
 		return GUARD_DROPPED;
 	at += ip.ihl * 4u;
+	if (ip.protocol == IPPROTO_ESP)
+		return class_esp(skb, at);
 	if (ip.protocol == IPPROTO_ICMP) {
 		if (bpf_skb_load_bytes(skb, at, &icmp, 1) < 0)
 			return GUARD_DROPPED;
@@ -200,7 +263,7 @@ static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direct
 		return (ports[0] == bpf_htons(67) || ports[0] == bpf_htons(68)) &&
 				       (ports[1] == bpf_htons(67) || ports[1] == bpf_htons(68))
 			       ? GUARD_DHCP
-			       : GUARD_DROPPED;
+			       : class_udp(skb, at, ports);
 	return GUARD_DROPPED;
 }
 
@@ -234,6 +297,8 @@ static __always_inline int class_ip6(struct __sk_buff *skb, __u32 at, int direct
 	    !is_own6(skb, &ip, direction))
 		return GUARD_DROPPED;
 	at += sizeof(ip);
+	if (ip.nexthdr == IPPROTO_ESP)
+		return class_esp(skb, at);
 	if (ip.nexthdr == IPPROTO_ICMPV6)
 		return class_icmp6(skb, at, ip.hop_limit);
 	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) < 0)
@@ -244,7 +309,7 @@ static __always_inline int class_ip6(struct __sk_buff *skb, __u32 at, int direct
 		return (ports[0] == bpf_htons(546) && ports[1] == bpf_htons(547)) ||
 				       (ports[0] == bpf_htons(547) && ports[1] == bpf_htons(546))
 			       ? GUARD_DHCP
-			       : GUARD_DROPPED;
+			       : class_udp(skb, at, ports);
 	return GUARD_DROPPED;
 }
 
@@ -303,8 +368,8 @@ static __always_inline int guard(struct __sk_buff *skb, int direction)
 	__sync_fetch_and_add(&guard_counts[direction][class], 1);
 	if (class == GUARD_DROPPED)
 		return TC_ACT_SHOT;
-	if (direction == GUARD_INGRESS &&
-	    (class == GUARD_MACSEC || class == GUARD_INTEGRITY || class == GUARD_EAPOL))
+	if (direction == GUARD_INGRESS && (class == GUARD_MACSEC || class == GUARD_INTEGRITY ||
+					   class == GUARD_EAPOL || class == GUARD_ESP))
 		return TC_ACT_SHOT;
 	return TC_ACT_OK;
 }

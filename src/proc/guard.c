@@ -252,6 +252,8 @@ const char *guard_class_name(enum guard_class c)
 		[GUARD_SSH] = "ssh",
 		[GUARD_PING] = "ping",
 		[GUARD_INTEGRITY] = "integrity",
+		[GUARD_ESP] = "esp",
+		[GUARD_IKE] = "ike",
 		[GUARD_BRIDGED] = "bridged",
 		[GUARD_PEERED] = "peered",
 		[GUARD_DROPPED] = "dropped",

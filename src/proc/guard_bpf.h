@@ -20,6 +20,8 @@ enum guard_class {
 	GUARD_SSH,
 	GUARD_PING,
 	GUARD_INTEGRITY, /* MACsec that is authenticated but not encrypted */
+	GUARD_ESP,       /* ESP, or ESP in UDP: forward's */
+	GUARD_IKE,       /* its keying: control's sockets */
 	GUARD_BRIDGED,   /* lan: between the interface and forward */
 	GUARD_PEERED,    /* lan: a control protocol that is this machine's own */
 	GUARD_DROPPED,

@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <netinet/in.h>
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,37 +78,67 @@ int iface_promisc_open(unsigned ifindex)
 #define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
 #define JUMP_EQ(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 
+#define NET(size, at) BPF_STMT(BPF_LD | (size) | BPF_ABS, (uint32_t)(SKF_NET_OFF + (at)))
+#define UPPER(size, at) BPF_STMT(BPF_LD | (size) | BPF_IND, (uint32_t)(SKF_NET_OFF + (at)))
+#define TAKE BPF_STMT(BPF_RET | BPF_K, 0x40000)
+#define DROP BPF_STMT(BPF_RET | BPF_K, 0)
+#define FILTER_MAX 64
+
+/* Of IP, at the instruction that has the protocol in A and the offset of what it is in X: falls
+ * through when it is ESP, UDP to port 4500, or ICMP of that type and code; else drops. */
+#define ESP_OR_DROP(icmp, type)                                                                    \
+	JUMP_EQ(IPPROTO_ESP, 7, 0), JUMP_EQ(IPPROTO_UDP, 0, 2), UPPER(BPF_H, 2),                   \
+		JUMP_EQ(4500, 4, 3), JUMP_EQ(icmp, 0, 2), UPPER(BPF_H, 0), JUMP_EQ(type, 1, 0),    \
+		DROP
+
 static int packet_filter(int fd, const struct iface_filter *f)
 {
 	const uint32_t not_ours = f->others ? UINT32_MAX : PACKET_OTHERHOST;
-	/* The last two instructions are "take it" and "drop it". */
-	struct sock_filter tagged[] = {
-		LOAD(SKF_AD_PKTTYPE),          JUMP_EQ(not_ours, 8, 0),
-		LOAD(SKF_AD_PROTOCOL),         JUMP_EQ(f->type, 0, 6),
-		LOAD(SKF_AD_VLAN_TAG_PRESENT), JUMP_EQ(0, 4, 0),
-		LOAD(SKF_AD_VLAN_TAG),         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
-		JUMP_EQ(f->vlan, 0, 1),        BPF_STMT(BPF_RET | BPF_K, 0x40000),
-		BPF_STMT(BPF_RET | BPF_K, 0),
+	const uint32_t vid = f->vlan;
+	struct sock_filter esp[] = {
+		JUMP_EQ(ETH_P_IP, 0, 11),
+		NET(BPF_B, 9),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, (uint32_t)SKF_NET_OFF),
+		ESP_OR_DROP(IPPROTO_ICMP, 3 << 8 | 4),
+		BPF_STMT(BPF_JMP | BPF_JA, 12),
+		JUMP_EQ(ETH_P_IPV6, 1, 0),
+		DROP,
+		NET(BPF_B, 6),
+		BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 40),
+		ESP_OR_DROP(IPPROTO_ICMPV6, 2 << 8),
 	};
-	struct sock_filter untagged[] = {
-		LOAD(SKF_AD_PKTTYPE),
-		JUMP_EQ(not_ours, 8, 0),
-		LOAD(SKF_AD_PROTOCOL),
-		JUMP_EQ(f->type, 0, 6),
+	/* Untagged means also priority-tagged: a tag that names no VLAN. */
+	struct sock_filter tag[] = {
 		LOAD(SKF_AD_VLAN_TAG_PRESENT),
-		JUMP_EQ(0, 3, 0),
+		JUMP_EQ(0, vid ? 4 : 3, 0),
 		LOAD(SKF_AD_VLAN_TAG),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
-		JUMP_EQ(0, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0x40000),
-		BPF_STMT(BPF_RET | BPF_K, 0),
+		JUMP_EQ(vid, 0, 1),
+		TAKE,
+		DROP,
 	};
-	struct sock_fprog prog = {
-		.len = sizeof(tagged) / sizeof(tagged[0]),
-		.filter = f->vlan ? tagged : untagged,
+	struct sock_filter all[FILTER_MAX];
+	struct sock_fprog prog = {.len = 0, .filter = all};
+	const uint8_t skip = f->esp ? sizeof(esp) / sizeof(esp[0]) : 1;
+	const struct sock_filter head[] = {
+		LOAD(SKF_AD_PKTTYPE),  JUMP_EQ(not_ours, 0, 1),   DROP,
+		LOAD(SKF_AD_PROTOCOL), JUMP_EQ(f->type, skip, 0),
 	};
+	const struct sock_filter drop[] = {DROP};
 
-	_Static_assert(sizeof(tagged) == sizeof(untagged), "one length for both");
+	_Static_assert(sizeof(head) + sizeof(esp) + sizeof(tag) <= sizeof(all), "it fits");
+#define APPEND(part)                                                                               \
+	do {                                                                                       \
+		memcpy(all + prog.len, part, sizeof(part));                                        \
+		prog.len = (uint16_t)(prog.len + sizeof(part) / sizeof((part)[0]));                \
+	} while (0)
+	APPEND(head);
+	if (f->esp)
+		APPEND(esp);
+	else
+		APPEND(drop);
+	APPEND(tag);
+#undef APPEND
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
 }
 

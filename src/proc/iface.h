@@ -23,6 +23,7 @@ struct iface_filter {
 	uint16_t type; /* EtherType, behind the tag if there is one */
 	uint16_t vlan; /* 0: untagged or priority-tagged */
 	bool others;   /* frames for other hosts too: they are behind a bridge of ours */
+	bool esp;      /* also ESP, UDP of port 4500, and ICMP that a packet is too big */
 };
 
 /*

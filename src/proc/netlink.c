@@ -5,6 +5,7 @@
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <arpa/inet.h>
@@ -231,6 +232,36 @@ int netlink_route_del(struct netlink *nl, const struct netlink_route *r)
 	int err = route_change(nl, false, r);
 
 	return err == -ESRCH || err == -ENODEV ? 0 : err;
+}
+
+static struct nlmsghdr *neighbour_request(struct netlink *nl, bool add, unsigned ifindex,
+					  uint8_t family, const uint8_t *addr)
+{
+	struct nlmsghdr *h = request(nl, add ? RTM_NEWNEIGH : RTM_DELNEIGH,
+				     add ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+	struct ndmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+
+	m->ndm_family = family == 6 ? AF_INET6 : AF_INET;
+	m->ndm_ifindex = (int)ifindex;
+	m->ndm_state = NUD_PERMANENT;
+	mnl_attr_put(h, NDA_DST, family == 6 ? 16 : 4, addr);
+	return h;
+}
+
+int netlink_neighbour_put(struct netlink *nl, unsigned ifindex, uint8_t family, const uint8_t *addr,
+			  const uint8_t mac[6])
+{
+	struct nlmsghdr *h = neighbour_request(nl, true, ifindex, family, addr);
+
+	mnl_attr_put(h, NDA_LLADDR, 6, mac);
+	return talk(nl, h, NULL, NULL);
+}
+
+int netlink_neighbour_del(struct netlink *nl, unsigned ifindex, uint8_t family, const uint8_t *addr)
+{
+	int err = talk(nl, neighbour_request(nl, false, ifindex, family, addr), NULL, NULL);
+
+	return err == -ENOENT || err == -ENODEV || err == -ENXIO ? 0 : err;
 }
 
 int netlink_watch_open(void)

@@ -47,6 +47,13 @@ struct netlink_route {
 int netlink_route_put(struct netlink *nl, const struct netlink_route *r);
 int netlink_route_del(struct netlink *nl, const struct netlink_route *r);
 
+/* A permanent entry of the neighbour table; one that is there is replaced, one that is gone already
+ * is no error. */
+int netlink_neighbour_put(struct netlink *nl, unsigned ifindex, uint8_t family, const uint8_t *addr,
+			  const uint8_t mac[6]);
+int netlink_neighbour_del(struct netlink *nl, unsigned ifindex, uint8_t family,
+			  const uint8_t *addr);
+
 /* A socket that becomes readable when a link or a tc object changes; netlink_watch_drain() empties
  * it. What changed is looked up afterwards, so that a lost notification costs nothing. */
 int netlink_watch_open(void);

@@ -64,6 +64,19 @@ def udp(sport, dport, data=b"in the clear"):
     return struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
 
 
+def esp(spi=0x1234, body=64):
+    """An ESP header and something that looks like ciphertext."""
+    n = next(_serial)
+    return struct.pack("!II", spi, n) + bytes((n + i * 7) & 0xFF for i in range(body))
+
+
+def ike(length=None, version=0x20, marker=b""):
+    """The header of an IKE_SA_INIT request and a body."""
+    body = bytes(60)
+    return marker + struct.pack("!QQBBBBII", next(_serial), 0, 33, version, 34, 8, 0,
+                                28 + len(body) if length is None else length) + body
+
+
 def tcp(sport, dport, src="198.51.100.1", dst="198.51.100.2"):
     seg = struct.pack("!HHIIBBHHH", sport, dport, 1, 0, 5 << 4, 2, 1024, 0, 0)
     pseudo = socket.inet_aton(src) + socket.inet_aton(dst) + struct.pack("!HH", 6, len(seg))

@@ -16,7 +16,7 @@ PROGRAM = pathlib.Path(os.environ.get("MYELIND_SCRIPTED", pathlib.Path(
 # leave out a part of the sandbox (src/proc/sandbox.h).
 SANITIZED = PROGRAM.exists() and b"__asan_init" in PROGRAM.read_bytes()
 WAN_MAC = "02:00:00:00:00:01"
-EAPOL, ARP_ND, DHCP, BGP, LLDP, SSH, PING, INTEGRITY = (1 << i for i in range(8))
+EAPOL, ARP_ND, DHCP, BGP, LLDP, SSH, PING, INTEGRITY, ESP = (1 << i for i in range(9))
 
 
 class Node:

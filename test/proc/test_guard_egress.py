@@ -11,7 +11,7 @@ import pytest
 
 import frames as f
 from lib.until import until
-from node import ARP_ND, BGP, DHCP, EAPOL, INTEGRITY, LLDP, PING, PROGRAM, SSH
+from node import ARP_ND, BGP, DHCP, EAPOL, ESP, INTEGRITY, LLDP, PING, PROGRAM, SSH
 
 REFUSED = {
     "IPv4": f.ip4(17, f.udp(5000, 5001)),
@@ -47,6 +47,30 @@ REFUSED = {
     "MACsec in two tags": f.macsec(tags=f.vlan(0) + f.vlan(0)),
     "MACsec in a service tag": f.macsec(tags=((0x88A8, 0),)),
     "EAPOL in two tags": f.mkpdu(tags=f.vlan(0) + f.vlan(0)),
+    "ESP": f.ip4(50, f.esp()),
+    "ESP over IPv6": f.ip6(50, f.esp()),
+    "ESP in UDP": f.ip4(17, f.udp(4500, 4500, f.esp())),
+    "IKE": f.ip4(17, f.udp(500, 500, f.ike())),
+    "IKE behind a NAT": f.ip4(17, f.udp(4500, 4500, f.ike(marker=bytes(4)))),
+}
+
+# What a port that tunnels run over does not send all the same.
+NOT_ESP = {
+    "a reserved SPI": f.ip4(50, f.esp(spi=255)),
+    "a reserved SPI over IPv6": f.ip6(50, f.esp(spi=1)),
+    "ESP that ends within its IV": f.ip4(50, f.esp(body=8)),
+    "AH": f.ip4(51, f.esp()),
+    "ESP in UDP of other ports": f.ip4(17, f.udp(4501, 4501, f.esp())),
+    "ESP in UDP with a reserved SPI": f.ip4(17, f.udp(4500, 4500, f.esp(spi=7))),
+    "text to port 500": f.ip4(17, f.udp(500, 500, b"in the clear, and not short either")),
+    "text to port 4500": f.ip4(17, f.udp(4500, 4500, bytes(4) + b"in the clear" * 5)),
+    "IKE of version 1": f.ip4(17, f.udp(500, 500, f.ike(version=0x10))),
+    "IKE longer than it says": f.ip4(17, f.udp(500, 500, f.ike(length=60))),
+    "IKE shorter than it says": f.ip4(17, f.udp(500, 500, f.ike(length=100))),
+    "one octet that is no keepalive": f.ip4(17, f.udp(4500, 4500, b"\xfe")),
+    "a fragment of ESP": f.ip4(50, f.esp(), frag=0x2000),
+    "a later fragment of ESP": f.ip4(50, f.esp(), frag=9),
+    "ESP in a VLAN not the port's": f.ip4(50, f.esp(), tags=f.vlan(7)),
 }
 
 PASSES = {
@@ -108,6 +132,26 @@ def test_an_exception_opens_its_own_class_alone(node, allow):
         assert got[f"egress-{name}"] == len(frames)
     assert not set(got) - {f"egress-{CLASSES[allow][0]}" if allow else "", "egress-macsec",
                            "egress-dropped"}
+
+
+def test_a_port_with_tunnels_sends_esp_and_ike_alone(node):
+    node.want_wan(allow=ESP)
+    sent = [f.ip4(50, f.esp()), f.ip6(50, f.esp()), f.ip4(17, f.udp(4500, 4500, f.esp())),
+            f.ip6(17, f.udp(4500, 61000, f.esp()))]
+    keying = [f.ip4(17, f.udp(500, 500, f.ike())), f.ip6(17, f.udp(500, 500, f.ike())),
+              f.ip4(17, f.udp(4500, 4500, f.ike(marker=bytes(4)))),
+              f.ip4(17, f.udp(4500, 61000, b"\xff"))]
+    before = node.counters()
+    node.send_raw(*sent, *keying)
+    assert node.left(f.macsec()) == sent + keying
+    assert moved(before, node.counters()) == {"egress-esp": len(sent), "egress-ike": len(keying),
+                                              "egress-macsec": 1}
+    for what, frame in {**NOT_ESP, **{k: v for k, v in REFUSED.items()
+                                      if "ESP" not in k and "IKE" not in k}}.items():
+        before = node.counters()
+        node.send_raw(frame)
+        assert node.left(f.macsec()) == [], what
+        assert moved(before, node.counters()) == {"egress-dropped": 1, "egress-macsec": 1}, what
 
 
 def test_fragments_do_not_pass_as_an_exception(node):

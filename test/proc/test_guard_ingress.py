@@ -6,7 +6,7 @@ import pytest
 
 import frames as f
 from lib.until import until
-from node import ARP_ND, BGP, DHCP, EAPOL, LLDP, PING, SSH
+from node import ARP_ND, BGP, DHCP, EAPOL, ESP, LLDP, PING, SSH
 
 HERE, THERE = "198.51.100.1", "198.51.100.2"
 TO_US = {"src_mac": f.FAR, "dst_mac": f.OWN}
@@ -50,6 +50,9 @@ CLEAR = {
     "an unknown EtherType": f.eth(0x1234, bytes(50), dst=f.OWN, src=f.FAR),
     "MACsec without encryption": f.macsec(tci=0x20),
     "MACsec in another VLAN": f.macsec(tags=f.vlan(5)),
+    "ESP": f.ip4(50, f.esp(), src=THERE, dst=HERE, **TO_US),
+    "ESP in UDP": f.ip4(17, f.udp(4500, 4500, f.esp()), src=THERE, dst=HERE, **TO_US),
+    "IKE": f.ip4(17, f.udp(500, 500, f.ike()), src=THERE, dst=HERE, **TO_US),
     "IP in two tags": f.ip4(17, f.udp(5000, 7000), src=THERE, dst=HERE,
                             tags=f.vlan(0) + f.vlan(0), **TO_US),
 }
@@ -151,3 +154,23 @@ def test_a_tagged_port_takes_its_own_vlan_alone(node):
                  f.macsec(tags=f.vlan(100, 5)), f.mkpdu(tags=f.vlan(100, 7)),
                  f.macsec(tags=f.vlan(100) + f.vlan(100)))
     assert ingress(node) == {"macsec": 1, "eapol": 1, "dropped": 4}
+
+
+def test_a_port_with_tunnels_hands_ike_to_the_host_and_esp_to_nobody(node):
+    node.want_wan(allow=ESP)
+    address(node)
+    sockets = []
+    for port in (500, 4500):
+        sockets.append(node.ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)))
+        sockets[-1].bind(("0.0.0.0", port))
+    raw = node.ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 50))
+    plain, marked = f.ike(), f.ike(marker=bytes(4))
+    from_carrier(node, CLEAR["ESP"], CLEAR["ESP in UDP"],
+                 f.ip4(17, f.udp(500, 500, plain), src=THERE, dst=HERE, **TO_US),
+                 f.ip4(17, f.udp(61000, 4500, marked), src=THERE, dst=HERE, **TO_US),
+                 f.ip4(17, f.udp(500, 500, f.ike()), src=THERE, dst="203.0.113.9", **TO_US))
+    assert ingress(node) == {"esp": 2, "ike": 3}
+    assert [s.recv(4096) for s in sockets] == [plain, marked]
+    assert not select.select([*sockets, raw], [], [], 0)[0]
+    for s in (*sockets, raw):
+        s.close()

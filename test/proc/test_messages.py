@@ -22,7 +22,7 @@ def name(text, size=16):
 def want(ifname=b"evil0".ljust(16, b"\0"), port=9, kind=1, vlan=0, over=0, allow=1):
     return message(PORT_WANT, port.to_bytes(2, "big") + bytes([kind]) + ifname
                    + vlan.to_bytes(2, "big") + bytes(2) + over.to_bytes(2, "big") + b"\x88\x8e"
-                   + bytes(6) + allow.to_bytes(4, "big"))
+                   + bytes(6) + allow.to_bytes(4, "big") + bytes(6))
 
 
 HOSTILE = {
