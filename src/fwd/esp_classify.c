@@ -55,12 +55,29 @@ static enum fwd_fate udp_open(struct esp_rx *rx, const struct ip *ip, const uint
 	return FATE_SENT_OVERLAY;
 }
 
-/* Where the ESP header is, and how much follows it. */
-static enum fwd_fate outer_open(struct fwd *f, struct fwd_port *wan, const struct pkt *p,
-				struct esp_rx *rx, struct ip *ip)
+/* The outer header, of a whole packet: what came in pieces is put together first. */
+static enum fwd_fate outer_parse(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct ip *ip)
 {
+	enum fwd_fate fate;
+
 	if (ip_parse(ip, p->data, p->len) != IP_OK)
 		return FATE_DROP_OUTER_MALFORMED;
+	if (!ip->fragment || (ip->protocol != IP_ESP && ip->protocol != IP_UDP))
+		return FATE_SENT_OVERLAY;
+	fate = reassemble(f, wan, p, ip);
+	if (fate == FATE_SENT_OVERLAY && ip_parse(ip, p->data, p->len) != IP_OK)
+		return FATE_DROP_OUTER_MALFORMED;
+	return fate;
+}
+
+/* Where the ESP header is, and how much follows it. */
+static enum fwd_fate outer_open(struct fwd *f, struct fwd_port *wan, struct pkt *p,
+				struct esp_rx *rx, struct ip *ip)
+{
+	enum fwd_fate fate = outer_parse(f, wan, p, ip);
+
+	if (fate != FATE_SENT_OVERLAY)
+		return fate;
 	*rx = (struct esp_rx){.at = ip->upper,
 			      .len = ip->len - ip->upper,
 			      .next_at = (uint16_t)ip->upper_at,
@@ -69,12 +86,8 @@ static enum fwd_fate outer_open(struct fwd *f, struct fwd_port *wan, const struc
 			      .src = ip->src};
 	switch (ip->protocol) {
 	case IP_ESP:
-		if (ip->fragment)
-			return FATE_DROP_OUTER_FRAGMENT;
 		return FATE_SENT_OVERLAY;
 	case IP_UDP:
-		if (ip->fragment)
-			return FATE_DROP_OUTER_FRAGMENT;
 		return udp_open(rx, ip, p->data);
 	case IP_ICMP:
 	case IP_ICMPV6:

@@ -64,7 +64,9 @@
 	FATE(DROP_IKE, "drop.ike", "keying; control has a socket for it")                          \
 	FATE(DROP_KEEPALIVE, "drop.nat-keepalive", "one octet that kept a NAT awake")              \
 	FATE(DROP_OUTER_MALFORMED, "drop.outer-malformed", "an outer header that is not right")    \
-	FATE(DROP_OUTER_FRAGMENT, "drop.outer-fragment", "a fragment of an ESP packet")            \
+	FATE(PIECE, "piece", "a fragment of an outer packet, kept until it is whole")              \
+	FATE(DROP_OUTER_FRAGMENT, "drop.outer-fragment",                                           \
+	     "a fragment that overlaps, is too long, or of which there are too many")              \
 	FATE(HEARD_TOO_BIG, "heard.too-big", "ICMP that quoted a packet of ours: believed")        \
 	FATE(DROP_ICMP, "drop.icmp", "ICMP that quotes nothing of ours, or too much of it")        \
 	FATE(DROP_ESP_SHORT, "drop.esp-short", "ends within ESP's header, IV or ICV")              \

@@ -68,6 +68,8 @@ void fwd_free(struct fwd *f)
 		return;
 	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n))
 		tunnel_unhold(f, &f->tunnels[n->slot]);
+	for (unsigned i = 0; i < FWD_WHOLES; i++)
+		whole_drop(f, &f->wholes[i]);
 	for (unsigned i = 0; i < f->port_count; i++)
 		if (f->ports[i].port)
 			f->ports[i].port->ops->close(f->ports[i].port);

@@ -9,11 +9,15 @@
 #include "sa/area.h"
 #include "sa/sa.h"
 #include "wire/eth.h"
+#include "wire/ip.h"
 
 #define FWD_PORT_MAX 64
 #define FWD_HELD_MAX 8         /* packets that wait for a tunnel's first SA */
 #define FWD_HELD_ALL 64        /* and for those of all tunnels */
 #define FWD_TUNNEL_BUCKETS 512 /* of the hash of peers' MAC addresses; a power of two */
+#define FWD_WHOLES 16          /* packets that are being put together from pieces */
+#define FWD_WHOLES_TICK 256    /* and that are begun, between two ticks */
+#define FWD_WHOLE_UNITS 1280   /* of eight bytes, of one of them */
 #define FWD_ICMP_TICK 16       /* ICMP messages made, and ones heard, between two ticks */
 #define FWD_BRIDGE_MAX 16
 #define FWD_LAN_MAX 16 /* lan ports of one bridge */
@@ -75,6 +79,21 @@ struct esp_rx {
 	const uint8_t *src;
 };
 
+/* A packet that came in pieces, of which some are there. */
+struct fwd_whole {
+	struct pkt pkt; /* data: its payload; buf NULL: this place is free */
+	uint64_t order, until;
+	uint16_t wan;
+	uint8_t family, next;
+	bool ce;
+	uint32_t id, head, total, top,
+		units; /* total: bytes of the payload, 0 as long as unknown */
+	uint8_t src[16], dst[16];
+	struct ip_piece first;
+	struct ip ip; /* of the first piece; its pointers lead nowhere */
+	uint64_t there[FWD_WHOLE_UNITS / 64];
+};
+
 /* Packets on their way through esp_out. */
 struct esp_batch {
 	unsigned n;
@@ -111,7 +130,10 @@ struct fwd {
 	/* ESP */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
+	unsigned wholes_begun;
+	uint64_t wholes_order;
 	uint8_t aad[PKT_BURST][12];
+	struct fwd_whole wholes[FWD_WHOLES];
 	struct esp_rx esp_rx[PKT_BURST];
 	struct esp_batch batch;
 	struct fwd_tunnel *buckets[FWD_TUNNEL_BUCKETS];
@@ -162,6 +184,15 @@ enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, s
  * state but counters, and a tunnel's path MTU when ICMP quotes a packet that was sent just now.
  */
 enum fwd_fate esp_classify(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct esp_rx *rx);
+
+/*
+ * A fragment of an outer packet, p->data its IP header. FATE_SENT_OVERLAY: it was the last that was
+ * missing, and p is the whole packet now; FATE_PIECE: it is kept, and p is to be dropped.
+ */
+enum fwd_fate reassemble(struct fwd *f, const struct fwd_port *wan, struct pkt *p,
+			 const struct ip *ip);
+void reassemble_tick(struct fwd *f);
+void whole_drop(struct fwd *f, struct fwd_whole *w);
 
 /* Bytes of the largest outer packet of a tunnel, as configured or learned. */
 uint32_t tunnel_mtu(const struct fwd *f, const struct fwd_tunnel *t);

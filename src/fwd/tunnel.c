@@ -132,6 +132,7 @@ void tunnels_tick(struct fwd *f, uint64_t now)
 {
 	f->now = now;
 	f->icmp_made = f->icmp_heard = 0;
+	reassemble_tick(f);
 	esp_expire(f->sas, now);
 	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n)) {
 		struct fwd_tunnel *t = &f->tunnels[n->slot];

@@ -95,15 +95,21 @@ static int packet_filter(int fd, const struct iface_filter *f)
 {
 	const uint32_t not_ours = f->others ? UINT32_MAX : PACKET_OTHERHOST;
 	const uint32_t vid = f->vlan;
+	/* Of what came in pieces all pieces are taken: only the first one shows its ports. */
 	struct sock_filter esp[] = {
-		JUMP_EQ(ETH_P_IP, 0, 11),
-		NET(BPF_B, 9),
+		JUMP_EQ(ETH_P_IP, 0, 15),
 		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, (uint32_t)SKF_NET_OFF),
+		NET(BPF_H, 6),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x1fff, 0, 2),
+		NET(BPF_B, 9),
+		JUMP_EQ(IPPROTO_UDP, 9, 1),
+		NET(BPF_B, 9),
 		ESP_OR_DROP(IPPROTO_ICMP, 3 << 8 | 4),
-		BPF_STMT(BPF_JMP | BPF_JA, 12),
+		BPF_STMT(BPF_JMP | BPF_JA, 13),
 		JUMP_EQ(ETH_P_IPV6, 1, 0),
 		DROP,
 		NET(BPF_B, 6),
+		JUMP_EQ(IPPROTO_FRAGMENT, 9, 0),
 		BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 40),
 		ESP_OR_DROP(IPPROTO_ICMPV6, 2 << 8),
 	};

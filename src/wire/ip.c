@@ -113,6 +113,8 @@ static enum ip_defect extensions(struct ip *ip, const uint8_t *data, struct rd *
 		if (header == IP_FRAGMENT) {
 			uint16_t frag;
 
+			ip->frag_at = at;
+			ip->frag_by = next_at;
 			rd_skip(r, 1);
 			frag = rd_u16(r);
 			rd_skip(r, 4);
@@ -376,6 +378,55 @@ size_t ip4_fragment(const uint8_t *packet, const struct ip *ip, size_t mtu, uint
 	memcpy(out + 10, &sum, sizeof(sum));
 	*offset += some;
 	return head + some;
+}
+
+bool ip_piece_read(struct ip_piece *piece, const uint8_t *packet, const struct ip *ip)
+{
+	uint16_t frag;
+
+	if (!ip->fragment)
+		return false;
+	if (ip->family == 4) {
+		frag = be16(packet + 6);
+		*piece = (struct ip_piece){.id = be16(packet + 4),
+					   .head = ip->upper,
+					   .body = ip->upper,
+					   .offset = (frag & IP4_OFFSET) * 8u,
+					   .next = packet[9],
+					   .more = frag & IP4_MF};
+	} else {
+		const uint8_t *h = packet + ip->frag_at;
+
+		frag = be16(h + 2);
+		*piece = (struct ip_piece){.id = (uint32_t)be16(h + 4) << 16 | be16(h + 6),
+					   .head = ip->frag_at,
+					   .body = ip->frag_at + 8,
+					   .offset = frag & 0xfff8,
+					   .next = h[0],
+					   .more = frag & 1};
+	}
+	piece->len = ip->len - piece->body;
+	return piece->len && (!piece->more || piece->len % 8 == 0) &&
+	       piece->offset + piece->len + piece->head <= UINT16_MAX;
+}
+
+void ip_piece_whole(uint8_t *packet, const struct ip_piece *first, const struct ip *ip,
+		    uint32_t len)
+{
+	uint16_t sum = 0;
+
+	if (ip->family == 6) {
+		packet[ip->frag_by] = first->next;
+		ip_len_set(packet, len);
+		return;
+	}
+	packet[2] = (uint8_t)(len >> 8);
+	packet[3] = (uint8_t)len;
+	packet[6] &= 0x40; /* DF stays; no fragment any more */
+	packet[7] = 0;
+	memcpy(packet + 10, &sum, sizeof(sum));
+	sum = ip_checksum(ip_sum(packet, first->head));
+	memcpy(packet + 10, &sum, sizeof(sum));
 }
 
 static bool zero(const uint8_t *p, size_t n)

@@ -62,6 +62,8 @@ struct ip {
 	/* Where ESP in transport mode stands: behind what every hop and router reads (RFC 4303
 	 * section 3.1.1), and where the protocol number of what stands there is written. */
 	uint32_t insert, insert_at;
+	uint32_t frag_at,
+		frag_by;          /* IPv6: of the fragment header, and of the octet that names it */
 	const uint8_t *src, *dst; /* 4 or 16 bytes, in the packet */
 };
 
@@ -112,6 +114,24 @@ int ip_ecn_decapsulate(uint8_t inner, uint8_t outer);
  */
 size_t ip4_fragment(const uint8_t *packet, const struct ip *ip, size_t mtu, uint32_t *offset,
 		    uint8_t *out);
+
+/* A fragment: which packet it is of, and which part of it. */
+struct ip_piece {
+	uint32_t id;
+	uint32_t head;   /* bytes of the headers that the whole packet has too */
+	uint32_t body;   /* offset of this part's payload in the fragment */
+	uint32_t offset; /* of the part in the whole payload, bytes */
+	uint32_t len;    /* bytes of it */
+	uint8_t next;    /* protocol of the payload */
+	bool more;       /* it is not the last */
+};
+
+/* False when it is no fragment, or one that cannot be: empty, or not the last and not a multiple
+ * of eight bytes long, or beyond the end of any packet. */
+bool ip_piece_read(struct ip_piece *piece, const uint8_t *packet, const struct ip *ip);
+/* Makes the first fragment's header, `head` bytes at packet, that of the whole of `len` bytes. */
+void ip_piece_whole(uint8_t *packet, const struct ip_piece *first, const struct ip *ip,
+		    uint32_t len);
 
 /*
  * The message that tells a packet's source that no more than mtu bytes fit: "fragmentation
