@@ -112,6 +112,22 @@ static void make_site(struct backbone *b, const struct conf_tree *t, const struc
 	s->networks = prefixes(b, t, n, "networks", &s->network_count);
 }
 
+static void make_emulate_ip(const struct conf_tree *t, const struct conf_node *emulate,
+			    struct bb_service *s)
+{
+	const char *mtu = tree_leaf(t, emulate, "path-mtu"),
+		   *nat = tree_leaf(t, emulate, "nat-timeout");
+
+	s->emulate.path_mtu = mtu ? (uint16_t)strtoul(mtu, NULL, 10) : 0;
+	if (nat)
+		value_duration(nat, &s->emulate.nat_ns);
+	for (const struct conf_node *f = tree_child(t, emulate, "fault"); f; f = tree_same(f)) {
+		s->emulate.no_esp |= strcmp(f->value, "no-esp") == 0;
+		s->emulate.no_fragments |= strcmp(f->value, "no-fragments") == 0;
+		s->emulate.silent_mtu |= strcmp(f->value, "silent-mtu") == 0;
+	}
+}
+
 static void make_service(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
 			 struct bb_service *s)
 {
@@ -125,6 +141,7 @@ static void make_service(struct backbone *b, const struct conf_tree *t, const st
 	s->type = (enum bb_service_type)pick(tree_leaf(t, n, "type"), types);
 	s->topology = (enum bb_topology)pick(tree_leaf(t, n, "topology"), topologies);
 	s->mtu = mtu ? (uint16_t)strtoul(mtu, NULL, 10) : 0;
+	s->customer_routes = tree_child(t, n, "customer-routes") != NULL;
 	if (!emulate)
 		return;
 	s->emulate.loss_ppm = value_ppm(tree_leaf(t, emulate, "loss"));
@@ -137,15 +154,20 @@ static void make_service(struct backbone *b, const struct conf_tree *t, const st
 	if (jitter)
 		value_duration(jitter, &s->emulate.jitter_ns);
 	s->emulate.tunnel_reserved = tree_child(t, emulate, "tunnel-reserved") != NULL;
+	make_emulate_ip(t, emulate, s);
 }
 
 static const char *port_unsupported(const struct conf_tree *t, const struct conf_node *n,
 				    const struct bb_port *p)
 {
-	if (p->dhcp || p->slaac)
-		return "this version gets no addresses by dhcp or slaac";
+	if (p->slaac)
+		return "this version gets no addresses by slaac";
+	if (p->dhcp && tree_child(t, n, "lan"))
+		return "this version gets addresses by dhcp for wan ports only";
 	if (tree_child(t, n, "outer-vlan"))
 		return "this version sends one VLAN tag at most, no `outer-vlan`";
+	if (tree_child(t, n, "vlan") && (p->dhcp || p->address_count))
+		return "this version gives addresses to untagged wan ports only; name a VLAN interface of Linux's, as in `interface eth1.7`";
 	if (tree_child(t, n, "lan") && tree_child(t, n, "vlan"))
 		return "this version tags wan ports only; give a lan port a VLAN interface of Linux's";
 	return NULL;
@@ -169,6 +191,7 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 	p->vlan = vlan ? (uint16_t)strtoul(vlan, NULL, 10) : 0;
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
 	p->addresses = prefixes(b, t, n, "address", &p->address_count);
+	p->behind_nat = tree_child(t, n, "behind-nat") != NULL;
 	p->has_gateway = gateway && value_prefix(gateway, &p->gateway);
 	for (const struct conf_node *a = tree_child(t, n, "address"); a; a = tree_same(a)) {
 		p->dhcp |= strcmp(a->value, "dhcp") == 0;

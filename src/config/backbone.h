@@ -33,14 +33,18 @@ struct bb_service {
 	const char *name, *provider; /* provider may be NULL */
 	enum bb_service_type type;
 	enum bb_topology topology;
-	uint16_t mtu; /* bytes of Ethernet payload after the tags in clear */
-	struct {      /* the lab's carrier */
+	uint16_t mtu;         /* bytes of Ethernet payload after the tags in clear */
+	bool customer_routes; /* ip: its routers know the sites' networks */
+	struct {              /* the lab's carrier */
 		uint32_t loss_ppm;
 		uint64_t jitter_ns;
 		uint32_t reorder_ppm, duplicate_ppm;
 		uint64_t rate;        /* bit/s each port is policed to, 0: not */
 		uint32_t burst;       /* octets */
 		bool tunnel_reserved; /* carries 01:80:c2:00:00:00-0f */
+		uint16_t path_mtu;    /* of an IP service's core; 0: mtu */
+		uint64_t nat_ns;      /* life of a UDP mapping */
+		bool no_esp, no_fragments, silent_mtu;
 	} emulate;
 };
 
@@ -53,6 +57,7 @@ struct bb_port {
 	struct bb_prefix *addresses;
 	size_t address_count;
 	bool dhcp, slaac;
+	bool behind_nat;
 	bool has_gateway;
 	struct bb_prefix gateway;
 	uint32_t allow;                  /* enum msg_allow values of `allow` */

@@ -48,10 +48,10 @@ static void check_gateway(const struct check *c, const struct conf_node *n, cons
 
 	if (!p->has_gateway)
 		return;
-	/* On other services nothing runs in this version, which is told of their overlays. */
-	if (!p->service || p->service->type == BB_ETHERNET)
-		errlist_add(c->warns, check_at(c, n, "gateway"),
-			    "`gateway` is not used by this version");
+	if (!p->service)
+		errlist_add(
+			c->warns, check_at(c, n, "gateway"),
+			"`gateway` is of wan ports; the kernel's routes lead out of a lan port");
 	for (size_t i = 0; i < p->address_count; i++) {
 		struct bb_prefix gw = p->gateway;
 

@@ -58,10 +58,10 @@ void carrier_schedule(struct carrier *c, uint16_t port, const uint8_t *frame, si
 	frame_put(f);
 }
 
-/* Spends one frame of the first tampering that is asked for, if this is a MACsec frame. */
+/* Spends one frame of the first tampering that is asked for, if this is a frame of ciphertext. */
 static int tamper_pick(struct carrier_port *to, enum view_class class)
 {
-	for (int k = 0; class == VIEW_MACSEC && k < TAMPER_COUNT; k++) {
+	for (int k = 0; (class == VIEW_MACSEC || class == VIEW_ESP) && k < TAMPER_COUNT; k++) {
 		if (to->tamper[k]) {
 			to->tamper[k]--;
 			to->tampered++;
@@ -86,8 +86,8 @@ static uint64_t due_of(struct carrier *c, uint16_t in, uint16_t out, const struc
 	return due;
 }
 
-static void forward_to(struct carrier *c, uint16_t in, uint16_t out, enum view_class class,
-		       const uint8_t *frame, size_t len, uint64_t now)
+void carrier_forward(struct carrier *c, uint16_t in, uint16_t out, enum view_class class,
+		     const uint8_t *frame, size_t len, uint64_t now)
 {
 	const struct carrier_service *s = &c->services[c->ports[in].service];
 	struct carrier_port *to = &c->ports[out];
@@ -170,7 +170,7 @@ static size_t payload_len(const uint8_t *frame, size_t len)
 static bool consumes(const struct carrier_service *s, const struct carrier_port *p,
 		     const uint8_t *frame)
 {
-	if (s->tunnel || !elan_is_reserved(frame))
+	if (s->tunnel || s->provider || !elan_is_reserved(frame))
 		return false;
 	return !s->line || p->vlan || elan_is_relays(frame);
 }
@@ -212,6 +212,10 @@ void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t
 	carrier_capture(c, (uint16_t)in, class, frame, len);
 	if (!admit(s, p, frame, len, now))
 		return;
+	if (s->provider) {
+		carrier_ip_input(c, (uint16_t)in, class, frame, len, now);
+		return;
+	}
 	if (!s->line) {
 		elan_learn(&s->elan, frame + 6, (uint16_t)in, now);
 		out = elan_lookup(&s->elan, frame, now);
@@ -219,12 +223,12 @@ void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t
 	if (out == in)
 		return;
 	if (out >= 0) {
-		forward_to(c, (uint16_t)in, (uint16_t)out, class, frame, len, now);
+		carrier_forward(c, (uint16_t)in, (uint16_t)out, class, frame, len, now);
 		return;
 	}
 	for (size_t i = 0; i < c->port_count; i++) {
 		if (i != (size_t)in && c->ports[i].service == p->service)
-			forward_to(c, (uint16_t)in, (uint16_t)i, class, frame, len, now);
+			carrier_forward(c, (uint16_t)in, (uint16_t)i, class, frame, len, now);
 	}
 }
 
@@ -247,13 +251,16 @@ static void deliver(struct carrier *c, uint64_t now)
 
 void carrier_cut(struct carrier *c, uint16_t port, bool cut)
 {
+	struct carrier_service *s = &c->services[c->ports[port].service];
 	struct carrier_tap *t = &c->taps[c->ports[port].tap];
 	bool up = false;
 	int on;
 
 	c->ports[port].cut = cut;
-	if (cut)
-		elan_forget(&c->services[c->ports[port].service].elan, port);
+	if (cut && s->provider)
+		provider_link_down(s->provider, port);
+	else if (cut)
+		elan_forget(&s->elan, port);
 	for (size_t i = 0; i < c->port_count; i++) {
 		if (c->ports[i].tap == c->ports[port].tap && !c->ports[i].cut)
 			up = true;
@@ -320,7 +327,7 @@ bool carrier_statement(struct carrier *c, const char *line)
 		c->delay_ns[b * c->port_count + a] = ns;
 		return true;
 	}
-	return false;
+	return carrier_ip_statement(c, line);
 }
 
 int carrier_ready(struct carrier *c)
@@ -334,6 +341,8 @@ int carrier_ready(struct carrier *c)
 void carrier_fini(struct carrier *c)
 {
 	flight_fini(&c->flight);
+	for (size_t i = 0; i < c->service_count; i++)
+		carrier_ip_fini(&c->services[i]);
 	free(c->services);
 	free(c->taps);
 	free(c->ports);

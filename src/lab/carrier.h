@@ -12,6 +12,9 @@
  *   tap NODE INTERFACE FD                                 so are interfaces
  *   port SERVICE TAP NODE NAME VLAN ALLOW EAPOL,EAPOL,EAPOL,EAPOL    and ports
  *   delay PORT PORT NS                         both ways
+ *   ip SERVICE CORE-MTU FAULTS NAT-NS          the service is one of IP (lab/provider.h)
+ *   pe PORT ADDRESS4 ADDRESS6 DHCP NAT         its router at a port: `4:c0000201/30`, `0:/0`; hex
+ *   route PORT PREFIX VIA                      a network behind the customer's router there
  *
  * The control socket is RUN-DIR/carrier.sock (sequenced packets, text in, JSON out):
  *   status · cut NODE PORT · heal NODE PORT · inject NODE PORT HEX · send NODE PORT HEX ·
@@ -22,6 +25,7 @@
 #include "lab/elan.h"
 #include "lab/flight.h"
 #include "lab/impair.h"
+#include "lab/provider.h"
 #include "lab/view.h"
 
 #include <stdbool.h>
@@ -42,8 +46,10 @@ struct carrier_service {
 	bool tunnel; /* carries every 01:80:c2:00:00:0x instead of consuming it */
 	uint16_t mtu;
 	struct impair impair;
-	uint64_t rate, burst; /* what each port is policed to: bit/s (0: not), octets */
-	struct elan elan;     /* of an E-LAN */
+	uint64_t rate, burst;      /* what each port is policed to: bit/s (0: not), octets */
+	struct elan elan;          /* of an E-LAN */
+	struct provider *provider; /* of IP; NULL: a service of Ethernet */
+	struct crossing *crossing;
 };
 
 struct carrier_tap {
@@ -125,4 +131,13 @@ void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t
 /* Hands a frame to the node behind a port at a time. */
 void carrier_schedule(struct carrier *c, uint16_t port, const uint8_t *frame, size_t len,
 		      uint64_t due);
+/* Brings a frame that entered at a port, in its VLAN, to another: distance, loss, tampering. */
+void carrier_forward(struct carrier *c, uint16_t in, uint16_t out, enum view_class class,
+		     const uint8_t *frame, size_t len, uint64_t now);
 void carrier_cut(struct carrier *c, uint16_t port, bool cut);
+
+/* carrier_ip.c */
+bool carrier_ip_statement(struct carrier *c, const char *line);
+void carrier_ip_input(struct carrier *c, uint16_t port, enum view_class class, const uint8_t *frame,
+		      size_t len, uint64_t now);
+void carrier_ip_fini(struct carrier_service *s);

@@ -87,9 +87,25 @@ static void say_service(struct text *t, const struct carrier_service *s)
 	    "\"name\":\"%s\",\"topology\":\"%s\",\"mtu\":%u,\"tunnels-reserved\":%s,"
 	    "\"loss-ppm\":%u,\"reorder-ppm\":%u,\"duplicate-ppm\":%u,\"jitter-us\":%lu,"
 	    "\"rate\":%lu,\"burst\":%lu",
-	    s->name, s->line ? "e-line" : "e-lan", s->mtu, s->tunnel ? "true" : "false",
-	    s->impair.loss_ppm, s->impair.reorder_ppm, s->impair.duplicate_ppm,
-	    s->impair.jitter_ns / 1000, s->rate, s->burst);
+	    s->name,
+	    s->provider ? "ip"
+	    : s->line   ? "e-line"
+			: "e-lan",
+	    s->mtu, s->tunnel ? "true" : "false", s->impair.loss_ppm, s->impair.reorder_ppm,
+	    s->impair.duplicate_ppm, s->impair.jitter_ns / 1000, s->rate, s->burst);
+}
+
+/* What the routers of a service of IP did, and to whom they leased what. */
+static void say_provider(struct text *t, const struct provider_stats *s)
+{
+	say(t,
+	    ",\"routers\":{\"forwarded\":%lu,\"local\":%lu,\"no-route\":%lu,\"ttl\":%lu,"
+	    "\"too-big\":%lu,\"fragmented\":%lu,\"unresolved\":%lu,\"malformed\":%lu,"
+	    "\"martian\":%lu,\"nat-refused\":%lu,\"no-esp\":%lu,\"no-fragments\":%lu,"
+	    "\"icmp\":%lu,\"leases\":%lu}",
+	    s->forwarded, s->local, s->no_route, s->ttl, s->too_big, s->fragmented, s->unresolved,
+	    s->malformed, s->martian, s->nat_refused, s->fault_esp, s->fault_fragment, s->icmp_sent,
+	    s->dhcp_acks);
 }
 
 static void status(const struct carrier *c, struct text *t)
@@ -103,6 +119,8 @@ static void status(const struct carrier *c, struct text *t)
 
 		say(t, "%s{", s ? "," : "");
 		say_service(t, &c->services[s]);
+		if (c->services[s].provider)
+			say_provider(t, provider_stats(c->services[s].provider));
 		say(t, ",\"ports\":[");
 		for (size_t i = 0; i < c->port_count; i++) {
 			if (c->ports[i].service != s)

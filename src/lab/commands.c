@@ -248,7 +248,7 @@ static int status_command(const struct cli *c, const struct cli_command *cmd, in
 	snprintf(path, sizeof(path), "%s/backbone.conf", r.dir);
 	conf = conf_read_file(path, &errs);
 	b = conf ? backbone_new(conf) : NULL;
-	p = b ? plan_new(b, r.name, c->err) : NULL;
+	p = b ? plan_new(b, r.name) : NULL;
 	if (!p) {
 		conf_errors_print(&errs, c->err);
 		goto out;

@@ -2,6 +2,7 @@
 #include "lab/plan.h"
 
 #include "lab/geo.h"
+#include "lab/provider.h"
 #include "lab/view.h"
 
 #include <arpa/inet.h>
@@ -126,18 +127,11 @@ static void cable_add(struct plan *p, const struct plan_node *n, const struct bb
 	p->cables[p->cable_count++] = (struct plan_cable){.node = n, .port = port, .host = host};
 }
 
-static bool wire_add(struct plan *p, const struct plan_node *n, const struct bb_port *port,
-		     FILE *err)
+static void wire_add(struct plan *p, const struct plan_node *n, const struct bb_port *port)
 {
 	struct plan_wire *w = NULL;
 	size_t mine = 0;
 
-	if (port->service->type != BB_ETHERNET) {
-		fprintf(err,
-			"myelin: service %s: the lab emulates services of type ethernet only\n",
-			port->service->name);
-		return false;
-	}
 	for (size_t i = 0; i < p->wire_count; i++) {
 		if (p->wires[i].node != n)
 			continue;
@@ -156,10 +150,9 @@ static bool wire_add(struct plan *p, const struct plan_node *n, const struct bb_
 	/* A TAP's MTU counts the tag in clear. */
 	if (w->mtu < port->service->mtu + (port->vlan ? 4 : 0))
 		w->mtu = (uint16_t)(port->service->mtu + (port->vlan ? 4 : 0));
-	return true;
 }
 
-static bool node_add(struct plan *p, const struct bb_node *node, FILE *err)
+static void node_add(struct plan *p, const struct bb_node *node)
 {
 	struct plan_node *n = &p->nodes[p->node_count++];
 
@@ -170,13 +163,12 @@ static bool node_add(struct plan *p, const struct bb_node *node, FILE *err)
 
 		if (!port->service)
 			cable_add(p, n, port);
-		else if (!wire_add(p, n, port, err))
-			return false;
+		else
+			wire_add(p, n, port);
 	}
-	return true;
 }
 
-struct plan *plan_new(const struct backbone *b, const char *name, FILE *err)
+struct plan *plan_new(const struct backbone *b, const char *name)
 {
 	struct plan *p = calloc(1, sizeof(*p));
 	size_t ports = 0;
@@ -194,10 +186,8 @@ struct plan *plan_new(const struct backbone *b, const char *name, FILE *err)
 	p->cables = calloc(ports + 1, sizeof(*p->cables));
 	if (!p->nodes || !p->hosts || !p->wires || !p->cables)
 		goto fail;
-	for (size_t i = 0; i < b->node_count; i++) {
-		if (!node_add(p, &b->nodes[i], err))
-			goto fail;
-	}
+	for (size_t i = 0; i < b->node_count; i++)
+		node_add(p, &b->nodes[i]);
 	return p;
 fail:
 	plan_free(p);
@@ -233,6 +223,8 @@ static uint32_t allow_of(const struct bb_port *port)
 		view |= 1u << VIEW_ARP_ND;
 	if (port->dhcp)
 		view |= 1u << VIEW_DHCP;
+	if (port->service->type != BB_ETHERNET)
+		view |= 1u << VIEW_ESP | 1u << VIEW_IKE;
 	return view;
 }
 
@@ -272,6 +264,77 @@ static void print_delays(const struct plan *p, const struct bb_site **site, size
 	}
 }
 
+static void print_prefix(const struct bb_prefix *p, FILE *out)
+{
+	if (!p) {
+		fprintf(out, " 0:/0");
+		return;
+	}
+	fprintf(out, " %u:", p->family);
+	for (unsigned i = 0; i < (p->family == 4 ? 4u : 16u); i++)
+		fprintf(out, "%02x", p->addr[i]);
+	fprintf(out, "/%u", p->len);
+}
+
+/* The carrier's router at a port: the gateway of the port's address of a family, or NULL. */
+static const struct bb_prefix *gateway_of(const struct bb_port *port, uint8_t family,
+					  struct bb_prefix *g)
+{
+	if (!port->has_gateway || port->gateway.family != family)
+		return NULL;
+	*g = port->gateway;
+	for (size_t i = 0; i < port->address_count; i++) {
+		if (port->addresses[i].family == family)
+			g->len = port->addresses[i].len;
+	}
+	return g;
+}
+
+/* Behind a translator addresses are those of RFC 6598, in front of it and elsewhere those of
+ * RFC 2544; the port's number tells them apart. */
+static void print_router(const struct bb_port *port, size_t number, FILE *out)
+{
+	uint32_t net = (port->behind_nat ? 0x64400000u : 0xc6120000u) + (uint32_t)number * 256;
+	struct bb_prefix g4, g6, leased = {.family = 4, .len = 24};
+
+	memcpy(leased.addr,
+	       (uint8_t[]){(uint8_t)(net >> 24), (uint8_t)(net >> 16), (uint8_t)(net >> 8), 1}, 4);
+	fprintf(out, "pe %zu", number);
+	print_prefix(port->dhcp ? &leased : gateway_of(port, 4, &g4), out);
+	print_prefix(gateway_of(port, 6, &g6), out);
+	fprintf(out, " %x %x\n", port->dhcp ? net + 2 : 0,
+		port->behind_nat ? 0xc6130000u + (uint32_t)number : 0);
+}
+
+/* What `customer-routes` means: the site's networks lie behind the port. */
+static void print_routes(const struct bb_node *n, const struct bb_port *port, size_t number,
+			 FILE *out)
+{
+	for (size_t i = 0; n->site && i < n->site->network_count; i++) {
+		const struct bb_prefix *via = NULL;
+
+		for (size_t k = 0; k < port->address_count; k++) {
+			if (port->addresses[k].family == n->site->networks[i].family)
+				via = &port->addresses[k];
+		}
+		if (!via)
+			continue;
+		fprintf(out, "route %zu", number);
+		print_prefix(&n->site->networks[i], out);
+		print_prefix(via, out);
+		fprintf(out, "\n");
+	}
+}
+
+static void print_ip_service(size_t number, const struct bb_service *s, FILE *out)
+{
+	fprintf(out, "ip %zu %u %u %lu\n", number, s->emulate.path_mtu,
+		(s->emulate.no_esp ? PROVIDER_NO_ESP : 0) |
+			(s->emulate.no_fragments ? PROVIDER_NO_FRAGMENTS : 0) |
+			(s->emulate.silent_mtu ? PROVIDER_SILENT_MTU : 0),
+		s->emulate.nat_ns);
+}
+
 void plan_print_carrier(const struct plan *p, FILE *out)
 {
 	const struct bb_site *site[256];
@@ -285,6 +348,8 @@ void plan_print_carrier(const struct plan *p, FILE *out)
 			s->mtu, s->emulate.loss_ppm, s->emulate.reorder_ppm,
 			s->emulate.duplicate_ppm, s->emulate.jitter_ns, s->emulate.rate,
 			(unsigned long)s->emulate.burst);
+		if (s->type != BB_ETHERNET)
+			print_ip_service(i, s, out);
 	}
 	for (size_t i = 0; i < p->wire_count; i++) {
 		fprintf(out, "tap %s %s %d\n", p->wires[i].node->node->name, p->wires[i].ifname,
@@ -304,6 +369,10 @@ void plan_print_carrier(const struct plan *p, FILE *out)
 				port->service - p->b->services, wire_of(p, n, port->interface),
 				n->name, port->name, port->vlan, allow_of(port), e[0], e[1], e[2],
 				e[3]);
+			if (port->service->type != BB_ETHERNET)
+				print_router(port, count, out);
+			if (port->service->customer_routes)
+				print_routes(n, port, count, out);
 			site[count++] = n->site;
 		}
 	}

@@ -61,8 +61,8 @@ struct plan {
 	size_t host_count;
 };
 
-/* name NULL: the backbone's. NULL when the lab cannot do this backbone, said on err. */
-struct plan *plan_new(const struct backbone *b, const char *name, FILE *err);
+/* name NULL: the backbone's. NULL without memory. */
+struct plan *plan_new(const struct backbone *b, const char *name);
 void plan_free(struct plan *p);
 
 /* One-way delay between two sites by geography and the plan's scale; 0 when one has no place. */

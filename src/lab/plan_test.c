@@ -37,7 +37,7 @@ static struct fixture make(const char *text)
 	conf_errors_free(&errs);
 	assert_non_null(f.conf);
 	f.b = backbone_new(f.conf);
-	f.p = plan_new(f.b, NULL, stderr);
+	f.p = plan_new(f.b, NULL);
 	assert_non_null(f.p);
 	for (size_t i = 0; i < f.p->wire_count; i++)
 		f.p->wires[i].fd = (int)(10 + i);

@@ -60,7 +60,7 @@ static int file_read(struct up *u)
 	if (!u->conf)
 		return -EINVAL;
 	u->backbone = backbone_new(u->conf);
-	u->plan = u->backbone ? plan_new(u->backbone, u->opt->name, u->opt->err) : NULL;
+	u->plan = u->backbone ? plan_new(u->backbone, u->opt->name) : NULL;
 	if (!u->plan)
 		return -EINVAL;
 	u->plan->delay_scale = u->opt->delay_scale;

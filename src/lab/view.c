@@ -4,7 +4,7 @@
 #include <string.h>
 
 const char *const view_class_name[VIEW_CLASS_COUNT] = {
-	"macsec", "eapol", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "neither",
+	"macsec", "eapol", "esp", "ike", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "neither",
 };
 
 static uint16_t be16(const uint8_t *p)
@@ -55,6 +55,35 @@ static bool eapol_is_mka(const uint8_t *p, size_t len)
 	return len >= 4 && p[0] >= 1 && p[0] <= 4 && p[1] == 5 && be16(p + 2) + 4u <= len;
 }
 
+/* p: from the SPI on. An IV of 8 and an ICV of 16 bytes are the least that any suite of ours has. */
+static enum view_class esp_class(const uint8_t *p, size_t len)
+{
+	bool reserved = len >= 4 && !p[0] && !p[1] && !p[2];
+
+	return len >= 8 + 8 + 4 + 16 && !reserved && len % 4 == 0 ? VIEW_ESP : VIEW_NEITHER;
+}
+
+/* p: from the UDP header on. */
+static enum view_class udp_class(const uint8_t *p, size_t len)
+{
+	uint16_t from = be16(p), to = be16(p + 2);
+	const uint8_t *body = p + 8;
+
+	if (to == 67 || to == 68 || to == 546 || to == 547)
+		return VIEW_DHCP;
+	if (len < 8)
+		return VIEW_NEITHER;
+	len -= 8;
+	if (from == 4500 || to == 4500) {
+		if (len == 1 && body[0] == 0xff)
+			return VIEW_IKE;
+		if (len < 4 || body[0] | body[1] | body[2] | body[3])
+			return esp_class(body, len);
+		return len >= 4 + 28 ? VIEW_IKE : VIEW_NEITHER;
+	}
+	return (from == 500 || to == 500) && len >= 28 ? VIEW_IKE : VIEW_NEITHER;
+}
+
 static enum view_class ip_class(uint8_t protocol, const uint8_t *p, size_t len, bool v6)
 {
 	uint16_t from, to;
@@ -66,6 +95,8 @@ static enum view_class ip_class(uint8_t protocol, const uint8_t *p, size_t len, 
 			return VIEW_PING;
 		return p[0] == 135 || p[0] == 136 ? VIEW_ARP_ND : VIEW_NEITHER;
 	}
+	if (protocol == 50)
+		return esp_class(p, len);
 	if (len < 4)
 		return VIEW_NEITHER;
 	from = be16(p);
@@ -74,9 +105,7 @@ static enum view_class ip_class(uint8_t protocol, const uint8_t *p, size_t len, 
 		return VIEW_BGP;
 	if (protocol == 6 && (from == 22 || to == 22))
 		return VIEW_SSH;
-	if (protocol == 17 && (to == 67 || to == 68 || to == 546 || to == 547))
-		return VIEW_DHCP;
-	return VIEW_NEITHER;
+	return protocol == 17 ? udp_class(p, len) : VIEW_NEITHER;
 }
 
 static enum view_class clear_class(uint16_t type, const uint8_t *p, size_t len)

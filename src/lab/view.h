@@ -4,7 +4,7 @@
  * This is the witness of the rule that a wan port emits ciphertext and its listed exceptions
  * only. It deliberately shares no code with src/wire: if the daemon and its codecs were wrong
  * together, this would still say so. Formats: IEEE 802.1AE-2018 clause 9 (SecTAG), 802.1X-2020
- * clause 11 (EAPOL), 802.1Q (one tag in clear). One thread.
+ * clause 11 (EAPOL), 802.1Q (one tag in clear), RFC 4303, RFC 3948. One thread.
  */
 #pragma once
 
@@ -15,6 +15,8 @@
 enum view_class {
 	VIEW_MACSEC, /* a well-formed SecTAG with E and C set, and room for an ICV */
 	VIEW_EAPOL,  /* an EAPOL-MKA frame of the EtherType configured for this port */
+	VIEW_ESP,    /* ESP, in UDP too, with a SPI that is not reserved and room for IV and ICV */
+	VIEW_IKE,    /* UDP 500, or 4500 with the non-ESP marker; NAT keepalives */
 	VIEW_ARP_ND,
 	VIEW_DHCP,
 	VIEW_BGP,

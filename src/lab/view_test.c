@@ -149,9 +149,43 @@ static void no_length_of_any_frame_reads_past_its_end(void **state)
 	}
 }
 
+#define IP(protocol)                                                                               \
+	0x08, 0x00, 0x45, 0, 0, 0, 0, 0, 0, 0, 64, protocol, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2
+
+static const struct view_rule ipsec = {.allow = 1u << VIEW_ESP | 1u << VIEW_IKE};
+
+static void esp_is_told_from_what_only_looks_like_it(void **state)
+{
+	(void)state;
+	assert_int_equal(CLASS(&ipsec, 34 + 36, IP(50), 0, 0, 1, 0, 0, 0, 0, 1), VIEW_ESP);
+	assert_int_equal(CLASS(&ipsec, 34 + 36, IP(50), 0, 0, 0, 255, 0, 0, 0, 1), VIEW_NEITHER);
+	assert_int_equal(CLASS(&ipsec, 34 + 32, IP(50), 0, 0, 1, 0, 0, 0, 0, 1), VIEW_NEITHER);
+	assert_int_equal(CLASS(&ipsec, 34 + 37, IP(50), 0, 0, 1, 0, 0, 0, 0, 1), VIEW_NEITHER);
+	assert_int_equal(CLASS(&plain, 34 + 36, IP(50), 0, 0, 1, 0, 0, 0, 0, 1), VIEW_NEITHER);
+	assert_int_equal(CLASS(&ipsec, 34 + 36, IP(17)), VIEW_NEITHER);
+}
+
+static void ike_and_esp_share_port_4500_by_the_marker(void **state)
+{
+	(void)state;
+	assert_int_equal(CLASS(&ipsec, 34 + 8 + 28, IP(17), 1, 0xf4, 1, 0xf4, 0, 36, 0, 0),
+			 VIEW_IKE);
+	assert_int_equal(CLASS(&ipsec, 34 + 8 + 27, IP(17), 1, 0xf4, 1, 0xf4, 0, 35, 0, 0),
+			 VIEW_NEITHER);
+	assert_int_equal(CLASS(&ipsec, 34 + 8 + 32, IP(17), 0x11, 0x94, 0x11, 0x94, 0, 40, 0, 0),
+			 VIEW_IKE);
+	assert_int_equal(CLASS(&ipsec, 34 + 8 + 36, IP(17), 0x11, 0x94, 0x11, 0x94, 0, 44, 0, 0, 9),
+			 VIEW_ESP);
+	assert_int_equal(
+		CLASS(&ipsec, 34 + 8 + 1, IP(17), 0x11, 0x94, 0x11, 0x94, 0, 9, 0, 0, 0xff),
+		VIEW_IKE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(esp_is_told_from_what_only_looks_like_it),
+		cmocka_unit_test(ike_and_esp_share_port_4500_by_the_marker),
 		cmocka_unit_test(a_sealed_frame_with_an_sci_is_macsec),
 		cmocka_unit_test(a_sealed_frame_without_an_sci_is_macsec),
 		cmocka_unit_test(integrity_without_encryption_is_neither),

@@ -87,23 +87,18 @@ static const struct field port_want_fields[] = {
 	FLAG(port_want.others),
 	U32(port_want.l2cp_peers, UINT32_MAX),
 	BYTES(port_want.mac),
+	FLAG(port_want.dhcp),
 	END,
 };
 static const struct field address_want_fields[] = {
-	ID(address_want.port),
-	U8(address_want.family, 4, 6),
-	U8(address_want.prefix, 0, 128),
-	BYTES(address_want.addr),
-	END,
+	ID(address_want.port),    U8(address_want.family, 4, 6), U8(address_want.prefix, 0, 128),
+	BYTES(address_want.addr), FLAG(address_want.own_table),  END,
 };
 static const struct field route_want_fields[] = {
-	ID(route_want.port),
-	U8(route_want.family, 4, 6),
-	U8(route_want.prefix, 0, 128),
-	BYTES(route_want.dst),
-	BYTES(route_want.via),
-	U8(route_want.metric, 0, UINT8_MAX),
-	END,
+	ID(route_want.port),           U8(route_want.family, 4, 6),
+	U8(route_want.prefix, 0, 128), BYTES(route_want.dst),
+	BYTES(route_want.via),         U8(route_want.metric, 0, UINT8_MAX),
+	FLAG(route_want.own_table),    END,
 };
 static const struct field neighbour_want_fields[] = {
 	ID(neighbour_want.port),
@@ -276,10 +271,12 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_ADDRESS_WANT] = {"ADDRESS_WANT", address_want_fields, FD_NONE},
 	[MSG_ROUTE_WANT] = {"ROUTE_WANT", route_want_fields, FD_NONE},
 	[MSG_WANT_DONE] = {"WANT_DONE", none_fields, FD_NONE},
+	[MSG_WANT_AGAIN] = {"WANT_AGAIN", none_fields, FD_NONE},
 	[MSG_FILE_OPEN] = {"FILE_OPEN", file_open_fields, FD_NONE},
 	[MSG_RELOAD] = {"RELOAD", none_fields, FD_NONE},
 	[MSG_CONFIG_TAKE] = {"CONFIG_TAKE", none_fields, FD_NONE},
 	[MSG_PORT_READY] = {"PORT_READY", port_ready_fields, FD_MAY},
+	[MSG_PORT_DHCP] = {"PORT_DHCP", port_id_fields, FD_MUST},
 	[MSG_FILE] = {"FILE", file_fields, FD_MAY},
 	[MSG_CONFIG] = {"CONFIG", file_fields, FD_MAY},
 	[MSG_PORT_GIVE] = {"PORT_GIVE", port_give_fields, FD_MUST},

@@ -29,11 +29,13 @@ enum msg_type {
 	MSG_ADDRESS_WANT,  /* an interface must have this address */
 	MSG_ROUTE_WANT,    /* the kernel must have this route */
 	MSG_WANT_DONE,     /* that was all: whatever was not named again may go */
+	MSG_WANT_AGAIN,    /* everything is named anew, as after a start */
 	MSG_FILE_OPEN,     /* a secret or a lease file, answered by MSG_FILE */
 	MSG_RELOAD,        /* copy the backbone file as it is now: answered by MSG_CONFIG */
 	MSG_CONFIG_TAKE,   /* the last MSG_CONFIG's copy is what runs from now on */
 	/* parent → control */
 	MSG_PORT_READY, /* answers MSG_PORT_WANT; fd: a wan port's EAPOL socket */
+	MSG_PORT_DHCP,  /* after MSG_PORT_READY of a port that wants it; fd: a socket for DHCP */
 	MSG_FILE,       /* answers MSG_FILE_OPEN; fd, or error */
 	MSG_CONFIG,     /* a copy of the backbone file to check, asked for or not; fd, or error */
 	/* parent → forward */
@@ -101,6 +103,7 @@ struct msg_port_want {
 	bool others;         /* wan: frames for hosts behind a bridge of ours come here too */
 	uint32_t l2cp_peers; /* bridged lan: 1 << enum l2cp of what is left to the kernel */
 	uint8_t mac[6];      /* overlay: its MAC address; zero: that of `over` */
+	bool dhcp;           /* wan: its address comes from the carrier */
 };
 
 struct msg_address_want {
@@ -108,6 +111,7 @@ struct msg_address_want {
 	uint8_t family; /* 4 or 6 */
 	uint8_t prefix; /* bits */
 	uint8_t addr[16];
+	bool own_table; /* what this host sends from it follows the routes of the port's own table */
 };
 
 struct msg_route_want {
@@ -117,6 +121,7 @@ struct msg_route_want {
 	uint8_t dst[16];
 	uint8_t via[16];
 	uint8_t metric; /* the overlay's preference */
+	bool own_table; /* in the port's own table, not in the main one */
 };
 
 /* A peer of an overlay that is no real Ethernet has a MAC address of control's making. */
@@ -337,7 +342,7 @@ struct msg {
 		struct msg_file file; /* FILE, CONFIG */
 		struct msg_port_ready port_ready;
 		struct msg_port_give port_give;
-		uint16_t port_drop;
+		uint16_t port_drop; /* PORT_DROP, PORT_DHCP */
 		struct msg_port_link port_link;
 		struct msg_secy secy_add;
 		uint16_t secy; /* SECY_DEL, TUNNEL_DEL, STATS_GET, STATS_DONE */

@@ -260,6 +260,12 @@ static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
 	case MSG_PORT_READY:
 		port_ready(c, &m->port_ready, fd, now);
 		return;
+	case MSG_PORT_DHCP:
+		if (fd >= 0 && m->port_drop <= PLAN_PORTS_MAX) {
+			port_dhcp_open(c, m->port_drop, fd, now);
+			return;
+		}
+		break;
 	case MSG_FILE:
 		y = control_secy(c, (uint16_t)(m->file.tag >> 8));
 		if (y) {
@@ -349,9 +355,19 @@ static void wants_say(struct control *c)
 		m.route_want = p->routes[i];
 		control_tell_parent(c, &m);
 	}
+	for (size_t i = 0; i < p->port_count; i++)
+		port_dhcp_wants(c, p->ports[i].want.port);
 	memset(&m, 0, sizeof(m));
 	m.type = MSG_WANT_DONE;
 	control_tell_parent(c, &m);
+}
+
+void control_wants_again(struct control *c)
+{
+	struct msg m = {.type = MSG_WANT_AGAIN};
+
+	control_tell_parent(c, &m);
+	wants_say(c);
 }
 
 /* The CLI. */
@@ -389,6 +405,8 @@ static void on_turn(void *ctx, uint64_t now)
 		if (c->secys[i].keep.resync && c->synced)
 			sync_begin(c);
 	}
+	for (size_t i = 0; i < c->plan->port_count; i++)
+		port_dhcp_expire(c, c->plan->ports[i].want.port, now);
 	stats_expire(c, now);
 	if (now >= c->watch_at && !c->round)
 		stats_ask(c, now);
@@ -404,6 +422,12 @@ static void on_turn(void *ctx, uint64_t now)
 		next = c->watch_at;
 	for (size_t i = 0; i < c->plan->secy_count; i++) {
 		uint64_t d = secy_deadline(&c->secys[i]);
+
+		if (d < next)
+			next = d;
+	}
+	for (size_t i = 0; i < c->plan->port_count; i++) {
+		uint64_t d = port_dhcp_deadline(&c->ports[c->plan->ports[i].want.port - 1]);
 
 		if (d < next)
 			next = d;
@@ -434,6 +458,9 @@ static bool control_start(struct control *c)
 			return false;
 		}
 	}
+	for (size_t i = 0; i < c->plan->port_count; i++)
+		if (c->plan->ports[i].want.dhcp)
+			port_dhcp_recall(c, c->plan->ports[i].want.port, clock_now());
 	c->ctl = ctl_new(ROLE_FD_CLI, control_commands, &env);
 	if (!c->ctl || loop_watch(c->loop, c->parent, LOOP_IN, on_parent, c) < 0) {
 		log_error("cannot watch the CLI socket and the parent: %s", strerror(errno));
@@ -449,9 +476,11 @@ static void control_end(struct control *c)
 	ctl_free(c->ctl);
 	for (size_t i = 0; c->plan && i < c->plan->secy_count; i++)
 		secy_fini(&c->secys[i]);
-	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
+	for (size_t i = 0; i < PLAN_PORTS_MAX; i++) {
 		if (c->ports[i].eapol >= 0)
 			close(c->ports[i].eapol);
+		port_dhcp_close(c, &c->ports[i]);
+	}
 	if (c->forward >= 0)
 		close(c->forward);
 	loop_free(c->loop);
@@ -477,7 +506,7 @@ int control_main(const struct role_args *args)
 	c->forward = -1;
 	c->started_ns = clock_now();
 	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
-		c->ports[i].eapol = -1;
+		c->ports[i].eapol = c->ports[i].dhcp_fd = -1;
 	c->state = state_map(ROLE_FD_STATE, &c->state_size);
 	if (control_config(c) && watch_init(c)) {
 		rc = 1;

@@ -6,6 +6,7 @@
  *   control_reload.c another file in place of the one that runs
  *   control_file.c   the secret and the lease of a SecY
  *   control_key.c    its keying instance, and what is saved of it
+ *   control_dhcp.c   addresses that carriers give
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
  *   control_suspend.c  the command that asks for a suspension
  *   control_names.c  whose SCI is whose
@@ -27,6 +28,7 @@
 #include "myelind/loop.h"
 #include "myelind/plan.h"
 #include "myelind/role.h"
+#include "path/dhcp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +66,10 @@ struct control_port {
 	int eapol;            /* our EAPOL socket, -1: none */
 	char what[96];        /* why it is not ready */
 	uint64_t send_errors; /* MKPDUs that the kernel refused */
+	int dhcp_fd;          /* -1: none */
+	uint8_t dhcp_mac[6];  /* under which dhcp asks */
+	struct path_dhcp *dhcp;
+	struct path_dhcp_lease leased; /* what the parent was told; addr 0: nothing */
 };
 
 enum secy_file { SECY_SECRET, SECY_LEASE, SECY_FILES };
@@ -143,6 +149,9 @@ struct control_config {
 	struct plan *plan;
 };
 
+/* Names everything that is wanted anew. */
+void control_wants_again(struct control *c);
+
 /* control_config.c: conf, backbone and plan; false when the file cannot be run, which is said. */
 bool control_config(struct control *c);
 /* Reads and checks what is in fd. On failure *errs holds every error and *out nothing. */
@@ -153,8 +162,21 @@ void control_config_free(struct control_config *k);
 /* control_reload.c */
 /* Gives ports and SecYs the numbers they had, and remembers those of the new ones. 0 or -errno. */
 int numbers_take(struct control *c);
+/* Where the table of numbers ends in the `ctl` area, bytes. */
+size_t control_numbers_end(void);
 void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_t now);
 void reload_ask(void *ctx, struct ctl_request *rq);
+
+/* control_dhcp.c */
+/* Takes the port's socket for DHCP over from the parent. */
+void port_dhcp_open(struct control *c, uint16_t port, int fd, uint64_t now);
+void port_dhcp_close(struct control *c, struct control_port *p);
+void port_dhcp_expire(struct control *c, uint16_t port, uint64_t now);
+uint64_t port_dhcp_deadline(const struct control_port *p);
+/* Before anything is wanted: what a predecessor leased. */
+void port_dhcp_recall(struct control *c, uint16_t port, uint64_t now);
+/* Tells the parent what is leased for the port. */
+void port_dhcp_wants(struct control *c, uint16_t port);
 
 /* control_file.c */
 extern const char secy_lease_help[];

@@ -36,6 +36,12 @@ static void records_prune(struct control *c, const struct plan_names *before,
 			record_clear((uint8_t *)c->state + i * area, area);
 }
 
+size_t control_numbers_end(void)
+{
+	return PLAN_SECYS_MAX * record_area(CONTROL_SAVE_MAX) +
+	       record_area(sizeof(struct plan_names));
+}
+
 int numbers_take(struct control *c)
 {
 	size_t at = PLAN_SECYS_MAX * record_area(CONTROL_SAVE_MAX);

@@ -41,12 +41,30 @@ static void mac_text(struct js *o, const char *key, const uint8_t mac[6])
 		      mac[4], mac[5]);
 }
 
+#define PREFIX_TEXT (INET6_ADDRSTRLEN + 4)
+
+static const char *prefix_print(const struct bb_prefix *p, char buf[PREFIX_TEXT])
+{
+	size_t n;
+
+	inet_ntop(p->family == 4 ? AF_INET : AF_INET6, p->addr, buf, INET6_ADDRSTRLEN);
+	n = strlen(buf);
+	snprintf(buf + n, PREFIX_TEXT - n, "/%u", p->len);
+	return buf;
+}
+
 static void prefix_text(struct js *o, const char *key, const struct bb_prefix *p)
 {
-	char text[INET6_ADDRSTRLEN];
+	char text[PREFIX_TEXT];
 
-	inet_ntop(p->family == 4 ? AF_INET : AF_INET6, p->addr, text, sizeof(text));
-	js_set_format(o, key, "%s/%u", text, p->len);
+	js_set_text(o, key, prefix_print(p, text));
+}
+
+static void prefix_push(struct js *list, const struct bb_prefix *p)
+{
+	char text[PREFIX_TEXT];
+
+	js_push_text(list, prefix_print(p, text));
 }
 
 static uint64_t age_s(uint64_t since, uint64_t now)
@@ -413,6 +431,27 @@ static void counters_put(struct js *o, const char *key, const struct control *c,
 	}
 }
 
+/* The port's addresses, from the file and leased. */
+static void addresses_put(struct js *o, const struct control *c, uint16_t port)
+{
+	const struct path_dhcp_lease *l = &c->ports[port - 1].leased;
+	struct bb_prefix a = {.family = 4, .len = l->prefix};
+	const uint32_t addr = htobe32(l->addr);
+	struct js *list = js_set_array(o, "addresses");
+
+	for (size_t i = 0; i < c->plan->address_count; i++) {
+		const struct msg_address_want *w = &c->plan->addresses[i];
+		struct bb_prefix p = {.family = w->family, .len = w->prefix};
+
+		memcpy(p.addr, w->addr, sizeof(p.addr));
+		if (w->port == port)
+			prefix_push(list, &p);
+	}
+	memcpy(a.addr, &addr, sizeof(addr));
+	if (l->addr)
+		prefix_push(list, &a);
+}
+
 static struct js *ports_build(struct control *c, const char *overlay, uint64_t now)
 {
 	static const char *const kinds[] = {
@@ -454,6 +493,8 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		allow_put(o, pp->want.allow);
 		js_set_bool(o, "deviates", pp->port->allow || pp->want.allow & MSG_ALLOW_INTEGRITY);
 		js_set_u64(o, "mkpdu-send-errors", p->send_errors);
+		js_set_text(o, "dhcp", p->dhcp ? path_dhcp_state(p->dhcp) : NULL);
+		addresses_put(o, c, pp->want.port);
 		counters_put(o, "guard", c, true, pp->want.port, 0, -1);
 	}
 	return j;

@@ -309,6 +309,9 @@ static bool control_said(struct parent *p, const struct msg *m)
 		if (p->offer)
 			config_offer(p);
 		return true;
+	case MSG_WANT_AGAIN:
+		wants_begin(p->wants);
+		return true;
 	case MSG_RELOAD:
 		config_offer(p);
 		return true;

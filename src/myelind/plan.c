@@ -43,7 +43,8 @@ static void *grow(void **v, size_t *count, size_t *room, size_t size)
 	return memset((char *)*v + (*count)++ * size, 0, size);
 }
 
-static int address_add(struct planner *w, uint16_t port, const struct bb_prefix *a)
+/* own_table: see struct msg_address_want. */
+static int address_add(struct planner *w, uint16_t port, const struct bb_prefix *a, bool own_table)
 {
 	struct msg_address_want *m =
 		grow((void **)&w->p->addresses, &w->p->address_count, &w->address_room, sizeof(*m));
@@ -53,7 +54,27 @@ static int address_add(struct planner *w, uint16_t port, const struct bb_prefix 
 	m->port = port;
 	m->family = a->family;
 	m->prefix = a->len;
+	m->own_table = own_table;
 	memcpy(m->addr, a->addr, sizeof(m->addr));
+	return 0;
+}
+
+/*
+ * The way to the carrier's gateway, for this host's own packets from the port's addresses alone: a
+ * node with several carriers answers by the one it was asked over, and nothing that the kernel
+ * routes for others falls back to a wan port.
+ */
+static int gateway_add(struct planner *w, uint16_t port, const struct bb_prefix *gateway)
+{
+	struct msg_route_want *r =
+		grow((void **)&w->p->routes, &w->p->route_count, &w->route_room, sizeof(*r));
+
+	if (!r)
+		return refuse(w, "out of memory");
+	r->port = port;
+	r->family = gateway->family;
+	r->own_table = true;
+	memcpy(r->via, gateway->addr, sizeof(r->via));
 	return 0;
 }
 
@@ -96,10 +117,17 @@ static int port_add(struct planner *w, const struct bb_port *port)
 	pp->want.allow = port->allow;
 	pp->want.mtu = port->service ? port->service->mtu : 0;
 	/* An address of its own on the wan side needs its neighbours' in clear. */
-	if (port->service && port->address_count)
+	if (port->service && (port->address_count || port->dhcp))
 		pp->want.allow |= MSG_ALLOW_ARP_ND;
+	if (port->service && port->dhcp) {
+		pp->want.dhcp = true;
+		pp->want.allow |= MSG_ALLOW_DHCP;
+	}
 	for (size_t i = 0; i < port->address_count && !rc; i++)
-		rc = address_add(w, pp->want.port, &port->addresses[i]);
+		rc = address_add(w, pp->want.port, &port->addresses[i],
+				 port->service && port->has_gateway);
+	if (!rc && port->service && port->has_gateway)
+		rc = gateway_add(w, pp->want.port, &port->gateway);
 	return rc;
 }
 
@@ -306,7 +334,7 @@ static int overlay_add(struct planner *w, const struct bb_overlay *o, const stru
 	if (tap->bridged)
 		return 0;
 	if (self->has_address)
-		rc = address_add(w, tap->want.port, &self->address);
+		rc = address_add(w, tap->want.port, &self->address, false);
 	if (!rc && o->managed)
 		rc = routes_add(w, o, tap->want.port);
 	return rc;
@@ -448,7 +476,7 @@ static bool want_same(const struct plan *pa, const struct plan_port *a, const st
 
 	return strcmp(x.ifname, y.ifname) == 0 && x.kind == y.kind && x.vlan == y.vlan &&
 	       x.mtu == y.mtu && x.eapol_type == y.eapol_type && x.allow == y.allow &&
-	       x.others == y.others && x.l2cp_peers == y.l2cp_peers &&
+	       x.others == y.others && x.l2cp_peers == y.l2cp_peers && x.dhcp == y.dhcp &&
 	       memcmp(x.eapol_dst, y.eapol_dst, sizeof(x.eapol_dst)) == 0 && !ox == !oy &&
 	       (!ox || text_same(ox->want.ifname, oy->want.ifname));
 }

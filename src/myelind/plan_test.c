@@ -166,6 +166,32 @@ static void a_node_outside_an_overlay_takes_no_part_in_it(void **state)
 	assert_int_equal(plan_port(p, 1)->want.mtu, 1600);
 }
 
+/* The way to a carrier's gateway is for what this machine sends from the port's own addresses. */
+static void a_gateway_has_a_table_of_its_own(void **state)
+{
+	struct plan *p = plan_of(
+		*state,
+		SITES
+		"service inet { type internet; } service mpls { type ip; }\n"
+		"node fra1 { id 1; site fra; port i { interface e1; service inet; address "
+		"192.0.2.1/24; gateway 192.0.2.9; } port d { interface e2; service mpls; address "
+		"dhcp; } port l { interface e3; lan; address 10.10.0.1/16; } }\n",
+		"fra1");
+
+	assert_non_null(p);
+	assert_int_equal(p->address_count, 2);
+	assert_true(p->addresses[0].own_table);
+	assert_false(p->addresses[1].own_table);
+	assert_int_equal(p->route_count, 1);
+	assert_true(p->routes[0].own_table);
+	assert_int_equal(p->routes[0].port, 1);
+	assert_int_equal(p->routes[0].prefix, 0);
+	assert_int_equal(p->routes[0].via[3], 9);
+	assert_false(plan_port(p, 1)->want.dhcp);
+	assert_true(plan_port(p, 2)->want.dhcp);
+	assert_true(plan_port(p, 2)->want.allow & MSG_ALLOW_DHCP);
+}
+
 static void what_is_not_built_is_refused_by_name(void **state)
 {
 	static const struct {
@@ -180,8 +206,11 @@ static void what_is_not_built_is_refused_by_name(void **state)
 		       "overlay link { design ipsec; over inet; auth psk x; }\n",
 		 "fra1", "overlay link: `design ipsec`"},
 		{SITES "node fra1 { id 1; site fra; port a { interface eth1; service wave; address "
-		       "dhcp; } }\n",
-		 "fra1", "port a: this version gets no addresses by dhcp"},
+		       "slaac; } }\n",
+		 "fra1", "port a: this version gets no addresses by slaac"},
+		{SITES "node fra1 { id 1; site fra; port a { interface eth1; service wave; vlan 7; "
+		       "address dhcp; } }\n",
+		 "fra1", "port a: this version gives addresses to untagged wan ports only"},
 		{SITES "node fra1 { id 1; site fra; port a { interface eth1; lan; vlan 7; } }\n",
 		 "fra1", "port a: this version tags wan ports only"},
 	};
@@ -308,6 +337,7 @@ int main(void)
 		T(managed_routing_leads_to_the_other_members_networks_alone),
 		T(numbering_is_the_same_every_time_and_does_not_depend_on_other_nodes),
 		T(a_node_outside_an_overlay_takes_no_part_in_it),
+		T(a_gateway_has_a_table_of_its_own),
 		T(what_is_not_built_is_refused_by_name),
 		T(numbers_stay_with_their_names),
 		T(a_number_just_freed_goes_to_nobody_while_there_are_others),

@@ -27,6 +27,7 @@ struct want_port {
 	int fd;      /* forward's: packet socket or TAP; else -1 */
 	int eapol;   /* control's: packet socket, else -1 */
 	int promisc; /* bridged lan: what has its interface hear everything, else -1 */
+	int dhcp;    /* control's too, for a port that gets its address so, else -1 */
 };
 
 struct want_address {
@@ -80,6 +81,7 @@ void wants_free(struct wants *w)
 		close_fd(&w->ports[i].fd);
 		close_fd(&w->ports[i].eapol);
 		close_fd(&w->ports[i].promisc);
+		close_fd(&w->ports[i].dhcp);
 	}
 	guarded_fini(&w->guarded);
 	netlink_free(w->nl);
@@ -167,6 +169,9 @@ static void address_apply(struct wants *w, const struct want_port *p,
 {
 	int err = netlink_address_add(w->nl, p->ifindex, a->family, a->prefix, a->addr);
 
+	if (!err && a->own_table)
+		err = netlink_rule_add(w->nl, a->family, a->addr, NETLINK_TABLE + a->port);
+
 	/* The kernel's switch for IPv6 is one for the whole namespace, so it is touched only
 	 * where IPv6 is routed. */
 	if (!err && a->family == 6 && p->want.kind != MSG_PORT_WAN)
@@ -182,6 +187,7 @@ static struct netlink_route route_of(const struct want_port *p, const struct msg
 		.family = r->family,
 		.prefix = r->prefix,
 		.metric = r->metric,
+		.table = r->own_table ? NETLINK_TABLE + (uint32_t)r->port : 0,
 	};
 
 	memcpy(out.dst, r->dst, sizeof(out.dst));
@@ -252,8 +258,13 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 	p->fd = iface_packet_open(p->ifindex, &macsec, NULL);
 	if (p->fd < 0)
 		return p->fd;
+	*what = "open a socket for DHCP on it";
+	p->dhcp = want->dhcp ? iface_dhcp_open(p->ifindex) : -1;
+	if (want->dhcp && p->dhcp < 0)
+		return p->dhcp;
 	if (!want->eapol_type)
 		return 0;
+	*what = "open a socket for keying on it";
 	p->eapol = iface_packet_open(p->ifindex, &eapol, want->eapol_dst);
 	return p->eapol < 0 ? p->eapol : 0;
 }
@@ -399,12 +410,15 @@ static void port_ready(struct wants *w, const struct want_port *p, const char *w
 				.mtu = p->mtu,
 			},
 	};
+	const struct msg dhcp = {.type = MSG_PORT_DHCP, .port_drop = p->want.port};
 
 	memcpy(m.port_ready.mac, p->mac, 6);
 	if (p->error)
 		snprintf(m.port_ready.what, sizeof(m.port_ready.what), "%s: cannot %s: %s",
 			 p->want.ifname, what, strerror(-p->error));
 	w->say.control(w->say.ctx, &m, p->error ? -1 : p->eapol);
+	if (!p->error && p->dhcp >= 0)
+		w->say.control(w->say.ctx, &dhcp, p->dhcp);
 }
 
 static void port_close(struct wants *w, struct want_port *p)
@@ -422,6 +436,7 @@ static void port_close(struct wants *w, struct want_port *p)
 	close_fd(&p->promisc);
 	close_fd(&p->fd);
 	close_fd(&p->eapol);
+	close_fd(&p->dhcp);
 	p->open = false;
 	p->ifindex = 0;
 }
@@ -494,7 +509,7 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
 	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan ||
-	    was.others != want->others)
+	    was.others != want->others || was.dhcp != want->dhcp)
 		return false;
 	if (larger && netlink_link_mtu(w->nl, p->ifindex, want->mtu) < 0)
 		return false;
@@ -550,7 +565,7 @@ void wants_port(struct wants *w, const struct msg_port_want *want)
 			log_error("more ports than can be held");
 			return;
 		}
-		p->fd = p->eapol = p->promisc = -1;
+		p->fd = p->eapol = p->promisc = p->dhcp = -1;
 	} else {
 		port_close(w, p);
 	}
@@ -565,6 +580,7 @@ void wants_address(struct wants *w, const struct msg_address_want *want)
 	struct want_address *a;
 
 	for (size_t i = 0; i < w->address_count; i++)
+		// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): as in wants_port()
 		if (!memcmp(&w->addresses[i].want, want, sizeof(*want))) {
 			w->addresses[i].named = true;
 			return;
@@ -632,6 +648,14 @@ static void routes_prune(struct wants *w)
 	w->route_count = kept;
 }
 
+static void address_drop(struct wants *w, const struct want_port *p,
+			 const struct msg_address_want *a)
+{
+	if (a->own_table)
+		(void)netlink_rule_del(w->nl, a->family, a->addr, NETLINK_TABLE + a->port);
+	(void)netlink_address_del(w->nl, p->ifindex, a->family, a->prefix, a->addr);
+}
+
 static void addresses_prune(struct wants *w)
 {
 	size_t kept = 0;
@@ -643,7 +667,7 @@ static void addresses_prune(struct wants *w)
 		if (w->addresses[i].named)
 			w->addresses[kept++] = w->addresses[i];
 		else if (p && p->open)
-			(void)netlink_address_del(w->nl, p->ifindex, a->family, a->prefix, a->addr);
+			address_drop(w, p, a);
 	}
 	w->address_count = kept;
 }

@@ -26,7 +26,7 @@ struct wants *wants_new(const struct wants_say *say);
  * (an address of a lan port may be the one an operator is connected to). */
 void wants_free(struct wants *w);
 
-/* Control was started: nothing has been named yet. */
+/* Control was started, or names everything anew: nothing has been named yet. */
 void wants_begin(struct wants *w);
 void wants_port(struct wants *w, const struct msg_port_want *want);
 void wants_address(struct wants *w, const struct msg_address_want *want);

@@ -236,6 +236,7 @@ size_t path_dhcp_output(struct path_dhcp *d, uint8_t buf[DHCP_FRAME_MAX])
 	struct dhcp_msg m = {.type = d->state == SELECTING ? DHCP_DISCOVER : DHCP_REQUEST,
 			     .xid = d->xid,
 			     .host_name = d->cfg.host_name};
+	struct wr w = wr_init(buf, DHCP_FRAME_MAX);
 
 	if (!d->pending)
 		return 0;
@@ -251,7 +252,8 @@ size_t path_dhcp_output(struct path_dhcp *d, uint8_t buf[DHCP_FRAME_MAX])
 		m.ciaddr = d->lease.addr;
 		m.server = d->state == RENEWING ? d->server : 0;
 	}
-	return dhcp_build(&m, d->state == RENEWING ? d->server_mac : NULL, buf);
+	dhcp_build(&m, d->state == RENEWING ? d->server_mac : NULL, &w);
+	return wr_len(&w);
 }
 
 void path_dhcp_save(const struct path_dhcp *d, struct wr *w)

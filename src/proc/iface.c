@@ -194,6 +194,50 @@ int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const
 	return err;
 }
 
+static int dhcp_filter(int fd)
+{
+	/* A load beyond the frame's end drops it. */
+	struct sock_filter f[] = {
+		LOAD(SKF_AD_PKTTYPE),
+		JUMP_EQ(PACKET_OTHERHOST, 12, 0),
+		LOAD(SKF_AD_VLAN_TAG_PRESENT),
+		JUMP_EQ(0, 0, 10),
+		LOAD(SKF_AD_PROTOCOL),
+		JUMP_EQ(ETH_P_IP, 0, 8),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 9),
+		JUMP_EQ(IPPROTO_UDP, 0, 6),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 14 + 6),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x3fff, 4, 0),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14),
+		BPF_STMT(BPF_LD | BPF_H | BPF_IND, 14 + 2),
+		JUMP_EQ(68, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0x40000),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog prog = {.len = sizeof(f) / sizeof(f[0]), .filter = f};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
+}
+
+int iface_dhcp_open(unsigned ifindex)
+{
+	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL),
+				 .sll_ifindex = (int)ifindex};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, err;
+
+	if (fd < 0)
+		return -errno;
+	err = dhcp_filter(fd);
+	if (!err && (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0 ||
+		     bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0))
+		err = -errno;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
 static int sysctl_set(const char *family, const char *ifname, const char *name)
 {
 	char path[128];

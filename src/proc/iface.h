@@ -36,6 +36,12 @@ struct iface_filter {
  */
 int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const uint8_t *group);
 
+/*
+ * A raw packet socket that receives the replies of a DHCP server: untagged, UDP to port 68, no
+ * fragments, for this host or all. It hears them before the guard.
+ */
+int iface_dhcp_open(unsigned ifindex);
+
 /* Routes packets that come in by this interface. ipv6: also (of the whole namespace, since the
  * kernel has no finer switch). 0 or -errno. */
 int iface_forwarding(const char *ifname, bool ipv6);

@@ -5,6 +5,7 @@
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -210,7 +211,7 @@ static int route_change(struct netlink *nl, bool add, const struct netlink_route
 
 	m->rtm_family = r->family == 6 ? AF_INET6 : AF_INET;
 	m->rtm_dst_len = r->prefix;
-	m->rtm_table = RT_TABLE_MAIN;
+	m->rtm_table = r->table ? RT_TABLE_UNSPEC : RT_TABLE_MAIN;
 	m->rtm_protocol = NETLINK_ROUTE_PROTO;
 	m->rtm_scope = direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	m->rtm_type = RTN_UNICAST;
@@ -219,6 +220,8 @@ static int route_change(struct netlink *nl, bool add, const struct netlink_route
 		mnl_attr_put(h, RTA_GATEWAY, len, r->via);
 	mnl_attr_put_u32(h, RTA_OIF, r->ifindex);
 	mnl_attr_put_u32(h, RTA_PRIORITY, r->metric);
+	if (r->table)
+		mnl_attr_put_u32(h, RTA_TABLE, r->table);
 	return talk(nl, h, NULL, NULL);
 }
 
@@ -262,6 +265,38 @@ int netlink_neighbour_del(struct netlink *nl, unsigned ifindex, uint8_t family, 
 	int err = talk(nl, neighbour_request(nl, false, ifindex, family, addr), NULL, NULL);
 
 	return err == -ENOENT || err == -ENODEV || err == -ENXIO ? 0 : err;
+}
+
+static int rule_change(struct netlink *nl, bool add, uint8_t family, const uint8_t *from,
+		       uint32_t table)
+{
+	struct nlmsghdr *h =
+		request(nl, add ? RTM_NEWRULE : RTM_DELRULE, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	struct fib_rule_hdr *r = mnl_nlmsg_put_extra_header(h, sizeof(*r));
+	size_t len = family == 6 ? 16 : 4;
+
+	r->family = family == 6 ? AF_INET6 : AF_INET;
+	r->src_len = (uint8_t)(8 * len);
+	r->action = FR_ACT_TO_TBL;
+	mnl_attr_put(h, FRA_SRC, len, from);
+	mnl_attr_put_u32(h, FRA_TABLE, table);
+	mnl_attr_put_u32(h, FRA_PRIORITY, NETLINK_RULE_PRIORITY);
+	mnl_attr_put_u8(h, FRA_PROTOCOL, NETLINK_ROUTE_PROTO);
+	return talk(nl, h, NULL, NULL);
+}
+
+int netlink_rule_add(struct netlink *nl, uint8_t family, const uint8_t *from, uint32_t table)
+{
+	int err = rule_change(nl, true, family, from, table);
+
+	return err == -EEXIST ? 0 : err;
+}
+
+int netlink_rule_del(struct netlink *nl, uint8_t family, const uint8_t *from, uint32_t table)
+{
+	int err = rule_change(nl, false, family, from, table);
+
+	return err == -ENOENT ? 0 : err;
 }
 
 int netlink_watch_open(void)

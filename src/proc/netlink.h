@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NETLINK_ROUTE_PROTO 77 /* our mark on routes, see `ip route show proto 77` */
+#define NETLINK_ROUTE_PROTO 77     /* our mark on routes, see `ip route show proto 77` */
+#define NETLINK_RULE_PRIORITY 7700 /* of our rules, see `ip rule` */
+#define NETLINK_TABLE 77000        /* a port's own table is this and its number */
 
 struct netlink;
 
@@ -42,6 +44,7 @@ struct netlink_route {
 	uint8_t family, prefix;
 	uint8_t dst[16], via[16];
 	uint32_t metric;
+	uint32_t table; /* 0: the main one */
 };
 
 int netlink_route_put(struct netlink *nl, const struct netlink_route *r);
@@ -53,6 +56,12 @@ int netlink_neighbour_put(struct netlink *nl, unsigned ifindex, uint8_t family, 
 			  const uint8_t mac[6]);
 int netlink_neighbour_del(struct netlink *nl, unsigned ifindex, uint8_t family,
 			  const uint8_t *addr);
+/*
+ * What this host sends from an address is routed by the table of that number first. A rule that is
+ * there already, or gone already, is no error.
+ */
+int netlink_rule_add(struct netlink *nl, uint8_t family, const uint8_t *from, uint32_t table);
+int netlink_rule_del(struct netlink *nl, uint8_t family, const uint8_t *from, uint32_t table);
 
 /* A socket that becomes readable when a link or a tc object changes; netlink_watch_drain() empties
  * it. What changed is looked up afterwards, so that a lost notification costs nothing. */

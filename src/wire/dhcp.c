@@ -2,7 +2,6 @@
 #include "wire/dhcp.h"
 
 #include "base/rd.h"
-#include "base/wr.h"
 #include "wire/eth.h"
 
 #include <errno.h>
@@ -153,7 +152,7 @@ int dhcp_parse(struct dhcp_msg *m, const uint8_t **from, const uint8_t *frame, s
 	return options_read(m, &b);
 }
 
-static void options_write(struct wr *w, const struct dhcp_msg *m)
+static void options_write(struct wr *w, struct dhcp_msg *m)
 {
 	static const uint8_t wanted[] = {OPT_MASK, OPT_ROUTER, OPT_LEASE, OPT_RENEW, OPT_REBIND};
 	size_t name = m->host_name ? strnlen(m->host_name, DHCP_NAME_MAX) : 0;
@@ -166,7 +165,7 @@ static void options_write(struct wr *w, const struct dhcp_msg *m)
 	wr_u8(w, HW_ETHERNET);
 	wr_bytes(w, m->chaddr, ETH_ADDR_LEN);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		uint32_t v = *number_at((struct dhcp_msg *)(uintptr_t)m, i);
+		uint32_t v = *number_at(m, i);
 
 		if (!v)
 			continue;
@@ -187,7 +186,7 @@ static void options_write(struct wr *w, const struct dhcp_msg *m)
 	wr_u8(w, OPT_END);
 }
 
-static void message_write(struct wr *w, const struct dhcp_msg *m)
+static void message_write(struct wr *w, struct dhcp_msg *m)
 {
 	size_t start = wr_len(w), len;
 
@@ -215,39 +214,43 @@ static void put16(uint8_t *p, uint16_t v)
 	p[1] = (uint8_t)v;
 }
 
-size_t dhcp_build(const struct dhcp_msg *m, const uint8_t *to, uint8_t buf[DHCP_FRAME_MAX])
+/* The headers in front of the message; lengths and checksums come when it is there. */
+static void heads_write(struct wr *w, const struct dhcp_msg *m, const uint8_t *to)
 {
 	static const uint8_t everybody[ETH_ADDR_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	struct wr w = wr_init(buf, DHCP_FRAME_MAX);
-	uint8_t *ip = buf + ETH_HEAD_LEN, *udp = ip + IP_LEN;
+
+	wr_bytes(w, to ? to : everybody, ETH_ADDR_LEN);
+	wr_bytes(w, m->chaddr, ETH_ADDR_LEN);
+	wr_u16(w, ETH_TYPE_IPV4);
+	wr_u16(w, 0x4500);
+	wr_zero(w, 6);
+	wr_u8(w, 64);
+	wr_u8(w, UDP_PROTOCOL);
+	wr_u16(w, 0);
+	wr_u32(w, m->ciaddr);
+	wr_u32(w, to ? m->server : UINT32_MAX);
+	wr_u16(w, CLIENT_PORT);
+	wr_u16(w, SERVER_PORT);
+	wr_u32(w, 0);
+}
+
+void dhcp_build(const struct dhcp_msg *m, const uint8_t *to, struct wr *w)
+{
+	struct dhcp_msg told = *m;
+	uint8_t *ip = w->p + ETH_HEAD_LEN, *udp = ip + IP_LEN;
+	size_t start = wr_len(w);
 	uint16_t len;
 
-	wr_bytes(&w, to ? to : everybody, ETH_ADDR_LEN);
-	wr_bytes(&w, m->chaddr, ETH_ADDR_LEN);
-	wr_u16(&w, ETH_TYPE_IPV4);
-	wr_u16(&w, 0x4500);
-	wr_zero(&w, 6);
-	wr_u8(&w, 64);
-	wr_u8(&w, UDP_PROTOCOL);
-	wr_u16(&w, 0);
-	wr_u32(&w, m->ciaddr);
-	wr_u32(&w, to ? m->server : UINT32_MAX);
-	wr_u16(&w, CLIENT_PORT);
-	wr_u16(&w, SERVER_PORT);
-	wr_u32(&w, 0);
-	if (to) { /* a renewal names no server, RFC 2131 4.3.2 */
-		struct dhcp_msg renewal = *m;
-
-		renewal.server = 0;
-		message_write(&w, &renewal);
-	} else {
-		message_write(&w, m);
-	}
-	len = (uint16_t)(wr_len(&w) - ETH_HEAD_LEN);
+	heads_write(w, m, to);
+	if (to)
+		told.server = 0; /* a renewal names no server (RFC 2131 4.3.2) */
+	message_write(w, &told);
+	if (w->bad)
+		return;
+	len = (uint16_t)(wr_len(w) - start - ETH_HEAD_LEN);
 	put16(ip + 2, len);
 	put16(ip + 10, sum_fold(sum_of(ip, IP_LEN)));
 	len = (uint16_t)(len - IP_LEN);
 	put16(udp + 4, len);
 	put16(udp + 6, sum_fold(sum_of(udp, len) + sum_of(ip + 12, 8) + UDP_PROTOCOL + len));
-	return wr_len(&w);
 }

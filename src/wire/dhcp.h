@@ -5,11 +5,13 @@
  */
 #pragma once
 
+#include "base/wr.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define DHCP_FRAME_MAX 618   /* bytes of the longest frame dhcp_build() gives */
+#define DHCP_FRAME_MAX 618   /* bytes */
 #define DHCP_MESSAGE_MIN 300 /* RFC 1542 2.1: shorter messages are padded to it */
 #define DHCP_NAME_MAX 63
 
@@ -48,7 +50,7 @@ struct dhcp_msg {
 int dhcp_parse(struct dhcp_msg *m, const uint8_t **from, const uint8_t *frame, size_t len);
 
 /*
- * Builds a client's message: broadcast, or unicast to the server's address and that MAC when `to`
- * is not NULL (renewing; ciaddr is the source then). Returns the frame's length.
+ * Builds the frame of a client's message, at most DHCP_FRAME_MAX bytes: broadcast, or unicast to the
+ * server's address and that MAC when `to` is not NULL (renewing; ciaddr is the source then).
  */
-size_t dhcp_build(const struct dhcp_msg *m, const uint8_t *to, uint8_t buf[DHCP_FRAME_MAX]);
+void dhcp_build(const struct dhcp_msg *m, const uint8_t *to, struct wr *w);

@@ -100,15 +100,6 @@ def test_a_wrong_file_is_told_with_line_and_column(tmp_path):
     assert f"{file}:" in done.stderr and "maxsec" in done.stderr
 
 
-def test_a_service_the_lab_cannot_emulate_is_told(tmp_path):
-    file = tmp_path / "ip.conf"
-    file.write_text("backbone x; site a { location 1,1; } service s type internet;\n"
-                    "node n1 { id 1; site a; port wan { interface eth1; service s; "
-                    "address 192.0.2.1/24; } }")
-    done = subprocess.run([MYELIN, "lab", "up", file], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 1 and "ethernet" in done.stderr
-
-
 def test_down_takes_the_file_that_up_took(make_lab):
     lab = make_lab(labs.backbone(2), wait=False)
     done = subprocess.run([MYELIN, "lab", "down", lab.file], capture_output=True, text=True)
