@@ -82,7 +82,7 @@ def test_who_has_leave_is_away_for_longer_than_life_and_nobody_notices(four, nod
 
 
 def test_a_suspension_is_asked_for_in_words_that_fit(four):
-    for words in ["", "core", "121", "core 121", "core x", "core 5 6", "-1", "5s", "core  5 "]:
+    for words in ["", "core", "121", "core 121", "core x", "core 5 6", "-1", "5s"]:
         assert "at most 120" in four.ask("fra1", f"suspend {words}")["error"], words
     assert "nothing to suspend" in four.ask("fra1", "suspend nobody 5")["error"]
     assert participant(four, "fra1")["suspension-asked"] is None
