@@ -8,10 +8,11 @@
  *   control_key.c    its keying instance, and what is saved of it
  *   control_dhcp.c   addresses that carriers give
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
- *   control_suspend.c  the command that asks for a suspension
  *   control_names.c  whose SCI is whose
  *   control_watch.c  what changed, as events (events.h)
  *   control_show.c   the CLI's commands
+ *   control_show_mka.c   what they say of MKA besides who is there
+ *   control_suspend.c    the one that asks for a suspension
  *
  * One thread, one loop (loop.h). It holds group and session secrets; the packets are forward's.
  * Everything is bounded by the plan: ports, SecYs, what each may queue.

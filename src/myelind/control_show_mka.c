@@ -52,34 +52,35 @@ bool show_mka_misfit(const struct control_secy *s, const struct mka_show *m, cha
 	return true;
 }
 
-/* What is worth knowing although traffic passes. */
+static uint64_t left_s(uint64_t until, uint64_t now)
+{
+	return until > now ? (until - now + NS_PER_S - 1) / NS_PER_S : 0;
+}
+
 void show_mka_note(const struct control_secy *s, const struct mka_show *m, uint64_t now, char *buf,
 		   size_t size)
 {
-	if (m->alone_since_ns) {
-		uint64_t end = m->alone_since_ns + s->plan->o->mka.keep_sak_ns;
+	uint64_t kept = m->alone_since_ns + s->plan->o->mka.keep_sak_ns;
 
+	if (m->alone_since_ns)
 		snprintf(buf, size,
 			 "no peer is live: the SAK is kept for another %llu s by `keep-sak`, which "
 			 "is not of the standard",
-			 (unsigned long long)(end > now ? (end - now) / NS_PER_S : 0));
-	} else if (m->suspended_until_ns) {
+			 (unsigned long long)left_s(kept, now));
+	else if (m->suspended_until_ns)
 		snprintf(buf, size, "the CA is suspended for up to %llu s",
-			 (unsigned long long)(m->suspended_until_ns > now
-						      ? (m->suspended_until_ns - now) / NS_PER_S + 1
-						      : 0));
-	} else if (m->results[MKA_TOO_MANY_PEERS]) {
+			 (unsigned long long)left_s(m->suspended_until_ns, now));
+	else if (m->results[MKA_TOO_MANY_PEERS])
 		snprintf(buf, size,
 			 "a participant more than the %u that fit this port's MTU was refused %llu "
 			 "times: give it an overlay of its own",
 			 m->peers_max, (unsigned long long)m->results[MKA_TOO_MANY_PEERS]);
-	}
 }
 
 static void left_put(struct js *o, const char *key, uint64_t until, uint64_t now)
 {
 	if (until)
-		js_set_u64(o, key, until > now ? (until - now + NS_PER_S - 1) / NS_PER_S : 0);
+		js_set_u64(o, key, left_s(until, now));
 	else
 		js_set_text(o, key, NULL);
 }
