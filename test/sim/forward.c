@@ -289,8 +289,9 @@ void fwd_receive(struct node *n, const struct data *d, bool genuine)
 		sim_violate(s, "node %u took a packet of node %u twice", n->i, d->from);
 	if (!why)
 		n->got[d->from]++;
-	if (d->hold && genuine && net_perfect(s) && s->now >= s->calm_since + SETTLE &&
-	    undisturbed(n, d->sent_at) && undisturbed(&s->nodes[d->from], d->sent_at)) {
+	if (d->hold && genuine && n->cfg.delay_protect && net_perfect(s) &&
+	    s->now >= s->calm_since + SETTLE && undisturbed(n, d->sent_at) &&
+	    undisturbed(&s->nodes[d->from], d->sent_at)) {
 		s->kinds[SIM_DELAYED]++;
 		if (!why)
 			sim_violate(s, "node %u took a packet of node %u that was %.1f s late",

@@ -97,7 +97,8 @@ static struct mka_config config(struct sim *s, unsigned i, enum macsec_suite sui
 		.ethertype = 0x888e,
 	};
 
-	c.delay_protect = c.replay_protect = s->poll_ns < NS_PER_S / 2;
+	c.replay_protect = true;
+	c.delay_protect = s->poll_ns < NS_PER_S / 2 && sim_chance(s, 850);
 	c.keep_sak_ns = s->seed % 4 == 1 ? (20 + s->seed % 50) * NS_PER_S : 0;
 	/* A list in any order is followed; whoever is told to count by it makes another one. */
 	c.ssci_order = s->seed % 5 == 2 && sim_chance(s, 500) ? MKA_SSCI_LIST : MKA_SSCI_AUTO;

@@ -149,10 +149,14 @@ static void stall_make_up(struct mka *m, uint64_t now)
 	if (late < m->cfg.hello_ns / 4)
 		return;
 	FOR_EACH_ACTOR(m, a)
+	a->elected_at += late;
+	FOR_EACH_ACTOR(m, a)
 	for (unsigned i = 0; i < a->peer_count; i++)
 		if (a->peers[i].heard < now)
 			a->peers[i].heard +=
 				late < now - a->peers[i].heard ? late : now - a->peers[i].heard;
+	if (m->distributed_at)
+		m->distributed_at += late;
 	m->receive_at += late;
 	m->transmit_when += late;
 	m->retire_when += late;
