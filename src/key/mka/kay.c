@@ -144,9 +144,9 @@ static void ask_again(struct mka *m)
  */
 static void stall_make_up(struct mka *m, uint64_t now)
 {
-	uint64_t due = mka_deadline(m), late = now > due ? now - due : 0;
+	uint64_t late = now > m->due ? now - m->due : 0;
 
-	if (late < m->cfg.hello_ns / 4)
+	if (!m->due || late < m->cfg.hello_ns / 4)
 		return;
 	FOR_EACH_ACTOR(m, a)
 	a->elected_at += late;
@@ -188,6 +188,7 @@ void mka_step(struct mka *m, uint64_t now)
 	FOR_EACH_ACTOR(m, a)
 	actor_send(a, now);
 	m->stepping = false;
+	m->due = mka_deadline(m);
 }
 
 void mka_expire(struct mka *m, uint64_t now)

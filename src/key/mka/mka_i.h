@@ -222,6 +222,7 @@ struct mka {
 	uint64_t suspended_until; /* 0: not suspended */
 
 	uint64_t stepped_at; /* deadlines up to here have been looked at */
+	uint64_t due;        /* when we asked to be called next; 0: not yet */
 	bool unsynced;       /* mka_synced() is awaited */
 	bool stepping;       /* mka_step() is on the stack: the sink answers at once */
 

@@ -406,7 +406,7 @@ int mka_load(struct mka *m, struct rd *r, uint64_t now)
 	n->kn += MKA_KN_CEILING; /* forward may know of one that was never saved */
 	mka_resync(n);
 	suspend_resume(n);
-	n->stepped_at = now - 1; /* our absence is made up for */
+	n->due = 0; /* our absence is made up for */
 	move_in(m, n);
 	if (mka_faulty(m, MKA_FAULT_REUSE_PN))
 		for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)
