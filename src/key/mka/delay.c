@@ -25,6 +25,12 @@ void delay_report(struct sak *s, uint64_t pn, uint64_t now)
 	s->lpns[0].pn = pn;
 }
 
+void delay_put_off(struct sak *s, uint64_t late)
+{
+	for (unsigned i = 0; i < MKA_LPNS && s->lpns[i].at; i++)
+		s->lpns[i].at += late;
+}
+
 uint64_t delay_lpn(const struct mka *m, const struct sak *s, uint64_t now)
 {
 	if (mka_faulty(m, MKA_FAULT_LPN_AHEAD))

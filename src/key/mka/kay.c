@@ -155,6 +155,8 @@ static void stall_make_up(struct mka *m, uint64_t now)
 		if (a->peers[i].heard < now)
 			a->peers[i].heard +=
 				late < now - a->peers[i].heard ? late : now - a->peers[i].heard;
+	for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)
+		delay_put_off(&m->sak[i], late);
 	if (m->distributed_at)
 		m->distributed_at += late;
 	m->receive_at += late;

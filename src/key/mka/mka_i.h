@@ -330,6 +330,7 @@ bool suspend_granted(const struct mka *m);
 /* delay.c */
 void delay_report(struct sak *s, uint64_t pn, uint64_t now); /* forward's word on our SA */
 uint64_t delay_lpn(const struct mka *m, const struct sak *s, uint64_t now); /* to tell */
+void delay_put_off(struct sak *s, uint64_t late); /* our packet numbers are not older by that */
 void delay_apply(struct actor *a, const struct peer *p);
 
 /* announce.c */
