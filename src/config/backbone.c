@@ -332,6 +332,49 @@ static void make_bridge(const struct conf_tree *t, const struct conf_node *overl
 	}
 }
 
+static void make_rule(const struct conf_tree *t, const struct conf_node *n, struct rule *r)
+{
+	static const char *const actions[] = {"protect", "bypass", "drop", NULL};
+	static const struct {
+		const char *word;
+		uint8_t dst[6], mask[6];
+	} groups[] = {
+		{"broadcast",
+		 {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		 {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
+		{"multicast", {1}, {1}},
+		{"reserved", {1, 0x80, 0xc2}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}},
+	};
+	const char *type = tree_leaf(t, n, "ethertype"), *dst = tree_leaf(t, n, "destination");
+
+	r->action = (uint8_t)pick(tree_leaf(t, n, "action"), actions);
+	r->tagged = tree_leaf(t, n, "vlan") != NULL;
+	r->vlan = (uint16_t)number_of(t, n, "vlan");
+	r->type = type ? (uint16_t)strtoul(type, NULL, 16) : 0;
+	for (size_t i = 0; dst && i < sizeof(groups) / sizeof(*groups); i++)
+		if (strcmp(dst, groups[i].word) == 0) {
+			memcpy(r->dst, groups[i].dst, 6);
+			memcpy(r->mask, groups[i].mask, 6);
+		}
+	if (dst && strchr(dst, ':') && value_mac(dst, r->dst))
+		memset(r->mask, 0xff, 6);
+}
+
+static void make_rules(struct backbone *b, const struct conf_tree *t,
+		       const struct conf_node *overlay, struct bb_overlay *o)
+{
+	size_t count = 0;
+
+	for (const struct conf_node *n = tree_child(t, overlay, "rule"); n; n = tree_same(n))
+		count++;
+	o->rules = o->design == BB_MACSEC && count ? grab(b, count, sizeof(*o->rules)) : NULL;
+	for (const struct conf_node *n = tree_child(t, overlay, "rule"); o->rules && n;
+	     n = tree_same(n)) {
+		o->rules[o->rule_count].name = text(b, n->value);
+		make_rule(t, n, &o->rules[o->rule_count++].rule);
+	}
+}
+
 static const char *why_unsupported(const struct conf_tree *t, const struct conf_node *n,
 				   const struct bb_overlay *o)
 {
@@ -379,6 +422,7 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 	make_macsec(t, n, &o->macsec);
 	make_mka(b, t, n, &o->mka);
 	make_bridge(t, n, o);
+	make_rules(b, t, n, o);
 	o->unsupported = why_unsupported(t, n, o);
 	backbone_members(b, t, n, o);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "msg/rule.h"
 #include "wire/l2cp.h"
 #include "wire/macsec.h"
 
@@ -122,6 +123,11 @@ struct bb_bridge {
 	enum l2cp_action l2cp[L2CP_COUNT];
 };
 
+struct bb_rule {
+	const char *name;
+	struct rule rule;
+};
+
 struct bb_overlay {
 	const char *name;
 	enum bb_design design;
@@ -138,6 +144,8 @@ struct bb_overlay {
 	struct bb_macsec macsec;
 	struct bb_mka mka;
 	struct bb_bridge bridge;
+	struct bb_rule *rules; /* of design macsec, in order */
+	size_t rule_count;
 	const char *unsupported; /* NULL, or why this version cannot run it; control refuses it */
 };
 

@@ -257,6 +257,69 @@ static void check_bridge(const struct check *c, const struct conf_node *n,
 			o->over[0]->name);
 }
 
+/* What is let through in clear cannot be told from another port's frames on the same interface. */
+static void check_bypass_ports(const struct check *c, const struct conf_node *rule,
+			       const struct bb_overlay *o)
+{
+	for (size_t i = 0; i < o->member_count; i++) {
+		const struct bb_port *p = o->members[i].port;
+		const struct bb_node *node = o->members[i].node;
+
+		for (size_t k = 0; p && !p->vlan && k < node->port_count; k++) {
+			const struct bb_port *q = &node->ports[k];
+
+			if (q == p || !q->interface || !p->interface ||
+			    strcmp(q->interface, p->interface) != 0)
+				continue;
+			errlist_add(
+				c->errs, rule->where,
+				"rule `%s`: port `%s` of node `%s` is untagged and shares `%s` with port `%s`, whose frames a bypass could let in; give both a `vlan`",
+				rule->value, p->name, node->name, p->interface, q->name);
+			return;
+		}
+	}
+}
+
+static void check_rules(const struct check *c, const struct conf_node *n,
+			const struct bb_overlay *o)
+{
+	size_t i = 0;
+
+	if (o->design != BB_MACSEC)
+		return;
+	for (const struct conf_node *x = tree_child(c->t, n, "rule"); x && i < o->rule_count;
+	     x = tree_same(x), i++) {
+		const struct rule *r = &o->rules[i].rule;
+		bool any = !r->tagged && !r->type && !(r->mask[0] | r->mask[5]);
+
+		if (i == RULES_MAX)
+			errlist_add(c->errs, x->where, "an overlay has at most %d rules",
+				    RULES_MAX);
+		if (check_bad(x, "action") || check_bad(x, "vlan") || check_bad(x, "ethertype") ||
+		    check_bad(x, "destination"))
+			continue;
+		if (r->type && (r->type < 0x0600 || r->type == 0x8100 || r->type == 0x88a8))
+			errlist_add(
+				c->errs, check_at(c, x, "ethertype"),
+				"0x%04x is a length or a tag, no EtherType; VLANs are matched by `vlan`",
+				r->type);
+		if (r->action != RULE_BYPASS)
+			continue;
+		if (any)
+			errlist_add(
+				c->errs, x->where,
+				"rule `%s` would let everything out in clear; say which frames by `vlan`, `ethertype` or `destination`",
+				x->value);
+		if (r->type == 0x88e5 ||
+		    (o->keying == BB_MKA && r->type && r->type == o->mka.ethertype))
+			errlist_add(
+				c->errs, check_at(c, x, "ethertype"),
+				"0x%04x is the overlay's own on the wan, so no rule is about it",
+				r->type);
+		check_bypass_ports(c, x, o);
+	}
+}
+
 /* Routes need a next hop of their own family. */
 static void warn_family(const struct check *c, const struct conf_node *n,
 			const struct bb_overlay *o)
@@ -514,6 +577,7 @@ void check_overlays(const struct check *c)
 		check_macsec(c, n, o);
 		check_mtu(c, n, o);
 		check_bridge(c, n, o);
+		check_rules(c, n, o);
 		check_members(c, n, o);
 		check_shared_port(c, n, o);
 		check_shared_psk(c, n, o);

@@ -213,8 +213,21 @@ static const struct error_case cases[] = {
 	 "x.conf:9:21: this keying does not fit the design: macsec takes mka, g-ikev2 or psk; ipsec takes ikev2 or psk; dmvpn takes ikev2, g-ikev2 or gdoi; group takes g-ikev2 or gdoi\n"},
 	{"statement_of_another_design", BASE "overlay core phase 3;\n", 0,
 	 "x.conf:9:20: `phase` belongs to design dmvpn\n"},
-	{"rule_outside_of_a_group", BASE "overlay core rule r action drop;\n", 0,
-	 "x.conf:9:14: `rule` belongs to design group; the other designs protect all that is routed into them\n"},
+	{"rule_of_packets_for_frames",
+	 BASE "overlay core rule r { action drop; from 10.0.0.0/8; }\n", 0,
+	 "x.conf:9:14: a rule of design macsec is about frames: `vlan`, `ethertype` and `destination`\n"},
+	{"bypass_of_everything", BASE "overlay core rule r action bypass;\n", 0,
+	 "x.conf:9:14: rule `r` would let everything out in clear; say which frames by `vlan`, `ethertype` or `destination`\n"},
+	{"bypass_of_ciphertext", BASE "overlay core rule r { action bypass; ethertype 0x88e5; }\n",
+	 0, "x.conf:9:48: 0x88e5 is the overlay's own on the wan, so no rule is about it\n"},
+	{"rule_about_a_tag", BASE "overlay core rule r { action drop; ethertype 0x8100; }\n", 0,
+	 "x.conf:9:46: 0x8100 is a length or a tag, no EtherType; VLANs are matched by `vlan`\n"},
+	{"bypass_beside_another_port",
+	 BASE "service ring { type ethernet; }\n"
+	      "node fra1 port wan2 { interface eth1; vlan 7; service ring; }\n"
+	      "overlay core rule r { action bypass; vlan 7; }\n",
+	 0,
+	 "x.conf:11:14: rule `r`: port `wan` of node `fra1` is untagged and shares `eth1` with port `wan2`, whose frames a bypass could let in; give both a `vlan`\n"},
 	{"key_group_without_group_keying",
 	 BASE "key-group g { key-servers fra1; auth ca x; }\n"
 	      "overlay core key-group g;\n",

@@ -270,6 +270,14 @@ static void spread(struct fwd *f, const struct lans *l, uint32_t mask, struct pk
 	}
 }
 
+/* No rule of the file is for it: one that is finds the frame as it is. */
+static bool is_protected(struct fwd *f, const struct secy *y, const struct pkt *p)
+{
+	const struct fwd_port *wan = fwd_port_find(f, y->config.wan);
+
+	return !wan || !wan->rules.count || rules_of(wan, p) == RULE_PROTECT;
+}
+
 /* A frame of a lan port: whether it goes to the wan, in which case it is kept. */
 static bool out_one(struct fwd *f, struct bridge *b, struct fwd_port *lan, const struct lans *l,
 		    struct pkt *p)
@@ -307,7 +315,7 @@ static bool out_one(struct fwd *f, struct bridge *b, struct fwd_port *lan, const
 		spread(f, l, to.lans, &copy);
 	p->mark = 0;
 	if (which != L2CP_NONE && b->config.encapsulate && l2cp_reserved(p->data) &&
-	    !encapsulate(f, p)) {
+	    is_protected(f, lan->secy, p) && !encapsulate(f, p)) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return false;
 	}
@@ -358,7 +366,9 @@ static enum fwd_fate in_one(struct fwd *f, struct bridge *b, const struct lans *
 		fate = decapsulate(p);
 	}
 	if (fate == FATE_SENT_LAN)
-		fate = bridge_admits(f, b, sci);
+		fate = !(p->mark & PKT_BYPASSED) ? bridge_admits(f, b, sci)
+		       : bridge_stands_by(b)     ? FATE_DROP_STANDBY
+						 : FATE_SENT_LAN;
 	if (fate != FATE_SENT_LAN)
 		return fate;
 	if (l2cp_pass(b, p) == L2CP_COUNT)

@@ -122,6 +122,11 @@ enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, s
 	struct sc *sc;
 	struct sa *sa;
 
+	if (wan->bypasses && wan->secy && fate != FATE_SENT_OVERLAY && fate != FATE_DROP_EAPOL &&
+	    rules_in(wan, p)) {
+		*rx = (struct fwd_rx){.secy = wan->secy};
+		return FATE_RECEIVED_BYPASS;
+	}
 	if (fate == FATE_DROP_RUNT || fate == FATE_DROP_CLEAR || fate == FATE_DROP_EAPOL)
 		return drop_at_secy(wan, IN_PKTS_NO_TAG, fate);
 	if (fate != FATE_SENT_OVERLAY)

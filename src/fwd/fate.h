@@ -7,11 +7,14 @@
 /* FATE(enumerator, name, what it means) */
 #define FWD_FATES(FATE)                                                                            \
 	FATE(SENT_WAN, "sent-wan", "ciphertext handed to a wan port")                              \
+	FATE(SENT_BYPASS, "sent-bypass", "in clear to a wan port: a bypass rule of the file")      \
+	FATE(RECEIVED_BYPASS, "received-bypass", "in clear from a wan port, by a bypass rule")     \
 	FATE(SENT_OVERLAY, "sent-overlay", "verified and handed to an overlay port")               \
 	FATE(SENT_LAN, "sent-lan", "verified and handed to a lan port")                            \
 	FATE(BRIDGE_CONTROL, "bridge-control", "what another bridge said to this one")             \
 	FATE(SENT_LOCAL, "sent-local", "from one lan port of a bridge to another")                 \
 	/* from an overlay */                                                                      \
+	FATE(DROP_RULE, "drop.rule", "a drop rule of the file")                                    \
 	FATE(DROP_NO_SECY, "drop.no-secy", "no SecY uses this port")                               \
 	FATE(DROP_NO_PORT, "drop.no-port", "the port it should leave by is not there")             \
 	FATE(DROP_NO_TX_SA, "drop.no-transmit-sa", "must-secure: no transmit SA is in use")        \
@@ -97,6 +100,7 @@
 	FATE(GUARD_MALFORMED, "drop.guard-malformed",                                              \
 	     "towards a wan, neither MACsec as it may leave nor ESP of ours")                      \
 	FATE(GUARD_UNOPENED, "drop.guard-unopened", "towards an overlay without the AEAD's mark")  \
+	FATE(GUARD_CLEAR, "drop.guard-clear", "in clear, and no bypass rule is for it")            \
 	FATE(GUARD_LAN, "drop.guard-lan", "towards a lan, neither verified nor from another lan")  \
 	FATE(DROP_PORT, "drop.port-refused", "the port did not take it; its tx_errors too")
 

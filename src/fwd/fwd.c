@@ -157,9 +157,12 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 		.integrity = give->integrity,
 		.over = give->over,
 		.link = give->link,
+		.rules = give->rules,
 		.frame_max = give->mtu ? (uint32_t)give->mtu + ETH_HEAD_LEN : 0,
 	};
 	memcpy(p->mac, give->mac, sizeof(p->mac));
+	for (unsigned i = 0; i < p->rules.count; i++)
+		p->bypasses |= p->rules.v[i].action == RULE_BYPASS;
 	ports_relink(f);
 	/* A predecessor may have left it either way: said once, so that routing on an overlay that
 	 * goes on does not see it go down in between. */

@@ -4,7 +4,7 @@
  * were made: out of a wan port goes encrypted MACsec, or ESP where tunnels run over the port, with
  * the AEAD's mark and nothing else (or unencrypted MACsec with the same mark, where the file opens
  * that port to it); into an overlay only what the AEAD verified (or what an overlay's own validate
- * lets through), and ICMP that the worker itself has to say; into a lan that and what came from
+ * lets through, or what a bypass rule lets in), and ICMP that the worker itself has to say; into a lan that and what came from
  * another lan of the same bridge.
  */
 #include "fwd/path.h"
@@ -110,7 +110,7 @@ void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsig
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (v[i].mark & (PKT_OPENED | PKT_OWN) ||
+		if (v[i].mark & (PKT_OPENED | PKT_OWN | PKT_BYPASSED) ||
 		    (unverified && v[i].mark & PKT_UNVERIFIED))
 			pkt_keep(v, k++, i);
 		else
@@ -126,11 +126,23 @@ void guard_lan(struct fwd *f, struct fwd_port *lan, struct pkt *v, unsigned n)
 	enum fwd_fate fate = n && v[0].mark & PKT_LOCAL ? FATE_SENT_LOCAL : FATE_SENT_LAN;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (v[i].mark & (PKT_OPENED | PKT_LOCAL) ||
+		if (v[i].mark & (PKT_OPENED | PKT_LOCAL | PKT_BYPASSED) ||
 		    (unverified && v[i].mark & PKT_UNVERIFIED))
 			pkt_keep(v, k++, i);
 		else
 			fwd_drop(f, &v[i], FATE_GUARD_LAN);
 	}
 	port_send(f, lan, v, k, fate);
+}
+
+void guard_clear(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (v[i].mark & PKT_BYPASSED && rules_clear(wan, &v[i]))
+			pkt_keep(v, k++, i);
+		else
+			fwd_drop(f, &v[i], FATE_GUARD_CLEAR);
+	port_send(f, wan, v, k, FATE_SENT_BYPASS);
 }

@@ -107,6 +107,9 @@ void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 			if (rx[k].sa)
 				op_prepare(&f->ops[k], &v[i], &rx[k]);
 			pkt_keep(v, k++, i);
+		} else if (fate == FATE_RECEIVED_BYPASS) {
+			f->fates[fate]++;
+			deliver(f, rx[k].secy, NULL, &v[i], 1);
 		} else {
 			fwd_drop(f, &v[i], fate);
 		}

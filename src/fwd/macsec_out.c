@@ -57,7 +57,7 @@ static void wrap(const struct sa *sa, struct pkt *p, struct aead_op *op, uint64_
 }
 
 /* The tag in clear goes in front of the SecTAG, and is not protected (15.7). */
-static void tag_push(struct pkt *p, uint16_t vlan, uint8_t priority)
+void tag_push(struct pkt *p, uint16_t vlan, uint8_t priority)
 {
 	const uint16_t tag[2] = {htobe16(ETH_TYPE_CTAG),
 				 htobe16((uint16_t)((unsigned)priority << 13 | vlan))};
@@ -117,6 +117,10 @@ void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
 		drop_all(f, v, n, FATE_DROP_NO_PORT);
 		return;
 	}
+	if (wan->rules.count)
+		n = rules_out(f, wan, v, n);
+	if (!n)
+		return;
 	if (!y->tx_current) {
 		drop_all(f, v, n, FATE_DROP_NO_TX_SA);
 		return;

@@ -30,11 +30,13 @@ struct fwd_port {
 	uint8_t kind;  /* enum msg_port_kind */
 	uint16_t vlan; /* wan: 0 untagged */
 	uint16_t eapol_type;
-	bool integrity;     /* wan: unencrypted MACsec may leave */
-	uint32_t frame_max; /* wan: bytes without the tag in clear; 0: whatever fits a buffer */
-	bool carrier;       /* overlay: as last told to the kernel */
-	uint16_t over;      /* lan: the overlay it is bridged into */
-	bool link;          /* its interface has one, as far as was told */
+	bool integrity;         /* wan: unencrypted MACsec may leave */
+	uint32_t frame_max;     /* wan: bytes without the tag in clear; 0: whatever fits a buffer */
+	bool carrier;           /* overlay: as last told to the kernel */
+	uint16_t over;          /* lan: the overlay it is bridged into */
+	bool link;              /* its interface has one, as far as was told */
+	struct msg_rules rules; /* wan: of its overlay */
+	bool bypasses;          /* one of them lets frames pass in clear */
 	uint8_t mac[ETH_ADDR_LEN];
 	unsigned tunnels; /* that run over it */
 };
@@ -144,6 +146,9 @@ struct fwd_port *fwd_port_find(struct fwd *f, uint16_t id);
 /* Tells the overlays' kernels whether they have a transmit SA. */
 void fwd_carriers(struct fwd *f);
 
+/* The tag in clear goes in front of what stands behind the addresses (macsec_out.c). */
+void tag_push(struct pkt *p, uint16_t vlan, uint8_t priority);
+
 static inline void fwd_drop(struct fwd *f, struct pkt *p, enum fwd_fate why)
 {
 	f->fates[why]++;
@@ -167,12 +172,23 @@ void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
+/* What leaves in clear: a bypass rule must be for it. */
+void guard_clear(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
+/* What the file's rules do with a frame as hosts see it. */
+enum rule_action rules_of(const struct fwd_port *wan, const struct pkt *p);
+/* Frames on their way to a wan whose port has rules: drops and sends on what is not to be
+ * protected; returns how many are. */
+unsigned rules_out(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
+/* A frame as it is on the wire of that wan may pass in clear. */
+bool rules_clear(const struct fwd_port *wan, const struct pkt *p);
+/* A clear frame from a wan: true, with the port's tag taken out, when it may pass. */
+bool rules_in(const struct fwd_port *wan, struct pkt *p);
 void guard_lan(struct fwd *f, struct fwd_port *lan, struct pkt *v, unsigned n);
 
 /*
  * Finds the SA of a frame from a wan port: takes a tag in clear out of it, fills rx. Returns
  * FATE_SENT_OVERLAY when it may go on to the cryptography, else why not; what the standard
- * counts is then counted. Changes no state but counters. *hint is the SC of the frame before it
+ * counts is then counted. FATE_RECEIVED_BYPASS: a bypass rule lets it in as it is. Changes no state but counters. *hint is the SC of the frame before it
  * in the burst, NULL at first.
  */
 enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct fwd_rx *rx,

@@ -283,6 +283,28 @@ static void *grown(void *v, size_t count, size_t size)
 	return p;
 }
 
+/* rule PORT CLEAR TAGGED VLAN TYPE DESTINATION/MASK, of the port's overlay, in order. */
+static bool rule_statement(struct carrier *c, const char *line)
+{
+	unsigned port, clear, tagged;
+	struct view_exception e = {0};
+	struct view_rule *r;
+	uint8_t *d = e.dst, *m = e.mask;
+
+	if (sscanf(line,
+		   "rule %u %u %u %hu %hx %2hhx%2hhx%2hhx%2hhx%2hhx%2hhx/"
+		   "%2hhx%2hhx%2hhx%2hhx%2hhx%2hhx",
+		   &port, &clear, &tagged, &e.vlan, &e.type, &d[0], &d[1], &d[2], &d[3], &d[4],
+		   &d[5], &m[0], &m[1], &m[2], &m[3], &m[4], &m[5]) != 17 ||
+	    port >= c->port_count || c->ports[port].rule.exception_count == VIEW_EXCEPTIONS)
+		return false;
+	e.clear = clear;
+	e.tagged = tagged;
+	r = &c->ports[port].rule;
+	r->exception[r->exception_count++] = e;
+	return true;
+}
+
 bool carrier_statement(struct carrier *c, const char *line)
 {
 	struct carrier_service s = {0};
@@ -318,6 +340,8 @@ bool carrier_statement(struct carrier *c, const char *line)
 		c->ports[c->port_count++] = p;
 		return true;
 	}
+	if (!strncmp(line, "rule ", 5))
+		return rule_statement(c, line);
 	if (sscanf(line, "delay %u %u %lu", &a, &b, &ns) == 3) {
 		if (!c->delay_ns)
 			c->delay_ns = calloc(c->port_count * c->port_count, sizeof(uint64_t));

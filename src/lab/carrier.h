@@ -11,6 +11,7 @@
  *                                              numbered from 0 in this order; bit/s, octets
  *   tap NODE INTERFACE FD                                 so are interfaces
  *   port SERVICE TAP NODE NAME VLAN ALLOW EAPOL,EAPOL,EAPOL,EAPOL    and ports
+ *   rule PORT CLEAR TAGGED VLAN TYPE DESTINATION/MASK    what the file does with a kind of frame
  *   delay PORT PORT NS                         both ways
  *   ip SERVICE CORE-MTU FAULTS NAT-NS          the service is one of IP (lab/provider.h)
  *   pe PORT ADDRESS4 ADDRESS6 DHCP NAT         its router at a port: `4:c0000201/30`, `0:/0`; hex

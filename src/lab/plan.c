@@ -252,6 +252,31 @@ static size_t wire_of(const struct plan *p, const struct bb_node *node, const ch
 	return 0; /* plan_new() made one of every wan port */
 }
 
+/* The rules of the overlay on a port, for the carrier's view. */
+static void print_rules(const struct plan *p, const struct bb_node *n, const struct bb_port *port,
+			size_t number, FILE *out)
+{
+	for (size_t i = 0; i < p->b->overlay_count; i++) {
+		const struct bb_overlay *o = &p->b->overlays[i];
+		bool here = false;
+
+		for (size_t k = 0; k < o->member_count; k++)
+			here |= o->members[k].node == n && o->members[k].port == port;
+		for (size_t k = 0; here && k < o->rule_count; k++) {
+			const struct rule *r = &o->rules[k].rule;
+
+			fprintf(out, "rule %zu %d %d %u %x ", number, r->action == RULE_BYPASS,
+				r->tagged, r->vlan, r->type);
+			for (unsigned b = 0; b < 6; b++)
+				fprintf(out, "%02x", r->dst[b]);
+			fputs("/", out);
+			for (unsigned b = 0; b < 6; b++)
+				fprintf(out, "%02x", r->mask[b]);
+			fputs("\n", out);
+		}
+	}
+}
+
 static void print_delays(const struct plan *p, const struct bb_site **site, size_t count, FILE *out)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -373,6 +398,7 @@ void plan_print_carrier(const struct plan *p, FILE *out)
 				print_router(port, count, out);
 			if (port->service->customer_routes)
 				print_routes(n, port, count, out);
+			print_rules(p, n, port, count, out);
 			site[count++] = n->site;
 		}
 	}

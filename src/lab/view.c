@@ -4,7 +4,8 @@
 #include <string.h>
 
 const char *const view_class_name[VIEW_CLASS_COUNT] = {
-	"macsec", "eapol", "esp", "ike", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "neither",
+	"macsec", "eapol", "esp", "ike",  "arp-nd", "dhcp",
+	"bgp",    "lldp",  "ssh", "ping", "bypass", "neither",
 };
 
 static uint16_t be16(const uint8_t *p)
@@ -129,6 +130,37 @@ static enum view_class clear_class(uint16_t type, const uint8_t *p, size_t len)
 	}
 }
 
+/* In clear by a rule of the overlay: what stands behind the port's tag is the hosts' frame. */
+static bool is_exception(const struct view_rule *rule, const uint8_t *frame, size_t len)
+{
+	uint16_t vlan = 0, type;
+	size_t at = 12;
+
+	if (rule->vlan) {
+		if (len < at + 6 || be16(frame + at) != 0x8100 ||
+		    (be16(frame + at + 2) & 0xfff) != rule->vlan)
+			return false;
+		at += 4;
+	}
+	if (len < at + 6)
+		return false;
+	type = be16(frame + at);
+	if (type == 0x8100 || type == 0x88a8) {
+		vlan = be16(frame + at + 2) & 0xfff;
+		type = be16(frame + at + 4);
+	}
+	for (unsigned i = 0; type != 0x88e5 && i < rule->exception_count; i++) {
+		const struct view_exception *e = &rule->exception[i];
+		bool match = (!e->tagged || e->vlan == vlan) && (!e->type || e->type == type);
+
+		for (unsigned k = 0; k < 6; k++)
+			match = match && !((frame[k] ^ e->dst[k]) & e->mask[k]);
+		if (match)
+			return e->clear;
+	}
+	return false;
+}
+
 enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame, size_t len)
 {
 	enum view_class c;
@@ -136,6 +168,8 @@ enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame
 	uint8_t pcp;
 	size_t at = 12;
 
+	if (is_exception(rule, frame, len))
+		return VIEW_BYPASS;
 	if (len < 14 || view_vlan(frame, len, &pcp) != rule->vlan)
 		return VIEW_NEITHER;
 	if (be16(frame + at) == 0x8100)

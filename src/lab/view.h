@@ -23,6 +23,7 @@ enum view_class {
 	VIEW_LLDP,
 	VIEW_SSH,
 	VIEW_PING,
+	VIEW_BYPASS,  /* in clear, and a bypass rule of the file is the first to match it */
 	VIEW_NEITHER, /* anything else, and any exception that is not configured: must stay 0 */
 	VIEW_CLASS_COUNT
 };
@@ -31,11 +32,23 @@ extern const char *const view_class_name[VIEW_CLASS_COUNT];
 
 #define VIEW_EAPOL_TYPES 4
 
+#define VIEW_EXCEPTIONS 16
+
+/* A rule of the overlay, held against a frame behind the port's own tag. */
+struct view_exception {
+	bool clear;          /* lets the frame pass in clear; else it must not */
+	bool tagged;         /* vlan counts */
+	uint16_t vlan, type; /* of the first tag; behind it, 0: any */
+	uint8_t dst[6], mask[6];
+};
+
 /* What is allowed in clear at one port. */
 struct view_rule {
 	uint16_t vlan; /* the 802.1Q VLAN in clear every frame must carry; 0: no frame is tagged */
 	uint16_t eapol[VIEW_EAPOL_TYPES]; /* EtherTypes, 0: unused */
 	uint32_t allow;                   /* 1 << enum view_class of each exception but EAPOL */
+	unsigned exception_count;
+	struct view_exception exception[VIEW_EXCEPTIONS];
 };
 
 #define VIEW_KEPT 4        /* frames of class VIEW_NEITHER kept for the report, the first ones */

@@ -181,6 +181,29 @@ static void ike_and_esp_share_port_4500_by_the_marker(void **state)
 		VIEW_IKE);
 }
 
+static void a_bypass_rule_of_the_file_has_a_class_of_its_own(void **state)
+{
+	static const struct view_rule r = {
+		.eapol = {0x876f},
+		.exception_count = 3,
+		.exception = {{.tagged = true, .vlan = 9},
+			      {.clear = true, .type = 0x88cc},
+			      {.clear = true, .tagged = true, .vlan = 9}}};
+	struct view_rule in_vlan = r;
+
+	(void)state;
+	in_vlan.vlan = 100;
+	assert_int_equal(CLASS(&r, 60, 0x88, 0xcc), VIEW_BYPASS);
+	assert_int_equal(CLASS(&r, 60, 0x81, 0, 0, 8, 0x88, 0xcc), VIEW_BYPASS);
+	/* The first rule that matches decides. */
+	assert_int_equal(CLASS(&r, 60, 0x81, 0, 0, 9, 0x88, 0xcc), VIEW_NEITHER);
+	assert_int_equal(CLASS(&r, 60, 0x81, 0, 0, 9, 0x08, 0), VIEW_NEITHER);
+	assert_int_equal(CLASS(&r, 60, 0x08, 0x00), VIEW_NEITHER);
+	assert_int_equal(CLASS(&r, 200, 0x88, 0xe5, 0x2c, 0, 0, 0, 0, 1), VIEW_MACSEC);
+	assert_int_equal(CLASS(&in_vlan, 60, 0x88, 0xcc), VIEW_NEITHER);
+	assert_int_equal(CLASS(&in_vlan, 60, 0x81, 0, 0, 100, 0x88, 0xcc), VIEW_BYPASS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +220,7 @@ int main(void)
 		cmocka_unit_test(plaintext_is_neither_unless_its_class_is_allowed),
 		cmocka_unit_test(counting_keeps_the_first_offenders_and_the_priorities),
 		cmocka_unit_test(no_length_of_any_frame_reads_past_its_end),
+		cmocka_unit_test(a_bypass_rule_of_the_file_has_a_class_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ enum form {
 	FORM_NAME,   /* `size` bytes, NUL-padded: letters, digits and ._-, not empty */
 	FORM_TEXT,   /* `size` bytes, NUL-padded, at least one NUL: printable ASCII */
 	FORM_SECRET, /* length byte and that many bytes */
+	FORM_RULES,  /* count byte and that many rules */
 	FORM_STATS,  /* count byte and that many pairs of text and u64 */
 	FORM_END,    /* family byte, 16 bytes, u16 */
 	FORM_TS,     /* count byte and that many of family, protocol, two u16, twice 16 bytes */
@@ -88,6 +89,7 @@ static const struct field port_want_fields[] = {
 	U32(port_want.l2cp_peers, UINT32_MAX),
 	BYTES(port_want.mac),
 	FLAG(port_want.dhcp),
+	{.form = FORM_RULES, .at = offsetof(struct msg, port_want.rules)},
 	END,
 };
 static const struct field address_want_fields[] = {
@@ -139,6 +141,7 @@ static const struct field port_give_fields[] = {
 	FLAG(port_give.integrity),
 	U16(port_give.over, 0, UINT16_MAX),
 	FLAG(port_give.link),
+	{.form = FORM_RULES, .at = offsetof(struct msg, port_give.rules)},
 	END,
 };
 static const struct field port_link_fields[] = {ID(port_link.port), FLAG(port_link.link), END};
@@ -401,6 +404,27 @@ static void build_secret(struct wr *w, const struct secret *s)
 	wr_bytes(w, s->b, s->len);
 }
 
+static void build_rules(struct wr *w, const struct msg_rules *rules)
+{
+	if (rules->count > RULES_MAX) {
+		w->bad = true;
+		return;
+	}
+	wr_u8(w, rules->count);
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct rule *r = &rules->v[i];
+
+		if (r->action >= RULE_ACTION_COUNT || r->tagged > 1 || r->vlan > 4094)
+			w->bad = true;
+		wr_u8(w, r->action);
+		wr_u8(w, r->tagged);
+		wr_u16(w, r->vlan);
+		wr_u16(w, r->type);
+		wr_bytes(w, r->dst, sizeof(r->dst));
+		wr_bytes(w, r->mask, sizeof(r->mask));
+	}
+}
+
 static void build_stats(struct wr *w, const struct msg_stats *st)
 {
 	if (st->count > STATS_MAX) {
@@ -506,6 +530,9 @@ static void build_field(struct wr *w, const struct field *f, const struct msg *m
 	case FORM_SECRET:
 		build_secret(w, (const struct secret *)at);
 		break;
+	case FORM_RULES:
+		build_rules(w, (const struct msg_rules *)at);
+		break;
 	case FORM_STATS:
 		build_stats(w, (const struct msg_stats *)at);
 		break;
@@ -545,6 +572,29 @@ static void parse_secret(struct rd *r, struct secret *s)
 	}
 	rd_copy(r, s->b, n);
 	s->len = n;
+}
+
+static void parse_rules(struct rd *r, struct msg_rules *rules)
+{
+	uint8_t n = rd_u8(r);
+
+	if (n > RULES_MAX) {
+		r->bad = true;
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct rule *e = &rules->v[i];
+
+		e->action = rd_u8(r);
+		e->tagged = rd_u8(r);
+		e->vlan = rd_u16(r);
+		e->type = rd_u16(r);
+		rd_copy(r, e->dst, sizeof(e->dst));
+		rd_copy(r, e->mask, sizeof(e->mask));
+		if (e->action >= RULE_ACTION_COUNT || e->tagged > 1 || e->vlan > 4094)
+			r->bad = true;
+	}
+	rules->count = n;
 }
 
 static void parse_stats(struct rd *r, struct msg_stats *st)
@@ -641,6 +691,9 @@ static void parse_field(struct rd *r, const struct field *f, struct msg *m)
 		break;
 	case FORM_SECRET:
 		parse_secret(r, (struct secret *)at);
+		break;
+	case FORM_RULES:
+		parse_rules(r, (struct msg_rules *)at);
 		break;
 	case FORM_STATS:
 		parse_stats(r, (struct msg_stats *)at);

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "base/secret.h"
+#include "msg/rule.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,6 +89,12 @@ enum msg_allow {
 	MSG_ALLOW_ESP = 1 << 8,       /* tunnels run over it: ESP and IKE; never by `allow` */
 };
 
+/* Zero behind count. */
+struct msg_rules {
+	uint8_t count;
+	struct rule v[RULES_MAX];
+};
+
 struct msg_port_want {
 	uint16_t port;   /* id, numbered by control */
 	uint8_t kind;    /* enum msg_port_kind */
@@ -99,11 +106,12 @@ struct msg_port_want {
 	uint16_t over;
 	uint16_t eapol_type; /* wan: EtherType of MKPDUs; 0: no MKA here */
 	uint8_t eapol_dst[6];
-	uint32_t allow;      /* wan: MSG_ALLOW_* */
-	bool others;         /* wan: frames for hosts behind a bridge of ours come here too */
-	uint32_t l2cp_peers; /* bridged lan: 1 << enum l2cp of what is left to the kernel */
-	uint8_t mac[6];      /* overlay: its MAC address; zero: that of `over` */
-	bool dhcp;           /* wan: its address comes from the carrier */
+	uint32_t allow;         /* wan: MSG_ALLOW_* */
+	bool others;            /* wan: frames for hosts behind a bridge of ours come here too */
+	uint32_t l2cp_peers;    /* bridged lan: 1 << enum l2cp of what is left to the kernel */
+	uint8_t mac[6];         /* overlay: its MAC address; zero: that of `over` */
+	bool dhcp;              /* wan: its address comes from the carrier */
+	struct msg_rules rules; /* wan: its overlay's */
 };
 
 struct msg_address_want {
@@ -175,6 +183,7 @@ struct msg_port_give {
 	bool integrity;      /* wan: MACsec frames may leave without encryption */
 	uint16_t over;       /* lan: the overlay it is bridged into */
 	bool link;           /* its interface has one now */
+	struct msg_rules rules; /* wan: its overlay's */
 };
 
 struct msg_port_link {

@@ -242,6 +242,13 @@ static void openings_put(struct js *o, const struct bb_overlay *b)
 			 (unsigned long long)(b->mka.keep_sak_ns / NS_PER_S));
 		js_push_text(list, text);
 	}
+	for (size_t i = 0; i < b->rule_count; i++)
+		if (b->rules[i].rule.action == RULE_BYPASS) {
+			char word[48];
+
+			snprintf(word, sizeof(word), "bypass %s", b->rules[i].name);
+			js_push_text(list, word);
+		}
 	if (b->macsec.conf == MACSEC_CONF_NONE)
 		js_push_text(list, "integrity-only");
 	else if (macsec_confs[b->macsec.conf].clear)
@@ -397,7 +404,7 @@ static struct js *mka_build(struct control *c, const char *overlay, uint64_t now
 
 /* show ports */
 
-static void allow_put(struct js *o, uint32_t allow)
+static void allow_put(struct js *o, uint32_t allow, bool bypass)
 {
 	static const struct {
 		uint32_t bit;
@@ -414,6 +421,8 @@ static void allow_put(struct js *o, uint32_t allow)
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (allow & classes[i].bit)
 			js_push_text(list, classes[i].name);
+	if (bypass)
+		js_push_text(list, "bypass");
 }
 
 static void counters_put(struct js *o, const char *key, const struct control *c, bool guard,
@@ -464,6 +473,7 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		const struct plan_port *pp = &c->plan->ports[i];
 		const struct control_port *p = &c->ports[pp->want.port - 1];
 		struct js *o;
+		bool bypass;
 
 		if (pp->bridged)
 			continue; /* no interface stands for it */
@@ -490,8 +500,12 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		if (pp->want.kind != MSG_PORT_WAN || !pp->port)
 			continue;
 		/* What may pass in clear, and what of that somebody asked for on top. */
-		allow_put(o, pp->want.allow);
-		js_set_bool(o, "deviates", pp->port->allow || pp->want.allow & MSG_ALLOW_INTEGRITY);
+		bypass = false;
+		for (unsigned k = 0; k < pp->want.rules.count; k++)
+			bypass |= pp->want.rules.v[k].action == RULE_BYPASS;
+		allow_put(o, pp->want.allow, bypass);
+		js_set_bool(o, "deviates",
+			    pp->port->allow || pp->want.allow & MSG_ALLOW_INTEGRITY || bypass);
 		js_set_u64(o, "mkpdu-send-errors", p->send_errors);
 		js_set_text(o, "dhcp", p->dhcp ? path_dhcp_state(p->dhcp) : NULL);
 		addresses_put(o, c, pp->want.port);

@@ -316,6 +316,8 @@ static int overlay_add(struct planner *w, const struct bb_overlay *o, const stru
 	}
 	if (o->macsec.conf == MACSEC_CONF_NONE)
 		wan->want.allow |= MSG_ALLOW_INTEGRITY;
+	for (size_t i = 0; i < o->rule_count && i < RULES_MAX; i++)
+		wan->want.rules.v[wan->want.rules.count++] = o->rules[i].rule;
 	tap = port_new(w, o->name);
 	if (!tap)
 		return -EINVAL;
@@ -477,6 +479,7 @@ static bool want_same(const struct plan *pa, const struct plan_port *a, const st
 	return strcmp(x.ifname, y.ifname) == 0 && x.kind == y.kind && x.vlan == y.vlan &&
 	       x.mtu == y.mtu && x.eapol_type == y.eapol_type && x.allow == y.allow &&
 	       x.others == y.others && x.l2cp_peers == y.l2cp_peers && x.dhcp == y.dhcp &&
+	       memcmp(&x.rules, &y.rules, sizeof(x.rules)) == 0 &&
 	       memcmp(x.eapol_dst, y.eapol_dst, sizeof(x.eapol_dst)) == 0 && !ox == !oy &&
 	       (!ox || text_same(ox->want.ifname, oy->want.ifname));
 }

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -329,6 +330,80 @@ static void a_fate_is_what_a_file_does_to_an_overlay(void **state)
 		PLAN_CHANGED);
 }
 
+#define BRIDGED                                                                                    \
+	"backbone t;\n"                                                                            \
+	"site fra { networks 10.10.0.0/16; }\n"                                                    \
+	"site nyc { networks 10.20.0.0/16; }\n"                                                    \
+	"service wave { type ethernet; mtu 1600; }\n"                                              \
+	"node fra1 { id 1; site fra; port wan { interface eth1; service wave; }\n"                 \
+	"  port lan { interface eth0; lan; bridge core; } port old { interface eth2; lan; } }\n"   \
+	"node nyc1 { id 2; site nyc; port wan { interface eth1; service wave; } }\n"               \
+	"overlay core { design macsec; over wave; subnet 10.255.0.0/24; mka key-chain k;\n"        \
+	"  bridge l2cp { lldp peer; cfm peer; }\n"                                                 \
+	"  rule a { action bypass; ethertype 0x88cc; } rule b { action drop; vlan 9; } }\n"
+
+static void an_overlay_that_is_bridged_has_ports_and_no_interface(void **state)
+{
+	struct plan *p = plan_of(*state, BRIDGED, "fra1");
+	const struct plan_port *wan, *lan, *old;
+
+	assert_non_null(p);
+	assert_true(p->secys[0].bridged);
+	wan = &p->ports[0];
+	lan = &p->ports[1];
+	old = &p->ports[2];
+	assert_true(plan_port(p, p->secys[0].overlay)->bridged);
+	assert_int_equal(lan->want.over, p->secys[0].overlay);
+	assert_int_equal(lan->want.mtu, 1568);
+	assert_int_equal(lan->want.l2cp_peers, 1u << L2CP_LLDP | 1u << L2CP_CFM);
+	assert_int_equal(old->want.over, 0);
+	assert_true(wan->want.others);
+	assert_int_equal(wan->want.rules.count, 2);
+	assert_int_equal(wan->want.rules.v[0].action, RULE_BYPASS);
+	assert_int_equal(wan->want.rules.v[1].vlan, 9);
+	/* Nothing is routed into it from here. */
+	assert_int_equal(p->address_count, 0);
+	assert_int_equal(p->route_count, 0);
+	/* The member that does not bridge has its interface all the same. */
+	p = plan_of(*state, BRIDGED, "nyc1");
+	assert_non_null(p);
+	assert_false(p->secys[0].bridged);
+	assert_int_equal(p->address_count, 1);
+	assert_false(p->ports[0].want.others);
+}
+
+static enum plan_fate fate_after(const char *more)
+{
+	struct fixture a = {}, b = {};
+	char text[4096];
+	enum plan_fate fate;
+
+	snprintf(text, sizeof(text), "%s%s", BRIDGED, more);
+	assert_non_null(plan_of(&a, BRIDGED, "fra1"));
+	assert_non_null(plan_of(&b, text, "fra1"));
+	fate = plan_fate(a.plan, b.plan, "core");
+	for (unsigned i = 0; i < 2; i++) {
+		struct fixture *f = i ? &b : &a;
+
+		plan_free(f->plan);
+		backbone_free(f->bb);
+		conf_free(f->conf);
+	}
+	return fate;
+}
+
+static void what_a_bridge_does_otherwise_is_a_change(void **state)
+{
+	(void)state;
+	assert_int_equal(fate_after("site lon {}\n"), PLAN_KEPT);
+	assert_int_equal(fate_after("overlay core bridge flood-limit 5;\n"), PLAN_CHANGED);
+	assert_int_equal(fate_after("overlay core bridge l2cp lacp tunnel;\n"), PLAN_CHANGED);
+	assert_int_equal(fate_after("overlay core rule c { action drop; vlan 10; }\n"),
+			 PLAN_CHANGED);
+	assert_int_equal(fate_after("node fra1 port lan3 { interface eth3; lan; bridge core; }\n"),
+			 PLAN_CHANGED);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -344,6 +419,8 @@ int main(void)
 		T(a_table_without_room_gives_what_was_freed),
 		T(numbered_twice_is_numbered_once),
 		T(a_fate_is_what_a_file_does_to_an_overlay),
+		T(an_overlay_that_is_bridged_has_ports_and_no_interface),
+		T(what_a_bridge_does_otherwise_is_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

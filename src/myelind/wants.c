@@ -147,6 +147,8 @@ static unsigned rules_collect(const struct wants *w, const char *ifname,
 		if (p->allow & MSG_ALLOW_EAPOL)
 			r->eapol_type = p->eapol_type;
 		memcpy(r->eapol_dst, p->eapol_dst, 6);
+		r->rule_count = p->rules.count;
+		memcpy(r->rules, p->rules.v, sizeof(r->rules));
 		for (size_t c = 0; c < sizeof(classes) / sizeof(classes[0]); c++)
 			if (p->allow & classes[c].bit)
 				r->allow |= 1u << classes[c].class;
@@ -225,16 +227,25 @@ static unsigned port_count_on(const struct wants *w, const char *ifname, enum ms
 	return n;
 }
 
+/* What forward's socket of a wan port is handed: MACsec, and where a rule lets frames in in clear,
+ * all, of which forward chooses. */
+static struct iface_filter macsec_filter(const struct msg_port_want *want)
+{
+	struct iface_filter f = {.type = 0x88e5,
+				 .vlan = want->vlan,
+				 .others = want->others,
+				 .esp = want->allow & MSG_ALLOW_ESP};
+
+	for (unsigned i = 0; i < want->rules.count; i++)
+		f.clear |= want->rules.v[i].action == RULE_BYPASS;
+	return f;
+}
+
 /* Each open function returns 0, or -errno and names the step in *what. */
 static int wan_open(struct wants *w, struct want_port *p, const char **what)
 {
 	const struct msg_port_want *want = &p->want;
-	const struct iface_filter macsec = {
-		.type = 0x88e5,
-		.vlan = want->vlan,
-		.others = want->others,
-		.esp = want->allow & MSG_ALLOW_ESP,
-	};
+	const struct iface_filter macsec = macsec_filter(want);
 	const struct iface_filter eapol = {.type = want->eapol_type, .vlan = want->vlan};
 	int err;
 
@@ -258,6 +269,9 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 	p->fd = iface_packet_open(p->ifindex, &macsec, NULL);
 	if (p->fd < 0)
 		return p->fd;
+	err = iface_packet_mark(p->fd, GUARD_FORWARD_MARK);
+	if (err)
+		return err;
 	*what = "open a socket for DHCP on it";
 	p->dhcp = want->dhcp ? iface_dhcp_open(p->ifindex) : -1;
 	if (want->dhcp && p->dhcp < 0)
@@ -388,6 +402,7 @@ static void port_give(struct wants *w, const struct want_port *p)
 				.integrity = p->want.allow & MSG_ALLOW_INTEGRITY,
 				.over = p->want.kind == MSG_PORT_LAN ? p->want.over : 0,
 				.link = p->link,
+				.rules = p->want.rules,
 			},
 	};
 
@@ -506,6 +521,8 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 		      memcmp(was.eapol_dst, want->eapol_dst, sizeof(was.eapol_dst)) != 0;
 	bool integrity = (was.allow ^ want->allow) & MSG_ALLOW_INTEGRITY;
 	bool larger = want->mtu > p->mtu;
+	bool rules = memcmp(&was.rules, &want->rules, sizeof(was.rules)) != 0;
+	const struct iface_filter macsec = macsec_filter(want);
 
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
 	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan ||
@@ -524,8 +541,10 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 		if (want->eapol_type && p->eapol < 0)
 			return false;
 	}
+	if (rules && iface_packet_filter(p->fd, &macsec) < 0)
+		return false;
 	/* What of it forward's guard knows. */
-	if (keying || integrity || larger)
+	if (keying || integrity || larger || rules)
 		port_give(w, p);
 	return true;
 }

@@ -4,8 +4,8 @@
  *
  * The kernel takes the outer 802.1Q tag out of a received frame and tells it beside the frame
  * (packet(7), PACKET_AUXDATA); it is put back in, so that the rest sees what was on the wire.
- * Only wan interfaces have such ports: a frame that does not carry the AEAD stage's mark is not
- * sent, whoever asks.
+ * Only wan interfaces have such ports: a frame that carries neither the AEAD stage's mark nor
+ * that of a bypass rule is not sent, whoever asks.
  */
 #include "port/port.h"
 
@@ -171,7 +171,7 @@ static unsigned afpacket_tx(struct port *port, struct pkt *v, unsigned n)
 		unsigned some = n - at < PKT_BURST ? n - at : PKT_BURST, sealed = 0;
 
 		for (unsigned i = 0; i < some; i++) {
-			if (!(v[at + i].mark & PKT_SEALED))
+			if (!(v[at + i].mark & (PKT_SEALED | PKT_BYPASSED)))
 				continue;
 			a->iov[sealed].iov_base = v[at + i].data;
 			a->iov[sealed].iov_len = v[at + i].len;

@@ -19,10 +19,11 @@
 enum {
 	PKT_SEALED = 1 << 0, /* set by the AEAD stage alone: this is ciphertext of ours */
 	PKT_UNVERIFIED =
-		1 << 2,      /* set by macsec_in alone: let through by validate check, disabled */
-	PKT_OPENED = 1 << 1, /* set by the AEAD stage alone: this authenticated */
-	PKT_OWN = 1 << 3,    /* made by the worker itself, towards an overlay: ICMP */
-	PKT_LOCAL = 1 << 4,  /* set by the bridge alone: from a lan port, for another */
+		1 << 2,        /* set by macsec_in alone: let through by validate check, disabled */
+	PKT_OPENED = 1 << 1,   /* set by the AEAD stage alone: this authenticated */
+	PKT_OWN = 1 << 3,      /* made by the worker itself, towards an overlay: ICMP */
+	PKT_BYPASSED = 1 << 5, /* set by the rules stage alone: to pass in clear, the file says */
+	PKT_LOCAL = 1 << 4,    /* set by the bridge alone: from a lan port, for another */
 };
 
 struct pkt {

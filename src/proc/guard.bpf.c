@@ -331,11 +331,56 @@ static __always_inline int class_of(struct __sk_buff *skb, const struct frame *f
 	return GUARD_DROPPED;
 }
 
+static __always_inline int load16(struct __sk_buff *skb, __u32 at, __u16 *v)
+{
+	__be16 raw;
+
+	if (bpf_skb_load_bytes(skb, at, &raw, sizeof(raw)) < 0)
+		return -1;
+	*v = bpf_ntohs(raw);
+	return 0;
+}
+
+/* A frame in clear that a bypass rule is the first to match, behind the port's own tag. */
+static __always_inline int is_bypassed(struct __sk_buff *skb, const struct guard_rule *r)
+{
+	__u16 type, tci, vlan = 0;
+	__u32 at = 12;
+	__u8 dst[6];
+
+	if (bpf_skb_load_bytes(skb, 0, dst, sizeof(dst)) < 0 || load16(skb, at, &type) < 0)
+		return 0;
+	if (r->vlan) {
+		if (type != ETH_P_8021Q || load16(skb, at + 2, &tci) < 0 ||
+		    (tci & 0xfff) != r->vlan || load16(skb, at + 4, &type) < 0)
+			return 0;
+		at += 4;
+	}
+	if (type == ETH_P_8021Q || type == ETH_P_8021AD) {
+		if (load16(skb, at + 2, &tci) < 0 || load16(skb, at + 4, &type) < 0)
+			return 0;
+		vlan = tci & 0xfff;
+	}
+	if (type == ETHERTYPE_MACSEC)
+		return 0;
+	for (int i = 0; i < RULES_MAX; i++) {
+		if (i >= r->rule_count)
+			break;
+		if (rule_matches(&r->rules[i], dst, vlan, type))
+			return r->rules[i].action == RULE_BYPASS;
+	}
+	return 0;
+}
+
 static __always_inline int judge(struct __sk_buff *skb, int direction)
 {
 	struct frame f;
 	int class;
 
+	if (direction == GUARD_EGRESS && skb->mark == GUARD_FORWARD_MARK && !skb->vlan_present)
+		for (int i = 0; i < GUARD_RULES; i++)
+			if (guard_rules[i].used && is_bypassed(skb, &guard_rules[i]))
+				return GUARD_BYPASSED;
 	if (read_frame(skb, &f) < 0)
 		return GUARD_DROPPED;
 	class = class_of(skb, &f, direction);

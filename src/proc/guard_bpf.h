@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "msg/rule.h"
+
 #include <linux/types.h>
 
 #define GUARD_RULES 8 /* wan ports (VLANs) of one interface */
@@ -22,6 +24,7 @@ enum guard_class {
 	GUARD_INTEGRITY, /* MACsec that is authenticated but not encrypted */
 	GUARD_ESP,       /* ESP, or ESP in UDP: forward's */
 	GUARD_IKE,       /* its keying: control's sockets */
+	GUARD_BYPASSED,  /* in clear by a rule of the overlay, and sent by forward alone */
 	GUARD_BRIDGED,   /* lan: between the interface and forward */
 	GUARD_PEERED,    /* lan: a control protocol that is this machine's own */
 	GUARD_DROPPED,
@@ -30,6 +33,8 @@ enum guard_class {
 
 /* What a bridge's two interfaces mark on what they hand each other; "myel". */
 #define GUARD_BRIDGE_MARK 0x6d79656c
+/* What forward's socket on a wan marks: the kernel's own senders have no bypass. "myel" + 1 */
+#define GUARD_FORWARD_MARK 0x6d79656d
 
 struct guard_rule {
 	__u16 used;
@@ -37,4 +42,6 @@ struct guard_rule {
 	__u16 eapol_type; /* 0: none */
 	__u8 eapol_dst[6];
 	__u32 allow; /* 1 << enum guard_class */
+	__u8 rule_count;
+	struct rule rules[RULES_MAX]; /* of the overlay on this port */
 };

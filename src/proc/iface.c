@@ -91,7 +91,7 @@ int iface_promisc_open(unsigned ifindex)
 		JUMP_EQ(4500, 4, 3), JUMP_EQ(icmp, 0, 2), UPPER(BPF_H, 0), JUMP_EQ(type, 1, 0),    \
 		DROP
 
-static int packet_filter(int fd, const struct iface_filter *f)
+int iface_packet_filter(int fd, const struct iface_filter *f)
 {
 	const uint32_t not_ours = f->others ? UINT32_MAX : PACKET_OTHERHOST;
 	const uint32_t vid = f->vlan;
@@ -119,7 +119,7 @@ static int packet_filter(int fd, const struct iface_filter *f)
 		JUMP_EQ(0, vid ? 4 : 3, 0),
 		LOAD(SKF_AD_VLAN_TAG),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
-		JUMP_EQ(vid, 0, 1),
+		JUMP_EQ(vid, 0, f->clear && !vid ? 0 : 1),
 		TAKE,
 		DROP,
 	};
@@ -127,8 +127,11 @@ static int packet_filter(int fd, const struct iface_filter *f)
 	struct sock_fprog prog = {.len = 0, .filter = all};
 	const uint8_t skip = f->esp ? sizeof(esp) / sizeof(esp[0]) : 1;
 	const struct sock_filter head[] = {
-		LOAD(SKF_AD_PKTTYPE),  JUMP_EQ(not_ours, 0, 1),   DROP,
-		LOAD(SKF_AD_PROTOCOL), JUMP_EQ(f->type, skip, 0),
+		LOAD(SKF_AD_PKTTYPE),
+		JUMP_EQ(not_ours, 0, 1),
+		DROP,
+		LOAD(SKF_AD_PROTOCOL),
+		JUMP_EQ(f->type, skip, f->clear ? skip : 0),
 	};
 	const struct sock_filter drop[] = {DROP};
 
@@ -159,7 +162,7 @@ static int packet_setup(int fd, unsigned ifindex, const struct iface_filter *f,
 	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
 				 .sll_protocol = htons(ETH_P_ALL),
 				 .sll_ifindex = (int)ifindex};
-	int err = packet_filter(fd, f);
+	int err = iface_packet_filter(fd, f);
 
 	if (err)
 		return err;
@@ -236,6 +239,11 @@ int iface_dhcp_open(unsigned ifindex)
 		return fd;
 	close(fd);
 	return err;
+}
+
+int iface_packet_mark(int fd, uint32_t mark)
+{
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
 }
 
 static int sysctl_set(const char *family, const char *ifname, const char *name)

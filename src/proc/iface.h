@@ -22,6 +22,7 @@ int iface_promisc_open(unsigned ifindex);
 struct iface_filter {
 	uint16_t type; /* EtherType, behind the tag if there is one */
 	uint16_t vlan; /* 0: untagged or priority-tagged */
+	bool clear;    /* frames of whatever type, and where vlan is 0 in whatever VLAN */
 	bool others;   /* frames for other hosts too: they are behind a bridge of ours */
 	bool esp;      /* also ESP, UDP of port 4500, and ICMP that a packet is too big */
 };
@@ -35,6 +36,10 @@ struct iface_filter {
  * forgotten the tag by the time the frame is handed over, and the guard has dropped it.
  */
 int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const uint8_t *group);
+/* Another filter in the place of the present one. What it sends is marked, which the wan's guard
+ * wants of what a rule lets out in clear. 0 or -errno. */
+int iface_packet_filter(int fd, const struct iface_filter *filter);
+int iface_packet_mark(int fd, uint32_t mark);
 
 /*
  * A raw packet socket that receives the replies of a DHCP server: untagged, UDP to port 68, no

@@ -26,7 +26,8 @@ SITES = [("fra", "50.11,8.68"), ("nyc", "40.71,-74.01"), ("sin", "1.29,103.85"),
 SO_RCVBUFFORCE = 33     # of asm/socket.h; the socket module has no name for it
 
 Seen = collections.namedtuple("Seen", "time port cls raw")
-CLASSES = ["macsec", "eapol", "esp", "ike", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "neither"]
+CLASSES = ["macsec", "eapol", "esp", "ike", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "bypass",
+           "neither"]
 
 
 def backbone(nodes=4, name="lab", service="", port="", overlay="", mka="", macsec="", v6=False,

@@ -2,6 +2,7 @@
 import hashlib
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -371,7 +372,8 @@ def test_the_other_takes_over_and_gives_back_without_a_duplicate(twins):
         return lambda: None
 
     # A silent end costs GONE + CLAIM and what hellos and ticks add; one that is told, a round trip.
-    for way, bound in ((lan_cut, 0.5), (wan_cut, 1.9), (daemon_killed, 1.9)):
+    # A daemon that is back before the other has begun may be the next to forward, after LISTEN.
+    for way, bound in ((lan_cut, 0.5), (wan_cut, 1.9), (daemon_killed, 2.7)):
         before = {n: counters(twins, n).get("path.drop.bridge-returned", 0)
                   for n in ("fra1", "fra2")}
         with Witness() as witness, Stream(twins, "host-fra", "host-nyc") as up, \
@@ -395,3 +397,81 @@ def test_the_other_takes_over_and_gives_back_without_a_duplicate(twins):
     times, back = counted(twins, "host-nyc", "host-fra")
     assert set(times) == {1} and back == 0
     twins.assert_clean()
+
+
+RULES = ("rule ptp { action protect; ethertype 0x88f7; } "
+         "rule probes { action bypass; ethertype 0x9100; } "
+         "rule video { action bypass; vlan 50; } "
+         "rule noise { action drop; ethertype 0x9101; }")
+
+
+@pytest.fixture(scope="module")
+def open_line(tmp_path_factory):
+    lab = labs.Lab(tmp_path_factory.mktemp("lab"), backbone(2, "e-line", rule=RULES))
+    yield lab
+    lab.down()
+    assert not labs.left_behind(lab.name)
+
+
+@pytest.mark.parametrize("what,ethertype,tags,seen", [
+    ("no rule is for it", 0x9000, b"", "macsec"),
+    ("a bypass by EtherType", 0x9100, b"", "bypass"),
+    ("a bypass by VLAN", 0x9000, b"\x81\x00\x00\x32", "bypass"),
+    ("an earlier rule protects it", 0x88F7, b"\x81\x00\x00\x32", "macsec"),
+    ("a drop", 0x9101, b"", None),
+])
+def test_rules_let_out_what_they_name_and_the_carrier_sees_it(open_line, what, ethertype, tags, seen):
+    with Raw(open_line, "host-fra") as a, Raw(open_line, "host-nyc") as b, \
+            open_line.capture() as wire:
+        f = frame(b.mac, a.mac, ethertype, what.encode().ljust(60, b"\x5a"), tags)
+        marker = frame(b.mac, a.mac, 0x9000, b"marker".ljust(60))
+        a.send(f)
+        a.send(marker)
+        assert b.got(marker)
+        assert b.got(f, 2 if seen else 0.3) == bool(seen)
+        crossed = [w.cls for w in wire.of("fra1", "bypass") if w.raw == f]
+        assert crossed == (["bypass"] if seen == "bypass" else [])
+        assert not [w for w in wire.frames if w.cls != "bypass" and b"\x5a" * 8 in w.raw]
+    open_line.assert_clean()
+
+
+def test_an_opening_is_loud_and_counted(open_line):
+    overlay = open_line.show("fra1", "overlays")["overlays"][0]
+    assert overlay["open"] == ["bypass probes", "bypass video"]
+    port = [p for p in open_line.show("fra1", "ports")["ports"] if p["port"] == "wan"][0]
+    assert "bypass" in port["open"] and port["deviates"]
+    assert port["guard"]["egress-bypassed"] >= 2
+    c = counters(open_line, "fra1")
+    assert c["path.sent-bypass"] == port["guard"]["egress-bypassed"]
+    assert c["path.drop.rule"] >= 1
+    assert counters(open_line, "nyc1")["path.received-bypass"] >= 2
+    check = subprocess.run([labs.MYELIN, "check", open_line.file], capture_output=True, text=True)
+    assert check.returncode == 0 and check.stderr.count("lets traffic out in clear") == 2
+
+
+def test_nobody_but_forward_has_the_bypass(open_line):
+    """The same frames, sent by the node's kernel on the wan: the guard drops them. And what comes in
+    by a bypass reaches the lan and not the node."""
+    def send(raw):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        s.bind(("eth1", 0))
+        with pytest.raises(OSError, match="No buffer space"):    # what tc dropped
+            s.send(raw)
+        s.close()
+    own = frame(BROADCAST, mac("02:6d:79:00:01:00"), 0x9100, b"the kernel's own".ljust(60))
+    before = open_line.ports()["fra1"]["bypass"]
+    with Raw(open_line, "host-nyc") as b:
+        open_line.ns("fra1").call(lambda: send(own))
+        assert not b.got(own, 0.5)
+    assert open_line.ports()["fra1"]["bypass"] == before
+    open_line.assert_clean()
+    with Raw(open_line, "host-nyc") as b, Raw(open_line, "nyc1", "eth1") as node:
+        f = frame(BROADCAST, mac("02:00:00:00:00:77"), 0x9102, b"not of a rule".ljust(60))
+        open_line.carrier("inject", "nyc1", "wan", f.hex())
+        g = frame(BROADCAST, mac("02:00:00:00:00:77"), 0x9100, b"of a rule".ljust(60))
+        open_line.carrier("inject", "nyc1", "wan", g.hex())
+        assert b.got(g)
+        assert not b.got(f, 0.3)
+        assert node.got(g)      # a packet socket stands before the guard; the stack does not
+    port = [p for p in open_line.show("nyc1", "ports")["ports"] if p["port"] == "wan"][0]
+    assert port["guard"]["ingress-dropped"] >= 2
