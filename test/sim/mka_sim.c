@@ -36,6 +36,8 @@ static const struct {
 	{"key-retired-early", MKA_FAULT_RETIRE_EARLY, SIM_NO_BUG},
 	{"sent-before-received", MKA_FAULT_SEND_EARLY, SIM_NO_BUG},
 	{"ssci-order", MKA_FAULT_SSCI_ORDER, SIM_NO_BUG},
+	{"rolled-over-before-all-have-it", MKA_FAULT_ROLL_EARLY, SIM_NO_BUG},
+	{"participant-ended-early", MKA_FAULT_END_EARLY, SIM_NO_BUG},
 	{"sa-made-again-after-restart", MKA_FAULT_REUSE_PN, SIM_NO_BUG},
 	{"lowest-packet-number-ahead", MKA_FAULT_LPN_AHEAD, SIM_NO_BUG},
 	{"suspended-peers-timed-out", MKA_FAULT_SUSPEND_DEAF, SIM_NO_BUG},

@@ -5,6 +5,7 @@
  *   world.c    nodes, clocks, the event queue, what the run must never see
  *   network.c  delays, loss, partitions, and somebody on the wire who forges and replays
  *   forward.c  the SAs of one node, as forward keeps them
+ *   keys.c     key chains and fallbacks, who has which, and wall clocks
  *   story.c    what happens to the world in one run, drawn from its seed
  *   mka_sim.c  the runs
  *
@@ -53,6 +54,12 @@ enum sim_kind {
 	SIM_DRIFT,
 	SIM_REKEY, /* SAKs that replaced one */
 	SIM_SERVER_CHANGE,
+	SIM_ROLLOVER,      /* a node's principal is a newer key of the chain */
+	SIM_FALLBACK,      /* a node's principal is the fallback now */
+	SIM_FALLBACK_BACK, /* and a key of the chain again */
+	SIM_MISMATCH,      /* a node is given other keys than the rest */
+	SIM_MATCH,         /* and the right ones again */
+	SIM_WALL_SET,      /* a wall clock is set, somewhere between a second and years off */
 	SIM_KIND_COUNT
 };
 
@@ -98,9 +105,12 @@ struct node {
 	struct mka *m; /* NULL: control is down */
 	bool on;
 	uint64_t rng;
-	uint64_t offset; /* of its clock at time 0 */
-	int32_t ppm;     /* its clock's drift */
-	unsigned life;   /* counts restarts of control */
+	uint64_t wall_off; /* of its wall clock, modulo 2^64 */
+	bool wall_wrong;
+	uint64_t principal; /* start of its principal's key; UINT64_MAX: the fallback */
+	uint64_t offset;    /* of its clock at time 0 */
+	int32_t ppm;        /* its clock's drift */
+	unsigned life;      /* counts restarts of control */
 	uint64_t wake_gen;
 	uint8_t record[MKA_SAVE_MAX]; /* written when control dies: what it last had */
 	size_t record_len;
@@ -115,7 +125,7 @@ struct node {
 	uint64_t got[SIM_NODES]; /* packets accepted, by sender */
 };
 
-enum event_type { EV_WAKE, EV_FRAME, EV_DATA, EV_SEND, EV_REPORT, EV_STORY, EV_POLL };
+enum event_type { EV_WAKE, EV_FRAME, EV_DATA, EV_SEND, EV_REPORT, EV_STORY, EV_POLL, EV_KEYS };
 
 struct event {
 	uint64_t at, seq;
@@ -141,6 +151,9 @@ struct sim {
 	uint64_t poll_ns;                       /* forward's packet numbers are reported so often */
 	uint64_t delay_min, delay_max, send_ns; /* a packet of data from each node so often */
 	unsigned loss, duplicate, reorder, attack; /* of 1000 */
+	uint64_t rolls[2];                         /* when keys of the chain start */
+	bool fallback;
+	uint64_t keys_at; /* when keys of a node were last exchanged */
 	bool blocked[SIM_NODES][SIM_NODES];
 	bool calm;
 	uint64_t calm_since;
@@ -205,6 +218,13 @@ void fwd_sync(struct node *n); /* reports of everything, then mka_synced() */
 void fwd_restart(struct node *n, bool kept);
 void fwd_poll(struct node *n); /* reports packet numbers */
 void fwd_deliver(struct node *n, const struct event *e);
+
+/* keys.c */
+void keys_write(struct sim *s);
+void keys_event(struct sim *s, unsigned node, unsigned what);
+void keys_give(struct node *n, bool right); /* into its configuration */
+void keys_watch(struct node *n);
+uint64_t node_wall(const struct node *n);
 
 /* story.c */
 void story_write(struct sim *s);

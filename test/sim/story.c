@@ -58,6 +58,12 @@ static const char *const kind_names[SIM_KIND_COUNT] = {
 	[SIM_DRIFT] = "clocks that drift",
 	[SIM_REKEY] = "rekeys",
 	[SIM_SERVER_CHANGE] = "key server changes",
+	[SIM_ROLLOVER] = "rollovers to a newer key",
+	[SIM_FALLBACK] = "switches to the fallback",
+	[SIM_FALLBACK_BACK] = "switches back from it",
+	[SIM_MISMATCH] = "nodes given other keys",
+	[SIM_MATCH] = "nodes given the right keys again",
+	[SIM_WALL_SET] = "wall clocks set",
 };
 
 const char *sim_kind_name(enum sim_kind k)
@@ -79,8 +85,6 @@ static struct mka_config config(struct sim *s, unsigned i, enum macsec_suite sui
 				uint64_t pn)
 {
 	struct mka_config c = {
-		.keys[0] = {.ckn = "simulated", .ckn_len = 9},
-		.key_count = 1,
 		.sci = macsec_sci((const uint8_t[6]){2, 0, 0, (uint8_t)sim_below(s, 256),
 						     (uint8_t)sim_below(s, 256), (uint8_t)i},
 				  1),
@@ -102,8 +106,6 @@ static struct mka_config config(struct sim *s, unsigned i, enum macsec_suite sui
 	c.keep_sak_ns = s->seed % 4 == 1 ? (20 + s->seed % 50) * NS_PER_S : 0;
 	/* A list in any order is followed; whoever is told to count by it makes another one. */
 	c.ssci_order = s->seed % 5 == 2 && sim_chance(s, 500) ? MKA_SSCI_LIST : MKA_SSCI_AUTO;
-	c.keys[0].cak.len = s->seed & 1 ? 32 : 16;
-	memset(c.keys[0].cak.b, 0x5a, c.keys[0].cak.len);
 	return c;
 }
 
@@ -118,8 +120,10 @@ void story_write(struct sim *s)
 	s->attack = 700;
 	s->calm = true;
 	s->poll_ns = sim_chance(s, 300) ? MKA_LPN_REPORT_NS : NS_PER_S / 2;
+	keys_write(s);
 	for (unsigned i = 0; i < s->count; i++) {
 		s->nodes[i].cfg = config(s, i, suite, rekey, pn);
+		keys_give(&s->nodes[i], true);
 		later(s, ms(s, 0, 4000), STORY_START, i);
 		sim_at(s, ms(s, 0, (unsigned)(s->send_ns / NS_PER_MS)), EV_SEND, i, 0, 0, NULL, 0);
 	}
@@ -158,6 +162,7 @@ void story_join_at_once(struct sim *s, unsigned late, uint64_t for_ns)
 	s->poll_ns = NS_PER_S / 2;
 	for (unsigned i = 0; i < s->count; i++) {
 		s->nodes[i].cfg = config(s, i, MACSEC_GCM_AES_XPN_256, 0, 0);
+		keys_give(&s->nodes[i], true);
 		later(s, i < s->count - late ? ms(s, 0, 100) : for_ns / 2, STORY_START, i);
 		sim_at(s, ms(s, 0, 1000), EV_SEND, i, 0, 0, NULL, 0);
 	}
@@ -288,7 +293,7 @@ static void suspends(struct sim *s, struct node *n)
 {
 	unsigned seconds = 20 + sim_below(s, 20);
 
-	if (!n->on || !n->m || s->now < n->good_at ||
+	if (!n->on || !n->m || s->now < n->good_at || s->now < s->keys_at + SETTLE ||
 	    mka_suspend(n->m, seconds, node_time(n, s->now)))
 		return;
 	sim_log(s, "node %u asks for a suspension of %u s", n->i, seconds);

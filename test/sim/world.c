@@ -194,12 +194,15 @@ void node_start(struct node *n, bool with_record)
 	n->life++;
 	n->on = true;
 	n->up_at = n->s->now;
+	n->cfg.wall = node_wall(n);
 	n->m = mka_new(&n->cfg, &env, now);
 	if (!n->m)
 		abort();
 #ifdef MKA_FAULTS
 	n->m->fault = n->s->fault;
 #endif
+	if (n->wall_wrong && !with_record) /* it may know no key that the others use */
+		n->good_at = UINT64_MAX;
 	if (with_record && n->record_len && mka_load(n->m, &r, now))
 		sim_violate(n->s, "node %u cannot load its record", n->i);
 	fwd_sync(n);
@@ -232,7 +235,7 @@ static void node_watch(struct node *n)
 {
 	struct sim *s = n->s;
 
-	if (n->m->principal->ks_sci != n->ks && n->m->principal->ks_sci) {
+	if (n->m->principal && n->m->principal->ks_sci != n->ks && n->m->principal->ks_sci) {
 		s->kinds[SIM_SERVER_CHANGE] += n->ks != 0;
 		n->ks = n->m->principal->ks_sci;
 	}
@@ -241,6 +244,7 @@ static void node_watch(struct node *n)
 	n->saks = n->m->saks;
 	s->kinds[SIM_KEPT] += n->m->alone_since && !n->kept;
 	n->kept = n->m->alone_since;
+	keys_watch(n);
 }
 
 void node_done(struct node *n)
@@ -251,7 +255,7 @@ void node_done(struct node *n)
 
 	if (!n->m)
 		return;
-	if (n->kill_unsaved && n->m->principal->tx_pending) {
+	if (n->kill_unsaved && n->m->principal && n->m->principal->tx_pending) {
 		node_kill(n);
 		return;
 	}
@@ -352,6 +356,7 @@ static void dispatch(struct sim *s, const struct event *e)
 	case EV_WAKE:
 		if (!n->m || e->gen != n->wake_gen)
 			break;
+		mka_wall(n->m, node_wall(n), node_time(n, s->now));
 		mka_expire(n->m, node_time(n, s->now));
 		node_done(n);
 		break;
@@ -372,6 +377,9 @@ static void dispatch(struct sim *s, const struct event *e)
 		break;
 	case EV_STORY:
 		story_event(s, e);
+		break;
+	case EV_KEYS:
+		keys_event(s, e->node, e->arg);
 		break;
 	case EV_POLL:
 		poll(s);

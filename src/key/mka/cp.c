@@ -68,9 +68,10 @@ static bool server_may_transmit(const struct mka *m, uint64_t now)
 {
 	const struct sak *s = &m->sak[SAK_LATEST];
 
-	return s->actor && s->actor->self && sak_made_by(s, s->actor->mi) &&
+	return s->actor && s->actor == m->principal && s->actor->self &&
+	       sak_made_by(s, s->actor->mi) && now >= principal_leaves(m) &&
 	       (server_all_receiving(m, s) ||
-		(now >= m->transmit_when && server_some_receiving(s)));
+		(now >= m->transmit_when && server_some_receiving(s) && !server_has_stranger(s)));
 }
 
 /* serverTransmitting; a peer that transmits proves as much as the key server itself. */
@@ -129,6 +130,7 @@ static const struct cp_row {
 	{CP_RECEIVING,     CP_READY,        not_elected_self},
 	{CP_RECEIVING,     CP_ABANDON,      stale},
 	{CP_READY,         CP_TRANSMIT,     may_follow},
+	{CP_READY,         CP_TRANSMIT,     server_may_transmit}, /* it had no peers for a while */
 	{CP_READY,         CP_ABANDON,      new_sak_or_unsecure},
 	{CP_READY,         CP_ABANDON,      stale},
 	{CP_TRANSMIT,      CP_RETIRE,       unsecure},
@@ -166,9 +168,9 @@ static void enter_change(struct mka *m, uint64_t now)
 		lost |= m->sak[i].held;
 		sak_retire(m, &m->sak[i]);
 	}
-	FOR_EACH_ACTOR(m, a)
-	if (lost)
-		actor_rename(a, now);
+	FOR_EACH_ACTOR (m, a)
+		if (lost)
+			actor_rename(a, now);
 }
 
 static void enter_receive(struct mka *m, uint64_t now)
@@ -285,7 +287,9 @@ static uint64_t state_deadline(const struct mka *m)
 		return sak_receiving(&m->sak[SAK_LATEST]) ? m->receive_at + m->cfg.life_ns / 2
 							  : MKA_NEVER;
 	case CP_RECEIVING:
-		return m->transmit_when;
+	case CP_READY:
+		return m->transmit_when > principal_leaves(m) ? m->transmit_when
+							      : principal_leaves(m);
 	case CP_TRANSMITTING:
 		return new_sak(m, 0) || all_transmitting(&m->sak[SAK_LATEST]) ? m->retire_when
 									      : m->retire_limit;

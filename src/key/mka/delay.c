@@ -42,12 +42,14 @@ uint64_t delay_lpn(const struct mka *m, const struct sak *s, uint64_t now)
 }
 
 /* The SAK's receive SA of that peer is raised; one that forward does not have is left alone. */
-static void raise_floor(struct mka *m, struct sak *s, const struct peer *p, uint64_t lpn)
+static void raise_floor(struct mka *m, struct sak *s, const struct peer *p, bool own, uint64_t lpn)
 {
 	for (unsigned i = 0; i < s->member_count; i++) {
 		struct member *a = &s->members[i];
 
-		if (memcmp(a->mi, p->mi, MKA_MI_LEN) || !a->installed || lpn <= a->lpn)
+		/* Under another CAK it is the same station by another name. */
+		if ((own ? memcmp(a->mi, p->mi, MKA_MI_LEN) : a->sci != p->sci) || !a->installed ||
+		    lpn <= a->lpn)
 			continue;
 		if (sak_receive_from(m, s, a, lpn) == 0)
 			a->lpn = lpn;
@@ -62,10 +64,9 @@ void delay_apply(struct actor *own, const struct peer *p)
 		return;
 	for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++) {
 		struct sak *s = &m->sak[i];
-		const struct key_use *u =
-			s->held && s->actor == own ? peer_use_of(p, &s->ki) : NULL;
+		const struct key_use *u = s->held ? peer_use_of(p, &s->ki) : NULL;
 
 		if (u && !s->lost)
-			raise_floor(m, s, p, u->lpn);
+			raise_floor(m, s, p, s->actor == own, u->lpn);
 	}
 }

@@ -82,15 +82,6 @@ static bool icv_holds(const struct actor *a, const struct framed *f)
 	return secret_equal(icv, f->body + f->body_len - MKPDU_ICV_LEN, MKPDU_ICV_LEN);
 }
 
-/* The participant of that CKN, or NULL. */
-static struct actor *actor_named(struct mka *m, const uint8_t *ckn, uint8_t len)
-{
-	FOR_EACH_ACTOR(m, a)
-	if (a->key.ckn_len == len && !memcmp(a->key.ckn, ckn, len))
-		return a;
-	return NULL;
-}
-
 /* *to: whom it is for, once that is known. */
 static enum mka_result authenticate(struct mka *m, const uint8_t *frame, size_t len,
 				    struct actor **to, struct mkpdu *p)
@@ -281,6 +272,8 @@ static enum taken sak_check(struct actor *a, const struct peer *from, const stru
 	memcpy(s->ki.mi, from->mi, MKA_MI_LEN);
 	if (sak_held(m, &s->ki) || !list_mn(a, &p->live))
 		return TAKEN_NOTHING;
+	if (a != m->principal && !principal_may_follow(a))
+		return TAKEN_NOTHING;
 	if (m->sak[SAK_LAPSED].held && ki_equal(&m->sak[SAK_LAPSED].ki, &s->ki))
 		return TAKEN_BACK;
 	if (sak_used(a, &s->ki))
@@ -347,6 +340,7 @@ static void sak_take(struct actor *a, struct sak *s, uint64_t now)
 	struct mka *m = a->m;
 
 	s->since = now;
+	principal_set(m, a, now, "its key server distributes");
 	sak_use_up(a, &s->ki);
 	m->an = s->an;
 	log_info("mka secy %u: took SAK %u, AN %u, %s, from key server %016" PRIx64, m->cfg.secy,
@@ -407,8 +401,10 @@ static enum mka_result believe(struct actor *a, const struct mkpdu *p, uint64_t 
 	election_run(a, now);
 	if (taken == TAKEN)
 		sak_take(a, &s, now);
-	if (taken == TAKEN_BACK)
+	if (taken == TAKEN_BACK) {
+		principal_set(m, a, now, "its key server distributes");
 		sak_move(&m->sak[SAK_NEXT], &m->sak[SAK_LAPSED]);
+	}
 	if (proof)
 		delay_apply(a, &next);
 	secret_wipe(&s, sizeof(s));

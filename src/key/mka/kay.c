@@ -14,22 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool keys_valid(const struct mka_key *v, unsigned n)
-{
-	if (n < 1 || n > MKA_KEYS_MAX)
-		return false;
-	for (unsigned i = 0; i < n; i++) {
-		if ((v[i].cak.len != 16 && v[i].cak.len != 32) || v[i].ckn_len < 1 ||
-		    v[i].ckn_len > MKA_CKN_MAX)
-			return false;
-		for (unsigned j = 0; j < i; j++)
-			if (v[i].ckn_len == v[j].ckn_len &&
-			    !memcmp(v[i].ckn, v[j].ckn, v[i].ckn_len))
-				return false;
-	}
-	return true;
-}
-
 static bool config_valid(const struct mka_config *c)
 {
 	return keys_valid(c->keys, c->key_count) && c->sci && c->suite >= 0 &&
@@ -62,11 +46,10 @@ struct mka *mka_new(const struct mka_config *cfg, const struct mka_env *env, uin
 	m->full_log = (struct log_limit)LOG_LIMIT(3, 60 * 1000000000ull);
 	m->an = MACSEC_AN_COUNT - 1; /* the first SAK gets AN 0 */
 	m->suite_log = (struct log_limit)LOG_LIMIT(3, 60 * 1000000000ull);
-	m->principal = actor_start(m, &cfg->keys[0], now);
-	if (!m->principal) {
-		mka_free(m);
-		return NULL;
-	}
+	if (cfg->wall)
+		mka_wall(m, cfg->wall, now);
+	keys_run(m, now);
+	principal_run(m, now);
 	return m;
 }
 
@@ -93,9 +76,9 @@ void mka_sak_lost(struct mka *m, struct sak *s, uint64_t now)
 
 bool mka_alone(const struct mka *m)
 {
-	FOR_EACH_ACTOR(m, a)
-	if (peers_live(a))
-		return false;
+	FOR_EACH_ACTOR (m, a)
+		if (peers_live(a))
+			return false;
 	return true;
 }
 
@@ -103,8 +86,8 @@ bool mka_keeps_sak(const struct mka *m, uint64_t now)
 {
 	const struct sak *s = sak_in_use(m);
 
-	return m->alone_since && s && !s->lost && now < m->alone_since + m->cfg.keep_sak_ns &&
-	       s->pn < sak_pn_limit(m, s->suite);
+	return m->alone_since && s && s->actor && !s->lost &&
+	       now < m->alone_since + m->cfg.keep_sak_ns && s->pn < sak_pn_limit(m, s->suite);
 }
 
 /* That nobody is live any more ends the use of a SAK, or the time it is kept begins. */
@@ -148,13 +131,15 @@ static void stall_make_up(struct mka *m, uint64_t now)
 
 	if (!m->due || late < m->cfg.hello_ns / 4)
 		return;
-	FOR_EACH_ACTOR(m, a)
-	a->elected_at += late;
-	FOR_EACH_ACTOR(m, a)
-	for (unsigned i = 0; i < a->peer_count; i++)
-		if (a->peers[i].heard < now)
-			a->peers[i].heard +=
-				late < now - a->peers[i].heard ? late : now - a->peers[i].heard;
+	FOR_EACH_ACTOR (m, a)
+		a->elected_at += late;
+	FOR_EACH_ACTOR (m, a)
+		for (unsigned i = 0; i < a->peer_count; i++)
+			if (a->peers[i].heard < now)
+				a->peers[i].heard += late < now - a->peers[i].heard
+							     ? late
+							     : now - a->peers[i].heard;
+	principal_put_off(m, late);
 	for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)
 		delay_put_off(&m->sak[i], late);
 	if (m->distributed_at)
@@ -174,8 +159,10 @@ void mka_step(struct mka *m, uint64_t now)
 	stall_make_up(m, now);
 	m->stepped_at = now;
 	suspend_run(m, now);
-	FOR_EACH_ACTOR(m, a)
-	actor_age(a, now);
+	FOR_EACH_ACTOR (m, a)
+		actor_age(a, now);
+	keys_run(m, now);
+	principal_run(m, now);
 	alone_check(m, now);
 	for (unsigned i = SAK_LATEST; i < SAK_SLOTS; i++)
 		if (m->sak[i].held) {
@@ -187,8 +174,8 @@ void mka_step(struct mka *m, uint64_t now)
 	cp_run(m, now);
 	if (m->principal && now >= m->principal->hello_at && !m->unsynced)
 		ask_again(m);
-	FOR_EACH_ACTOR(m, a)
-	actor_send(a, now);
+	FOR_EACH_ACTOR (m, a)
+		actor_send(a, now);
 	m->stepping = false;
 	m->due = mka_deadline(m);
 }
@@ -200,17 +187,21 @@ void mka_expire(struct mka *m, uint64_t now)
 
 uint64_t mka_deadline(const struct mka *m)
 {
-	uint64_t at[MKA_ACTORS_MAX + 4] = {
+	uint64_t at[2 * MKA_ACTORS_MAX + 6] = {
 		server_deadline(m),
 		cp_deadline(m),
 		suspend_deadline(m),
 		m->alone_since ? m->alone_since + m->cfg.keep_sak_ns : MKA_NEVER,
+		keys_deadline(m),
+		principal_deadline(m),
 	};
 	uint64_t min = MKA_NEVER;
-	size_t n = 4;
+	size_t n = 6;
 
-	FOR_EACH_ACTOR(m, a)
-	at[n++] = actor_deadline(a);
+	FOR_EACH_ACTOR (m, a) {
+		at[n++] = actor_deadline(a);
+		at[n++] = peers_deadline(a);
+	}
 	for (size_t i = 0; i < n; i++)
 		if (at[i] > m->stepped_at && at[i] < min)
 			min = at[i];

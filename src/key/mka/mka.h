@@ -49,19 +49,32 @@ enum mka_ssci_order {
 	MKA_SSCI_ORDER_COUNT
 };
 
-/* A CAK and its name. */
+#define MKA_OVERTIME_NS (72 * 3600 * 1000000000ull)
+
+/*
+ * A CAK, its name, and when it may be used: wall clock, nanoseconds since 1970 UTC. Of the keys of
+ * a chain that may be used, the one that started last is preferred; a fallback comes behind all
+ * of them.
+ *
+ * The wall clock decides over what is begun, not over what stands: a participant whose key's time
+ * has passed (or whose clock was put back) goes on, least preferred, until its peers are reached
+ * under another key and no SAK of it is left; but not beyond MKA_OVERTIME_NS.
+ */
 struct mka_key {
 	struct secret cak; /* 16 or 32 bytes */
 	uint8_t ckn[MKA_CKN_MAX];
 	uint8_t ckn_len; /* 1..32 */
+	bool fallback;
+	uint64_t start, end; /* 0: none */
 };
 
 struct mka_config {
 	struct mka_key keys[MKA_KEYS_MAX]; /* no two of one CKN */
 	unsigned key_count;                /* at least 1 */
-	uint64_t sci;            /* our transmit SC: MAC address of the port and port id */
-	uint16_t secy;           /* handed through to the sink */
-	uint8_t priority;        /* key server priority: 0 best, 255: never key server */
+	uint64_t wall;    /* what the wall clock shows; 0: not known, and mka_wall() will tell */
+	uint64_t sci;     /* our transmit SC: MAC address of the port and port id */
+	uint16_t secy;    /* handed through to the sink */
+	uint8_t priority; /* key server priority: 0 best, 255: never key server */
 	enum macsec_suite suite; /* what we distribute as key server */
 	enum macsec_conf conf;   /* the same; and no SAK is taken that leaves more in clear */
 	uint32_t accept_suites;  /* 1 << enum macsec_suite of every suite we take from another */
@@ -92,6 +105,20 @@ struct mka;
 
 /* Copies the configuration; NULL with errno EINVAL when a field is out of range. */
 struct mka *mka_new(const struct mka_config *cfg, const struct mka_env *env, uint64_t now);
+/*
+ * What the wall clock shows, to be called before mka_expire(). While it is not known no key with
+ * a start or an end is used. It may jump as it likes.
+ */
+void mka_wall(struct mka *m, uint64_t wall, uint64_t now);
+
+/*
+ * Other keys in place of those there are. One that stays, under its name and with its CAK, loses
+ * nothing; one that is no more among them ends at once, or as soon as a SAK that is being brought into use
+ * is, and the SAK it leaves when another replaces it.
+ * 0, or -EINVAL when a key is out of range or a name is there twice: nothing has changed then.
+ */
+int mka_keys(struct mka *m, const struct mka_key *v, unsigned n, uint64_t now);
+
 /* Retires nothing: what is installed stays with forward. Wipes every key. */
 void mka_free(struct mka *m);
 
@@ -139,10 +166,10 @@ void mka_resync(struct mka *m);
 size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX]);
 
 /*
- * What a successor needs to continue as the same member: identifier, message-number ceiling,
+ * What a successor needs to continue as the same members: identifiers, message-number ceilings,
  * peers, SAKs with their key identifiers, ANs and SSCIs. mka_load() continues with message
  * numbers past the ceiling. -EBADMSG when the record does not parse or belongs to another
- * configuration (CKN, SCI).
+ * configuration (SCI, no key of it among ours).
  */
 void mka_save(const struct mka *m, struct wr *w);
 int mka_load(struct mka *m, struct rd *r, uint64_t now);
@@ -175,7 +202,28 @@ struct mka_peer_show {
 	bool suspend_heard;        /* it heard our asking, or suspending */
 };
 
-/* A picture of the participant for the CLI. No key material. */
+enum mka_key_time { MKA_KEY_FUTURE, MKA_KEY_VALID, MKA_KEY_EXPIRED };
+
+/* A key, and the participant under it if there is one. No key material. */
+struct mka_key_show {
+	uint8_t ckn[MKA_CKN_MAX], ckn_len;
+	bool fallback;
+	uint64_t start, end;    /* as configured */
+	enum mka_key_time time; /* by the wall clock as it is now */
+	bool runs;              /* there is a participant; what follows is its */
+	bool principal;
+	uint64_t overtime_ns; /* since when it runs outside its time, boot-time clock; 0: within */
+	uint8_t mi[MKA_MI_LEN];
+	uint32_t mn;
+	bool key_server;
+	uint64_t key_server_sci;
+	uint64_t rx_mkpdus, tx_mkpdus;
+	uint64_t results[MKA_RESULT_COUNT];
+	unsigned peer_count, live_count;
+	struct mka_peer_show peers[MKA_SHOW_PEERS];
+};
+
+/* A picture of the KaY for the CLI. What is one participant's is the principal's. */
 struct mka_show {
 	const char *state; /* of the controlled port state machine, the standard's name */
 	uint8_t mi[MKA_MI_LEN];
@@ -200,6 +248,8 @@ struct mka_show {
 	unsigned peers_max;
 	unsigned peer_count;
 	struct mka_peer_show peers[MKA_SHOW_PEERS];
+	unsigned key_count;
+	struct mka_key_show keys[MKA_KEYS_MAX]; /* as configured, in that order */
 };
 
 void mka_show(const struct mka *m, struct mka_show *out);

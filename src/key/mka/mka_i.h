@@ -3,6 +3,8 @@
  * engine's own tests do).
  *
  *   kay.c          the KaY: life, the turn of all its parts, what forward said
+ *   keys.c         which CAKs have a participant now
+ *   principal.c    whose SAKs are used
  *   participant.c  a participant: its life, its identifier, what is sent when
  *   show.c         a picture of it all, names
  *   input.c        from a received frame to what may be believed of it
@@ -144,6 +146,8 @@ enum mka_fault {
 	MKA_FAULT_SEND_EARLY,   /* transmit before the receivers have the key */
 	MKA_FAULT_SSCI_ORDER,   /* SSCIs counted the wrong way round by some */
 	MKA_FAULT_SKIP_MN,      /* message numbers not checked */
+	MKA_FAULT_ROLL_EARLY,   /* a newer key takes over before all have it */
+	MKA_FAULT_END_EARLY,    /* a participant ends the moment its key's time has passed */
 	MKA_FAULT_REUSE_PN,     /* after a restart, the transmit SA is made again from packet 1 */
 	MKA_FAULT_LPN_AHEAD,    /* delay protection tells numbers that are yet to be sent */
 	MKA_FAULT_SUSPEND_DEAF, /* a suspension is granted, and peers are timed out all the same */
@@ -156,6 +160,9 @@ struct actor {
 	struct mka *m; /* the KaY; NULL: this place is free */
 	struct mka_key key;
 	struct secret ick, kek;
+	uint64_t overtime_at; /* since when the wall clock is outside the key's time; 0: within */
+	uint64_t loud_at;     /* when that is said again */
+	uint64_t leave_at;    /* since when its key is not among ours; 0: it is */
 
 	/* who we are */
 	uint8_t mi[MKA_MI_LEN];
@@ -202,6 +209,14 @@ struct mka {
 	unsigned peers_max;      /* of a participant */
 	struct actor *principal; /* whose key server's SAKs are used; NULL: no participant runs */
 
+	uint64_t principal_at; /* since when it is */
+	struct actor *rival;   /* who should be principal instead; NULL: nobody */
+	uint64_t rival_at;     /* since when it is that one */
+	uint64_t rest_at;      /* not 0: since when nobody should be any more */
+	uint64_t rivalry_at;   /* since when it is anyone */
+
+	uint64_t wall, wall_at; /* the wall clock as told, and when; wall_at 0: never told */
+
 	/* keys */
 	struct sak sak[SAK_SLOTS];
 	uint32_t kn;                        /* of the last SAK we made */
@@ -233,8 +248,9 @@ struct mka {
 };
 
 /* Every participant of a KaY, `a` one after the other. */
-#define FOR_EACH_ACTOR(m, a)                                                                       \
-	for (__typeof__(&(m)->actors[0]) a = (m)->actors; a < (m)->actors + MKA_ACTORS_MAX; a++)   \
+#define FOR_EACH_ACTOR(kay, a)                                                                     \
+	for (__typeof__(&(kay)->actors[0]) a = (kay)->actors, end_##a = a + MKA_ACTORS_MAX;        \
+	     a < end_##a; a++)                                                                     \
 		if (a->m)
 
 /* kay.c */
@@ -244,7 +260,31 @@ void mka_sak_lost(struct mka *m, struct sak *s, uint64_t now);
 bool mka_alone(const struct mka *m);                   /* no participant has a live peer */
 bool mka_keeps_sak(const struct mka *m, uint64_t now); /* though it is alone */
 
+/* keys.c */
+enum mka_key_time key_time(const struct mka *m, const struct mka_key *k, uint64_t now);
+bool key_equal(const struct mka_key *a, const struct mka_key *b); /* name and CAK */
+const struct mka_key *key_named(const struct mka *m, const uint8_t *ckn, uint8_t len);
+bool keys_valid(const struct mka_key *v, unsigned n);
+void keys_run(struct mka *m, uint64_t now); /* starts and ends participants */
+uint64_t keys_deadline(const struct mka *m);
+
+/* principal.c */
+bool actor_preferred(const struct actor *a, const struct actor *b); /* a to b */
+/* a's live peers are all those of b, and perhaps more */
+bool actor_covers(const struct actor *a, const struct actor *b);
+bool principal_may_follow(const struct actor *a); /* it reaches whoever is reached at all */
+void principal_set(struct mka *m, struct actor *a, uint64_t now, const char *why);
+void principal_run(struct mka *m, uint64_t now);
+uint64_t principal_deadline(const struct mka *m);
+void principal_put_off(struct mka *m, uint64_t late); /* a stall of our own is no time */
+/* Until when what can wait is left to another, who is about to be principal; 0: nobody is. */
+uint64_t principal_leaves(const struct mka *m);
+
 /* participant.c */
+#define ACTOR_NAME_LEN (2 * MKA_CKN_MAX + 1)
+const char *actor_name(const struct actor *a, char name[ACTOR_NAME_LEN]); /* its CKN in hex */
+const char *key_name(const struct mka_key *k, char name[ACTOR_NAME_LEN]);
+struct actor *actor_named(struct mka *m, const uint8_t *ckn, uint8_t len); /* or NULL */
 /* A participant in a free place; NULL with errno when there is none, or the KDF fails. */
 struct actor *actor_start(struct mka *m, const struct mka_key *key, uint64_t now);
 void actor_end(struct actor *a); /* wipes it; SAKs distributed under it stay, without an actor */
@@ -253,7 +293,7 @@ void actor_tell(struct actor *a);                 /* there is news for its peers
 void actors_tell(struct mka *m);
 void actor_age(struct actor *a, uint64_t now); /* message numbers, peers, election */
 void actor_send(struct actor *a, uint64_t now);
-uint64_t actor_deadline(const struct actor *a);
+uint64_t actor_deadline(const struct actor *a); /* when it sends next */
 bool actor_mn_recent(const struct actor *a, const struct floors *f, uint32_t mn);
 
 /* peers.c */
@@ -284,8 +324,9 @@ bool server_distributes(const struct actor *a); /* our MKPDU carries the SAK */
 /* Of the live peers of the participant that a SAK was distributed under. */
 bool server_all_receiving(const struct mka *m, const struct sak *s);
 bool server_some_receiving(const struct sak *s);
-bool all_transmitting(const struct sak *s);  /* every live peer tells so */
-bool some_transmitting(const struct sak *s); /* any live peer tells so */
+bool server_has_stranger(const struct sak *s); /* one it was not made for: a fresh one is due */
+bool all_transmitting(const struct sak *s);    /* every live peer tells so */
+bool some_transmitting(const struct sak *s);   /* any live peer tells so */
 
 /* sak.c */
 /* The Confidentiality Offset field of each enum macsec_conf. */

@@ -43,12 +43,12 @@ static void list_fill(const struct actor *a, bool live, uint8_t *v, struct mkpdu
 	l->v = v;
 }
 
-/* Peers under one CAK are told of the SAKs that were distributed under it. */
-static bool use_told(const struct actor *a, const struct sak *s)
-{
-	return s->held && s->actor == a;
-}
-
+/*
+ * Peers under one CAK are told also of SAKs that were distributed under another: a key server
+ * among them needs to know which association numbers are taken, and delay protection which packet
+ * numbers are past. But as keys that are not in use: wpa_supplicant discards what claims to use a
+ * key that it does not know.
+ */
 static void use_fill(const struct actor *a, const struct sak *s, struct mkpdu_key_use *u,
 		     uint32_t *lpn_high)
 {
@@ -59,15 +59,15 @@ static void use_fill(const struct actor *a, const struct sak *s, struct mkpdu_ke
 
 	*lpn_high = 0;
 	*u = (struct mkpdu_key_use){.lpn = 1};
-	if (!use_told(a, s))
+	if (!s->held)
 		return;
 	*u = (struct mkpdu_key_use){
 		.mi = s->ki.mi,
 		.kn = s->ki.kn,
 		.lpn = (uint32_t)lpn,
 		.an = s->an,
-		.tx = s->tx,
-		.rx = s->rx,
+		.tx = s->actor == a && s->tx,
+		.rx = s->actor == a && s->rx,
 	};
 	*lpn_high = (uint32_t)(lpn >> 32);
 }
@@ -118,7 +118,7 @@ static int body_build(const struct actor *a, struct wr *w)
 	p.present = (p.live.count ? 1u << MKPDU_LIVE : 0) |
 		    (p.potential.count ? 1u << MKPDU_POTENTIAL : 0) | 1u << MKPDU_XPN;
 	p.xpn.suspension = suspend_told(a);
-	if (use_told(a, latest) || use_told(a, old)) {
+	if (latest->held || old->held) {
 		p.present |= 1u << MKPDU_SAK_USE;
 		p.use.delay_protect = m->cfg.delay_protect;
 		use_fill(a, latest, &p.use.latest, &p.xpn.latest_lpn);
@@ -171,8 +171,7 @@ fail:
 
 size_t mka_output(struct mka *m, uint8_t buf[MKA_FRAME_MAX])
 {
-	FOR_EACH_ACTOR(m, a)
-	{
+	FOR_EACH_ACTOR (m, a) {
 		size_t n;
 
 		if (!a->tx_pending)

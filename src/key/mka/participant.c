@@ -8,9 +8,30 @@
 #include "crypto/mka_kdf.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define GAP_SHARE 20 /* news are told at most this often in a hello time */
+
+const char *key_name(const struct mka_key *k, char name[ACTOR_NAME_LEN])
+{
+	for (unsigned i = 0; i < k->ckn_len; i++)
+		snprintf(name + 2 * i, 3, "%02x", k->ckn[i]);
+	return name;
+}
+
+const char *actor_name(const struct actor *a, char name[ACTOR_NAME_LEN])
+{
+	return key_name(&a->key, name);
+}
+
+struct actor *actor_named(struct mka *m, const uint8_t *ckn, uint8_t len)
+{
+	FOR_EACH_ACTOR (m, a)
+		if (a->key.ckn_len == len && !memcmp(a->key.ckn, ckn, len))
+			return a;
+	return NULL;
+}
 
 struct actor *actor_start(struct mka *m, const struct mka_key *key, uint64_t now)
 {
@@ -42,6 +63,8 @@ void actor_end(struct actor *a)
 			m->sak[i].actor = NULL;
 	if (m->principal == a)
 		m->principal = NULL;
+	if (m->rival == a)
+		m->rival = NULL;
 	secret_wipe(a, sizeof(*a));
 }
 
@@ -64,8 +87,8 @@ void actor_tell(struct actor *a)
 
 void actors_tell(struct mka *m)
 {
-	FOR_EACH_ACTOR(m, a)
-	actor_tell(a);
+	FOR_EACH_ACTOR (m, a)
+		actor_tell(a);
 }
 
 /* A message number of ours proves that its reader heard us within the time of these floors. */
@@ -113,7 +136,5 @@ void actor_send(struct actor *a, uint64_t now)
 
 uint64_t actor_deadline(const struct actor *a)
 {
-	uint64_t tell = tell_at(a), peers = peers_deadline(a);
-
-	return tell < peers ? tell : peers;
+	return tell_at(a);
 }

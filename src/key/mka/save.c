@@ -214,6 +214,7 @@ static void save_actor(const struct actor *a, struct wr *w)
 	for (unsigned i = 0; i < MKA_USED_MAX; i++)
 		save_ki(&a->used[i], w);
 	wr_u8(w, (uint8_t)a->used_next);
+	wr_u64(w, a->overtime_at);
 }
 
 void mka_save(const struct mka *m, struct wr *w)
@@ -227,6 +228,7 @@ void mka_save(const struct mka *m, struct wr *w)
 			save_actor(&m->actors[i], w);
 	}
 	wr_u8(w, actor_index(m, m->principal));
+	wr_u64(w, m->principal_at);
 	wr_u8(w, m->fresh_wanted);
 	for (unsigned i = 0; i < SAK_SLOTS; i++)
 		save_sak(m, &m->sak[i], w);
@@ -245,21 +247,25 @@ void mka_save(const struct mka *m, struct wr *w)
 	wr_u64(w, m->saks);
 }
 
-/* The participant that the record means, or a place in *scratch to read it into when its key is
- * not ours any more. */
-static struct actor *actor_meant(struct mka *m, struct rd *r, struct actor *scratch)
+/* The participant that the record means, started if it does not run by itself; or a place in
+ * *scratch to read it into, when its key is not ours any more. */
+static struct actor *actor_meant(struct mka *m, struct rd *r, struct actor *scratch, uint64_t now)
 {
 	uint8_t len = rd_u8(r), check[CMAC_LEN];
 	const uint8_t *ckn = rd_bytes(r, len), *was = rd_bytes(r, CMAC_LEN);
+	const struct mka_key *k = r->bad ? NULL : key_named(m, ckn, len);
+	struct actor *a = k ? actor_named(m, ckn, len) : NULL;
+	bool fresh = k && !a;
 
-	FOR_EACH_ACTOR(m, a)
-	{
-		if (r->bad || a->key.ckn_len != len || memcmp(a->key.ckn, ckn, len) != 0)
-			continue;
-		key_check(a, check);
-		if (secret_equal(check, was, CMAC_LEN))
-			return a;
-	}
+	if (fresh)
+		a = actor_start(m, k, now);
+	if (!a)
+		return scratch;
+	key_check(a, check);
+	if (secret_equal(check, was, CMAC_LEN))
+		return a;
+	if (fresh)
+		actor_end(a);
 	return scratch;
 }
 
@@ -295,6 +301,7 @@ static void load_actor(struct actor *a, struct rd *r)
 	for (unsigned i = 0; i < MKA_USED_MAX; i++)
 		load_ki(&a->used[i], r);
 	a->used_next = rd_u8(r) % MKA_USED_MAX;
+	a->overtime_at = rd_u64(r);
 }
 
 /* As whom those continue who do: numbers past the ceiling, lives longer by our absence. */
@@ -306,6 +313,7 @@ static void actor_continue(struct actor *a, uint64_t away, uint64_t now)
 	a->life.at = now + a->m->cfg.life_ns / 4;
 	a->bounded.at = now + MKA_BOUNDED_HELLO_NS;
 	a->hello_at = now;
+	a->info_pending = false;
 }
 
 /* False when no participant of the record is one of ours. */
@@ -322,7 +330,7 @@ static bool load_actors(struct mka *m, struct actor *at[MKA_ACTORS_MAX], struct 
 		at[i] = NULL;
 		if (!rd_u8(r))
 			continue;
-		a = actor_meant(m, r, scratch);
+		a = actor_meant(m, r, scratch, now);
 		load_actor(a, r);
 		if (a == scratch)
 			continue;
@@ -343,6 +351,7 @@ static void load_state(struct mka *m, struct actor *const at[MKA_ACTORS_MAX], st
 
 	if (principal)
 		m->principal = principal;
+	m->principal_at = rd_u64(r);
 	m->fresh_wanted = rd_u8(r) & 1;
 	for (unsigned i = 0; !r->bad && i < SAK_SLOTS; i++)
 		load_sak(&m->sak[i], at, r);
@@ -431,8 +440,8 @@ uint64_t mka_digest(const struct mka *m)
 	for (size_t i = 0; i < wr_len(&w); i++)
 		h = (h ^ buf[i]) * 0x100000001b3ull;
 	h = (h ^ w.bad) * 0x100000001b3ull;
-	FOR_EACH_ACTOR(m, a)
-	h = (h ^ a->info_pending) * 0x100000001b3ull;
+	FOR_EACH_ACTOR (m, a)
+		h = (h ^ a->info_pending) * 0x100000001b3ull;
 	secret_wipe(buf, sizeof(buf));
 	return h;
 }

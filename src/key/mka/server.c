@@ -111,6 +111,16 @@ bool server_some_receiving(const struct sak *s)
 	return false;
 }
 
+bool server_has_stranger(const struct sak *s)
+{
+	const struct actor *a = s->actor;
+
+	for (unsigned i = 0; a && i < a->peer_count; i++)
+		if (a->peers[i].live && !sak_member(s, a->peers[i].mi))
+			return true;
+	return false;
+}
+
 bool all_transmitting(const struct sak *s)
 {
 	const struct actor *a = s->actor;
@@ -179,19 +189,21 @@ static uint64_t wanted_from(const struct mka *m)
 {
 	const struct actor *a = m->principal;
 	const struct sak *s = sak_newest(m);
+	/* Members that are missing here may be those that the next principal is for. */
+	uint64_t leaves = principal_leaves(m);
 
 	if (!a || !a->self || !peers_live(a) || m->sak[SAK_NEXT].held)
 		return MKA_NEVER;
 	if (!s || !sak_made_by(s, a->mi) || m->fresh_wanted)
 		return 0;
 	if (!mka_faulty(m, MKA_FAULT_REUSE_SAK) && !members_as_live(a, s))
-		return 0;
+		return sak_in_use(m) ? leaves : 0;
 	if (pn_passed(a, s))
 		return 0;
 	if (macsec_confs[s->conf].clear > macsec_confs[m->cfg.conf].clear)
 		return 0; /* the file closed what this SAK leaves open */
 	if (m->cfg.rekey_ns && s->tx && !m->suspended_until)
-		return s->since + m->cfg.rekey_ns;
+		return s->since + m->cfg.rekey_ns > leaves ? s->since + m->cfg.rekey_ns : leaves;
 	return MKA_NEVER;
 }
 
@@ -203,12 +215,13 @@ static uint64_t wanted_from(const struct mka *m)
 static uint64_t allowed_from(const struct mka *m)
 {
 	const struct actor *a = m->principal;
-	uint64_t base = m->distributed_at > a->elected_at ? m->distributed_at : a->elected_at;
+	uint64_t since = m->principal_at > a->elected_at ? m->principal_at : a->elected_at;
+	uint64_t base = m->distributed_at > since ? m->distributed_at : since;
 	uint64_t gather = potentials(a) ? base + m->cfg.life_ns : 0;
 	uint64_t gap = m->distributed_at + m->cfg.hello_ns;
 	/* A key server died, and several may think now that they are next: they tell each other
 	 * before the first of them acts. There is a SAK to go on with. */
-	uint64_t settle = sak_newest(m) ? a->elected_at + m->cfg.hello_ns / 4 : 0;
+	uint64_t settle = sak_newest(m) ? since + m->cfg.hello_ns / 4 : 0;
 
 	if (settle > gather)
 		gather = settle;
@@ -248,7 +261,7 @@ static uint8_t ans_of_peers(const struct actor *a)
 		const struct key_use *u[2] = {&a->peers[i].latest, &a->peers[i].old};
 
 		for (unsigned j = 0; a->peers[i].live && j < 2; j++)
-			if (u[j]->ki.kn && (u[j]->rx || u[j]->tx))
+			if (u[j]->ki.kn)
 				ans |= (uint8_t)(1 << u[j]->an);
 	}
 	return ans;
@@ -262,8 +275,8 @@ static uint8_t an_choose(const struct mka *m)
 	for (unsigned i = 0; i < SAK_SLOTS; i++)
 		if (m->sak[i].held)
 			ours |= (uint8_t)(1 << m->sak[i].an);
-	FOR_EACH_ACTOR(m, a)
-	theirs |= ans_of_peers(a);
+	FOR_EACH_ACTOR (m, a)
+		theirs |= ans_of_peers(a);
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 1; i <= MACSEC_AN_COUNT; i++) {
 			uint8_t an = (uint8_t)((m->an + i) % MACSEC_AN_COUNT);

@@ -28,8 +28,7 @@ int mka_suspend(struct mka *m, unsigned seconds, uint64_t now)
 	if (seconds && !sak_in_use(m))
 		return -ENOTCONN;
 	m->ask_until = seconds ? now + seconds * SECOND : 0;
-	FOR_EACH_ACTOR(m, a)
-	{
+	FOR_EACH_ACTOR (m, a) {
 		a->suspend_mn = a->mn + 1;
 		actor_tell(a);
 	}
@@ -72,8 +71,7 @@ static uint64_t until(const struct mka *m)
 {
 	uint64_t at = 0;
 
-	FOR_EACH_ACTOR(m, a)
-	{
+	FOR_EACH_ACTOR (m, a) {
 		if (a->self && m->ask_until > at)
 			at = m->ask_until;
 		for (unsigned i = 0; i < a->peer_count; i++) {
@@ -91,10 +89,10 @@ static void grace_give(struct mka *m, uint64_t now)
 {
 	uint64_t oldest = now - m->cfg.life_ns / 2;
 
-	FOR_EACH_ACTOR(m, a)
-	for (unsigned i = 0; i < a->peer_count; i++)
-		if (a->peers[i].live && a->peers[i].heard < oldest)
-			a->peers[i].heard = oldest;
+	FOR_EACH_ACTOR (m, a)
+		for (unsigned i = 0; i < a->peer_count; i++)
+			if (a->peers[i].live && a->peers[i].heard < oldest)
+				a->peers[i].heard = oldest;
 }
 
 void suspend_run(struct mka *m, uint64_t now)
