@@ -50,6 +50,7 @@ void cli_offer(void *ctx, const char *word, const char *help);
 
 /* Each ends with a row whose words are NULL. */
 extern const struct cli_command cli_config_commands[];  /* cli/config.c */
+extern const struct cli_command cli_genkey_commands[];  /* cli/genkey.c */
 extern const struct cli_command cli_show_commands[];    /* cli/show.c */
 extern const struct cli_command cli_events_commands[];  /* cli/events.c */
 extern const struct cli_command cli_suspend_commands[]; /* cli/suspend.c */

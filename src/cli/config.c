@@ -1,4 +1,4 @@
-/* `check`, `config …` and `genkey`: what needs the file, or nothing, but no daemon. */
+/* `check` and `config …`: what needs the file, but no daemon. */
 #include "cli/cli.h"
 
 #include "cli/client.h"
@@ -281,37 +281,6 @@ static int edit_run(const struct cli *c, const struct cli_command *cmd, int argc
 	return rc;
 }
 
-static int random_hex(char *dst, size_t bytes)
-{
-	uint8_t b[32];
-
-	if (bytes > sizeof(b) || getrandom(b, bytes, 0) != (ssize_t)bytes)
-		return -EIO;
-	for (size_t i = 0; i < bytes; i++)
-		sprintf(dst + 2 * i, "%02x", b[i]);
-	secret_wipe(b, sizeof(b));
-	return 0;
-}
-
-/* A line for the secrets directory: `myelin genkey > /etc/myelin/secrets/core-cak`. */
-static int genkey_run(const struct cli *c, const struct cli_command *cmd, int argc, char **argv)
-{
-	size_t bytes = 32;
-	char ckn[33], cak[65];
-
-	if (argc && strcmp(argv[0], "128") == 0)
-		bytes = 16;
-	else if (argc && strcmp(argv[0], "256") != 0)
-		return cli_usage(c, cmd, "`%s`: 128 or 256 bits", argv[0]);
-	if (random_hex(ckn, 16) < 0 || random_hex(cak, bytes) < 0) {
-		fputs("myelin: no randomness to be had\n", c->err);
-		return CLI_FAILED;
-	}
-	fprintf(c->out, "%s %s\n", ckn, cak);
-	secret_wipe(cak, sizeof(cak));
-	return fflush(c->out) == 0 ? CLI_OK : CLI_FAILED;
-}
-
 static const struct cli_option print_opts[] = {
 	{"--as", "text|set|json", "the form; text without it"},
 	{},
@@ -334,6 +303,5 @@ const struct cli_command cli_config_commands[] = {
 	{"config unset", "FILE STATEMENT...", "remove a statement from a file's text", 2, INT_MAX,
 	 true, edit_run,
 	 .more = "With all that is below it: a value, an entry of a list, a block."},
-	{"genkey", "[128|256]", "make a key chain for MKA: CKN and CAK", 0, 1, false, genkey_run},
 	{},
 };

@@ -154,6 +154,34 @@ static void cell_suites(struct table *t, const struct js *suites)
 	table_cell(t, "%s", text);
 }
 
+static void caks_print(const struct js *list, FILE *out)
+{
+	struct table *t = table_new("CAK|of|state|start|end|>peers|key server");
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		const struct js *o = js_at(list, i);
+		const char *state = text_or(o, "state", "?");
+		char b[24];
+
+		table_cell(t, "%.20s%s", text_or(o, "ckn", "?"),
+			   strlen(text_or(o, "ckn", "")) > 20 ? ".." : "");
+		table_cell(t, "%s%s", text_or(o, "secret", "?"),
+			   js_bool(o, "fallback") ? " (fallback)" : "");
+		if (js_u64(o, "overtime"))
+			table_cell(t, "%s, %s overtime", state,
+				   table_age(js_u64(o, "overtime"), b));
+		else
+			table_cell(t, "%s", state);
+		table_cell(t, "%s", text_or(o, "start", "-"));
+		table_cell(t, "%s", text_or(o, "end", "-"));
+		cell_number(t, o, "peers-live");
+		table_cell(t, "%s", text_or(o, "key-server-sci", "-"));
+	}
+	if (table_rows(t))
+		table_print(t, out);
+	table_free(t);
+}
+
 static void mka_one_print(const struct js *o, FILE *out)
 {
 	const struct js *dropped = js_get(o, "dropped"), *peers = js_get(o, "peers"), *v;
@@ -200,6 +228,7 @@ static void mka_one_print(const struct js *o, FILE *out)
 	for (size_t i = 0; (v = js_member(dropped, i, &name)); i++)
 		fprintf(out, "  dropped       %llu: %s\n", (unsigned long long)js_value_u64(v),
 			name);
+	caks_print(js_get(o, "caks"), out);
 	for (size_t i = 0; i < js_len(peers); i++) {
 		const struct js *p = js_at(peers, i);
 
@@ -377,9 +406,13 @@ static int reload_print(const struct cli *c, const struct js *answer)
 	for (size_t i = 0; i < js_len(errors); i++) {
 		const struct js *o = js_at(errors, i);
 
-		fprintf(c->err, "%s:%llu:%llu: %s\n", text_or(o, "file", "?"),
-			(unsigned long long)js_u64(o, "line"),
-			(unsigned long long)js_u64(o, "column"), text_or(o, "text", "?"));
+		if (js_u64(o, "line"))
+			fprintf(c->err, "%s:%llu:%llu: %s\n", text_or(o, "file", "?"),
+				(unsigned long long)js_u64(o, "line"),
+				(unsigned long long)js_u64(o, "column"), text_or(o, "text", "?"));
+		else
+			fprintf(c->err, "%s: %s\n", text_or(o, "file", "?"),
+				text_or(o, "text", "?"));
 	}
 	if (js_len(errors)) {
 		fprintf(c->err, "%zu error%s; what runs goes on\n", js_len(errors),
@@ -391,7 +424,9 @@ static int reload_print(const struct cli *c, const struct js *answer)
 
 		fprintf(c->out, "%s %s\n", text_or(o, "op", "?"), text_or(o, "statement", "?"));
 	}
-	if (!js_len(changes))
+	if (js_bool(answer, "keys"))
+		fputs("keys were read again\n", c->out);
+	if (!js_len(changes) && !js_bool(answer, "keys"))
 		fputs("nothing changed\n", c->out);
 	names_print(answer, "added", c->out);
 	names_print(answer, "changed", c->out);

@@ -45,6 +45,12 @@ static void check_keys(const struct check *c, const struct conf_node *n, const s
 		return;
 	switch (o->keying) {
 	case BB_MKA:
+		if (mka && o->mka.fallback && o->mka.key_chain &&
+		    !strcmp(o->mka.fallback, o->mka.key_chain))
+			errlist_add(
+				c->errs, check_at(c, mka, "fallback"),
+				"the fallback `%s` is the key chain itself; it needs keys of its own",
+				o->mka.fallback);
 		if (o->design == BB_MACSEC && !o->mka.key_chain && !ca)
 			errlist_add(
 				c->errs, n->where,
@@ -382,9 +388,6 @@ static void warn_overlay(const struct check *c, const struct conf_node *n,
 			c->warns, check_at(c, mka, "ssci-order"),
 			"`ssci-order %s` must be the same on every member of `%s`; members that disagree do not decrypt each other",
 			tree_leaf(c->t, mka, "ssci-order"), o->name);
-	if (mka && o->mka.fallback)
-		errlist_add(c->warns, check_at(c, mka, "fallback"),
-			    "`fallback` is not used by this version");
 	if (o->macsec.conf == MACSEC_CONF_NONE)
 		errlist_add(
 			c->warns, check_at(c, macsec, "confidentiality"),

@@ -200,6 +200,8 @@ static const struct error_case cases[] = {
 	 "overlay core { design macsec; over wave; subnet 10.255.0.0/24; mka key-chain cak; }\n",
 	 0,
 	 "x.conf:1:1: the file needs `backbone`: a name: lower-case letters, digits and `-`, a letter first, at most 31 characters\n"},
+	{"fallback_that_is_the_chain", BASE "overlay core mka fallback cak;\n", 0,
+	 "x.conf:9:27: the fallback `cak` is the key chain itself; it needs keys of its own\n"},
 	{"macsec_over_ip", BASE "overlay two { design macsec; over mpls; mka key-chain cak; }\n", 0,
 	 "x.conf:9:35: design macsec runs over a service of type ethernet only\n"},
 	{"ipsec_over_ethernet", BASE "overlay two { design ipsec; over wave; auth psk x; }\n", 0,

@@ -100,6 +100,8 @@ int secrets_make(const struct plan *p, const char *dir)
 
 		if (o->mka.key_chain)
 			err = chain_make(dir, o->mka.key_chain);
+		if (!err && o->mka.fallback)
+			err = chain_make(dir, o->mka.fallback);
 		if (!err && o->psk)
 			err = psk_make(p, o, dir);
 	}

@@ -5,6 +5,7 @@
  *   control_config.c reads the file and what it includes
  *   control_reload.c another file in place of the one that runs
  *   control_file.c   the secret and the lease of a SecY
+ *   control_chain.c  its key chain and fallback, as MKA is given them
  *   control_key.c    its keying instance, and what is saved of it
  *   control_dhcp.c   addresses that carriers give
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
@@ -73,7 +74,7 @@ struct control_port {
 	struct path_dhcp_lease leased; /* what the parent was told; addr 0: nothing */
 };
 
-enum secy_file { SECY_SECRET, SECY_LEASE, SECY_FILES };
+enum secy_file { SECY_SECRET, SECY_LEASE, SECY_FALLBACK, SECY_FILES };
 
 struct control_secy {
 	struct control *c;
@@ -86,11 +87,14 @@ struct control_secy {
 	uint64_t sci;
 	bool announced; /* MSG_SECY_ADD said to the present forward */
 	bool files_asked, files_had[SECY_FILES];
-	bool failed;            /* why is in trouble: nothing runs, traffic stays closed */
-	uint64_t retry_at;      /* when failed: its files are read again; UINT64_MAX: never */
-	char trouble[640];      /* "" when well */
-	struct keychain *chain; /* until the instance is made */
-	struct psk_keys *keys;
+	bool failed;       /* why is in trouble: nothing runs, traffic stays closed */
+	uint64_t retry_at; /* when failed: its files are read again; UINT64_MAX: never */
+	char trouble[640]; /* "" when well */
+	struct keychain *chain, *fallback;
+	struct psk_keys *keys; /* until the instance is made */
+	/* What is wrong with the fallback's secret, "" when well: the chain alone is used meanwhile. */
+	char fallback_trouble[256];
+	uint64_t fallback_retry_at; /* 0: not wrong */
 	struct watch watch;
 	bool adopted; /* continued from a predecessor's record */
 };
@@ -159,6 +163,12 @@ bool control_config(struct control *c);
 bool control_config_read(struct control *c, int fd, struct control_config *out,
 			 struct conf_errors *errs);
 void control_config_free(struct control_config *k);
+/* An error of a file as a whole, in the way of the others. */
+void control_error_add(struct conf_errors *errs, const char *file, const char *text);
+/* A file of the parent, waited for: a descriptor, or -errno. where: its path, may be NULL. Not
+ * while the loop may run; what else the parent says meanwhile is heard by control_early(). */
+int control_file_get(struct control *c, enum msg_file_kind kind, const char *name, uint32_t tag,
+		     char *where, size_t size);
 
 /* control_reload.c */
 /* Gives ports and SecYs the numbers they had, and remembers those of the new ones. 0 or -errno. */
@@ -186,9 +196,30 @@ void secy_fail(struct control_secy *s, const char *fmt, ...) __attribute__((form
 /* Whatever was the trouble is over. */
 void secy_mended(struct control_secy *s);
 void secy_files_ask(struct control_secy *s);
+void secy_fallback_ask(struct control_secy *s);
 void secy_file(struct control_secy *s, enum secy_file which, const struct msg_file *f, int fd,
 	       uint64_t now);
 void secy_secrets_wipe(struct control_secy *s);
+/* The text of a secret on the heap, to be wiped and freed; NULL with errno. Closes fd. */
+char *secret_text(int fd, size_t *len);
+
+/* control_chain.c */
+struct keychain;
+uint64_t wall_clock(void); /* nanoseconds since 1970 UTC */
+/* The keys of both for MKA; at least one. fallback may be NULL. Returns how many. */
+unsigned chain_keys(const struct keychain *chain, const struct keychain *fallback,
+		    struct mka_key v[MKA_KEYS_MAX]);
+/* A text as a key chain on the heap, or NULL with why. */
+struct keychain *chain_new(const char *text, size_t len, char *why, size_t size);
+void chain_free(struct keychain *k);
+/* The fallback's secret came, or err says why not (may be 0 with text). */
+void chain_fallback(struct control_secy *s, const char *text, size_t len, int err,
+		    const char *where);
+/* Reads the secrets of every overlay that runs, and goes on, as `after` has it. True when all are
+ * good, and then *changed tells whether one is not what runs; else *errs has what is wrong.
+ * `apply`: they are taken into use at once. */
+bool chains_read(struct control *c, const struct plan *after, bool apply, bool *changed,
+		 struct conf_errors *errs, uint64_t now);
 
 /* control_key.c */
 int secy_init(struct control *c, struct control_secy *s, const struct plan_secy *plan);
@@ -217,6 +248,14 @@ uint64_t stats_get(const struct control *c, bool guard, uint16_t id, uint64_t sc
 
 /* control_suspend.c */
 void suspend_ask(void *ctx, struct ctl_request *rq);
+
+/* control_show_keys.c */
+void show_keys_put(struct js *o, const struct bb_mka *b, const struct mka_show *m, uint64_t now);
+/* Why there is no participant at all; false when there is one. */
+bool show_keys_closed(const struct control_secy *s, const struct mka_show *m, char *buf,
+		      size_t size);
+void show_keys_note(const struct control_secy *s, const struct mka_show *m, uint64_t now, char *buf,
+		    size_t size);
 
 /* control_show_mka.c */
 /* Whose suites do not fit ours as key server, in words; false when nobody's is known not to. */

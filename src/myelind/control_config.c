@@ -17,8 +17,8 @@
 #define CONFIG_MAX (16u << 20) /* bytes of the backbone file */
 #define ANSWER_NS (5 * NS_PER_S)
 
-/* The next message of the parent within the time; what is not for us waits for the loop. */
-static int file_await(struct control *c, uint64_t until)
+/* The parent's answer of that tag within the time; what else it says waits for the loop. */
+static int file_await(struct control *c, uint32_t tag, char *where, size_t size, uint64_t until)
 {
 	for (;;) {
 		struct pollfd p = {.fd = c->parent, .events = POLLIN};
@@ -35,8 +35,13 @@ static int file_await(struct control *c, uint64_t until)
 			return rc;
 		if (rc == 0)
 			continue;
-		if (m.type == MSG_FILE && m.file.tag <= MSG_CONFIG_CANDIDATE)
+		if (m.type == MSG_FILE && m.file.tag == tag) {
+			if (where)
+				snprintf(where, size, "%s", m.file.where);
+			if (m.file.error && fd >= 0)
+				close(fd);
 			return m.file.error ? -m.file.error : fd;
+		}
 		if (c->early_count == CONTROL_EARLY_MAX) {
 			if (fd >= 0)
 				close(fd);
@@ -47,24 +52,31 @@ static int file_await(struct control *c, uint64_t until)
 	}
 }
 
+int control_file_get(struct control *c, enum msg_file_kind kind, const char *name, uint32_t tag,
+		     char *where, size_t size)
+{
+	struct msg m = {.type = MSG_FILE_OPEN};
+	int rc;
+
+	m.file_open.kind = (uint8_t)kind;
+	m.file_open.tag = tag;
+	snprintf(m.file_open.name, sizeof(m.file_open.name), "%s", name);
+	rc = control_tell_parent(c, &m);
+	return rc < 0 ? rc : file_await(c, tag, where, size, clock_now() + ANSWER_NS);
+}
+
 static int include_open(void *ctx, const char *path)
 {
 	struct control *c = ctx;
 	const char *slash = strrchr(c->args->config, '/');
 	size_t dir = slash ? (size_t)(slash + 1 - c->args->config) : 0;
-	struct msg m = {.type = MSG_FILE_OPEN};
 	const char *name = path + dir;
-	int rc;
 
 	/* The parent opens what stands beside the file, and nothing else. */
 	if (strncmp(path, c->args->config, dir) != 0 || strchr(name, '/') ||
-	    strlen(name) >= sizeof(m.file_open.name))
+	    strlen(name) >= sizeof(((struct msg_file_open *)0)->name))
 		return -EACCES;
-	m.file_open.kind = MSG_FILE_CONFIG;
-	m.file_open.tag = c->reading;
-	snprintf(m.file_open.name, sizeof(m.file_open.name), "%s", name);
-	rc = control_tell_parent(c, &m);
-	return rc < 0 ? rc : file_await(c, clock_now() + ANSWER_NS);
+	return control_file_get(c, MSG_FILE_CONFIG, name, c->reading, NULL, 0);
 }
 
 /* The whole file, or NULL with errno. */
@@ -109,8 +121,7 @@ void control_config_free(struct control_config *k)
 	*k = (struct control_config){};
 }
 
-/* An error of the file as a whole, in the way of the others. */
-static void error_add(struct conf_errors *errs, const char *file, const char *text)
+void control_error_add(struct conf_errors *errs, const char *file, const char *text)
 {
 	struct conf_error *v = reallocarray(errs->v, errs->count + 1, sizeof(*v));
 
@@ -136,7 +147,7 @@ bool control_config_read(struct control *c, int fd, struct control_config *out,
 	*out = (struct control_config){};
 	text = config_text(fd, &len);
 	if (!text) {
-		error_add(errs, c->args->config, strerror(errno));
+		control_error_add(errs, c->args->config, strerror(errno));
 		return false;
 	}
 	conf_include_by(include_open, c);
@@ -150,7 +161,7 @@ bool control_config_read(struct control *c, int fd, struct control_config *out,
 		out->plan = plan_new(out->backbone, c->args->node, why, sizeof(why));
 	if (out->plan)
 		return true;
-	error_add(errs, c->args->config, why);
+	control_error_add(errs, c->args->config, why);
 	control_config_free(out);
 	return false;
 }

@@ -44,11 +44,9 @@ void secy_mended(struct control_secy *s)
 
 void secy_secrets_wipe(struct control_secy *s)
 {
-	if (s->chain) {
-		keychain_wipe(s->chain);
-		free(s->chain);
-		s->chain = NULL;
-	}
+	chain_free(s->chain);
+	chain_free(s->fallback);
+	s->chain = s->fallback = NULL;
 	if (s->keys) {
 		psk_wipe(s->keys);
 		free(s->keys);
@@ -77,10 +75,17 @@ static const char *secret_name(const struct control_secy *s)
 	return o->keying == BB_MKA ? o->mka.key_chain : o->psk;
 }
 
+void secy_fallback_ask(struct control_secy *s)
+{
+	file_ask(s, SECY_FALLBACK, MSG_FILE_SECRET, s->plan->o->mka.fallback);
+}
+
 void secy_files_ask(struct control_secy *s)
 {
 	s->files_asked = true;
 	file_ask(s, SECY_SECRET, MSG_FILE_SECRET, secret_name(s));
+	if (s->plan->o->keying == BB_MKA && s->plan->o->mka.fallback)
+		secy_fallback_ask(s);
 	if (s->plan->o->keying == BB_PSK && !s->lease)
 		file_ask(s, SECY_LEASE, MSG_FILE_LEASE, s->plan->o->psk);
 }
@@ -93,9 +98,8 @@ static void secret_parse(struct control_secy *s, const char *text, size_t len, c
 
 	snprintf(why, sizeof(why), "out of memory");
 	if (o->keying == BB_MKA) {
-		s->chain = calloc(1, sizeof(*s->chain));
-		if (s->chain)
-			rc = keychain_parse(s->chain, text, len, why, sizeof(why));
+		s->chain = chain_new(text, len, why, sizeof(why));
+		rc = s->chain ? 0 : -EINVAL;
 	} else {
 		s->keys = calloc(1, sizeof(*s->keys));
 		if (s->keys)
@@ -105,39 +109,53 @@ static void secret_parse(struct control_secy *s, const char *text, size_t len, c
 		secy_fail(s, "secret %s: %s", where, why);
 }
 
-static void secret_read(struct control_secy *s, int fd, const char *where)
+char *secret_text(int fd, size_t *len)
 {
 	char *text = malloc(PSK_TEXT_MAX + 1);
-	size_t len = 0;
+	int err = text ? 0 : ENOMEM;
 
-	while (text && len <= PSK_TEXT_MAX) {
-		ssize_t n = pread(fd, text + len, PSK_TEXT_MAX + 1 - len, (off_t)len);
+	*len = 0;
+	while (text && !err && *len <= PSK_TEXT_MAX) {
+		ssize_t n = pread(fd, text + *len, PSK_TEXT_MAX + 1 - *len, (off_t)*len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			secy_fail(s, "secret %s: %s", where, strerror(errno));
+			err = errno;
 		if (n <= 0)
 			break;
-		len += (size_t)n;
+		*len += (size_t)n;
 	}
-	if (!text)
-		secy_fail(s, "out of memory");
-	else if (!s->failed)
+	close(fd);
+	if (err && text) {
+		secret_wipe(text, *len);
+		free(text);
+		text = NULL;
+	}
+	errno = err;
+	return text;
+}
+
+static void secret_read(struct control_secy *s, enum secy_file which, int fd, const char *where)
+{
+	size_t len;
+	char *text = secret_text(fd, &len);
+
+	if (which == SECY_FALLBACK)
+		chain_fallback(s, text, len, text ? 0 : errno, where);
+	else if (!text)
+		secy_fail(s, "secret %s: %s", where, strerror(errno));
+	else
 		secret_parse(s, text, len, where);
 	if (text)
 		secret_wipe(text, len);
 	free(text);
-	close(fd);
 }
 
 static uint64_t on_wall(void *ctx)
 {
-	struct timespec t;
-
 	(void)ctx;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	return wall_clock();
 }
 
 static void on_wait(void *ctx, uint64_t ns)
@@ -176,7 +194,9 @@ void secy_file(struct control_secy *s, enum secy_file which, const struct msg_fi
 	if (f->error || fd < 0) {
 		bool private = f->error == EACCES && which == SECY_SECRET;
 
-		if (which == SECY_SECRET)
+		if (which == SECY_FALLBACK)
+			chain_fallback(s, NULL, 0, f->error, f->where);
+		else if (which == SECY_SECRET)
 			secy_fail(s, "secret %s: %s%s", f->where, strerror(f->error),
 				  private ? ": it must be root's and of mode 0600" : "");
 		else
@@ -184,8 +204,8 @@ void secy_file(struct control_secy *s, enum secy_file which, const struct msg_fi
 				  secy_lease_help);
 		if (fd >= 0)
 			close(fd);
-	} else if (which == SECY_SECRET) {
-		secret_read(s, fd, f->where);
+	} else if (which != SECY_LEASE) {
+		secret_read(s, which, fd, f->where);
 	} else {
 		lease_open(s, fd, f->where);
 	}

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define RETRY_NS (10 * NS_PER_S) /* until a fallback that was wrong is asked for again */
 #define RECORD_VERSION 2
 
 /* What the engines are given to stand on. */
@@ -222,8 +223,7 @@ static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg
 	const struct bb_overlay *o = s->plan->o;
 
 	*cfg = (struct mka_config){
-		.keys[0] = {.cak = s->chain->cak, .ckn_len = s->chain->ckn_len},
-		.key_count = 1,
+		.wall = wall_clock(),
 		.sci = s->sci,
 		.secy = s->plan->id,
 		.priority = s->plan->self->priority,
@@ -244,7 +244,7 @@ static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg
 		.vlan = s->plan->self->port->vlan,
 		.pcp = 7,
 	};
-	memcpy(cfg->keys[0].ckn, s->chain->ckn, sizeof(cfg->keys[0].ckn));
+	cfg->key_count = chain_keys(s->chain, s->fallback, cfg->keys);
 	memcpy(cfg->destination, o->mka.destination, sizeof(cfg->destination));
 }
 
@@ -290,7 +290,6 @@ static void mka_start(struct control_secy *s, uint64_t now)
 	mka_config_fill(s, &cfg);
 	s->mka = mka_new(&cfg, &env, now);
 	secret_wipe(&cfg, sizeof(cfg));
-	secy_secrets_wipe(s);
 	if (!s->mka) {
 		secy_fail(s, "MKA does not start with this configuration: %s", strerror(errno));
 		return;
@@ -427,7 +426,9 @@ void secy_advance(struct control_secy *s, uint64_t now)
 			psk_free(s->psk);
 			s->mka = NULL;
 			s->psk = NULL;
-			s->files_asked = s->files_had[SECY_SECRET] = false;
+			s->files_asked = false;
+			s->files_had[SECY_SECRET] = s->files_had[SECY_FALLBACK] = false;
+			secy_secrets_wipe(s);
 		}
 		s->sci = sci;
 		s->announced = false;
@@ -438,7 +439,7 @@ void secy_advance(struct control_secy *s, uint64_t now)
 		secy_files_ask(s);
 	if (s->failed)
 		return;
-	if (s->chain && !s->mka)
+	if (s->chain && !s->mka && (!s->plan->o->mka.fallback || s->files_had[SECY_FALLBACK]))
 		mka_start(s, now);
 	if (s->keys && s->lease && !s->psk)
 		psk_start(s);
@@ -530,8 +531,14 @@ void secy_expire(struct control_secy *s, uint64_t now)
 {
 	if (s->failed && now >= s->retry_at)
 		secy_retry(s, now);
+	if (s->mka && s->fallback_retry_at && now >= s->fallback_retry_at) {
+		s->fallback_retry_at = now + RETRY_NS;
+		s->files_had[SECY_FALLBACK] = false;
+		secy_fallback_ask(s);
+	}
 	if (!s->mka || now < mka_deadline(s->mka))
 		return;
+	mka_wall(s->mka, wall_clock(), now);
 	mka_expire(s->mka, now);
 	secy_flush(s, now);
 }
@@ -540,6 +547,8 @@ uint64_t secy_deadline(const struct control_secy *s)
 {
 	if (s->failed)
 		return s->retry_at;
+	if (s->mka && s->fallback_retry_at && s->fallback_retry_at < mka_deadline(s->mka))
+		return s->fallback_retry_at;
 	return s->mka ? mka_deadline(s->mka) : UINT64_MAX;
 }
 

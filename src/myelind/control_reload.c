@@ -127,28 +127,24 @@ static void changes_answer(struct js *j, const struct conf_diff *d)
 }
 
 /* The candidate is good: what it changes, and whether it was taken. */
-static bool reload_take(struct control *c, const struct control_config *k, struct js *j,
-			uint64_t now)
+static bool reload_take(struct control *c, const struct control_config *k,
+			const struct conf_diff *d, struct js *j, uint64_t now)
 {
 	struct msg m = {.type = MSG_CONFIG_TAKE};
-	struct conf_diff d;
-	int rc = conf_diff(c->conf, k->conf, &d);
+	int rc = 0;
 
-	if (rc < 0)
-		return false;
-	changes_answer(j, &d);
+	changes_answer(j, d);
 	fates_answer(j, c->plan, k->plan);
-	if (d.count) {
+	if (d->count) {
 		rc = control_tell_parent(c, &m);
 		if (rc == 0)
 			c->leave_at = now + LEAVE_NS;
 	}
-	if (!d.count)
+	if (!d->count)
 		log_info("%s: no change", c->args->config);
 	else if (rc == 0)
 		event_put(&c->events, EVENT_CONFIG_TAKEN, NULL, 0, now, "%s: %zu change%s taken up",
-			  c->args->config, d.count, d.count == 1 ? "" : "s");
-	conf_diff_free(&d);
+			  c->args->config, d->count, d->count == 1 ? "" : "s");
 	return rc == 0;
 }
 
@@ -169,12 +165,26 @@ static void reload_answer(struct control *c, const struct js *j)
 	free(text);
 }
 
+/* A secret's error has its line in its text. */
+static void errors_log(const struct conf_errors *errs)
+{
+	for (size_t i = 0; i < errs->count; i++) {
+		const struct conf_error *e = &errs->v[i];
+
+		if (e->line)
+			log_error("%s:%u:%u: %s", e->file, e->line, e->col, e->text);
+		else
+			log_error("%s: %s", e->file, e->text);
+	}
+}
+
 void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_t now)
 {
 	struct js *j;
 	struct conf_errors errs = {};
 	struct control_config k = {};
-	bool good;
+	struct conf_diff d = {};
+	bool good, keys = false;
 
 	if (c->leave_at) /* the successor's matter; who asked is told to ask again */
 		return;
@@ -191,21 +201,27 @@ void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_
 	c->reading = MSG_CONFIG_CANDIDATE;
 	good = control_config_read(c, fd, &k, &errs);
 	c->reading = MSG_CONFIG_RUNNING;
+	/* Secrets too: with a diff the successor reads them again, without one they are all that
+	 * may have changed. */
+	if (good && conf_diff(c->conf, k.conf, &d) < 0)
+		good = false;
+	if (good)
+		good = chains_read(c, k.plan, !d.count, &keys, &errs, now);
 	js_set_bool(j, "valid", good);
+	js_set_bool(j, "keys", keys);
 	errors_answer(j, &errs);
-	for (size_t i = 0; i < errs.count; i++)
-		log_error("%s:%u:%u: %s", errs.v[i].file, errs.v[i].line, errs.v[i].col,
-			  errs.v[i].text);
+	errors_log(&errs);
 	if (!good)
 		event_put(&c->events, EVENT_CONFIG_REFUSED, NULL, 0, now,
 			  "%s: %zu error%s, the first in line %u; what runs goes on",
 			  c->args->config, errs.count, errs.count == 1 ? "" : "s",
 			  errs.count ? errs.v[0].line : 0);
-	else if (!reload_take(c, &k, j, now))
+	else if (!reload_take(c, &k, &d, j, now))
 		js_set_text(j, "error", "the file could not be taken; what runs goes on");
 	reload_answer(c, j);
 	js_free(j);
 	conf_errors_free(&errs);
+	conf_diff_free(&d);
 	control_config_free(&k);
 	control_early(c);
 }

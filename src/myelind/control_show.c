@@ -173,6 +173,14 @@ static const struct plan_port *inside_missing(const struct control_secy *s)
 	return NULL;
 }
 
+static void show_note(const struct control_secy *s, const struct mka_show *m, uint64_t now,
+		      char *buf, size_t size)
+{
+	show_mka_note(s, m, now, buf, size);
+	if (!buf[0])
+		show_keys_note(s, m, now, buf, size);
+}
+
 /* Why no traffic passes, and what to do: the first thing that stands in the way. */
 static void reason_text(const struct control_secy *s, const struct mka_show *m, uint64_t now,
 			char *buf, size_t size)
@@ -197,7 +205,9 @@ static void reason_text(const struct control_secy *s, const struct mka_show *m, 
 	else if (!m)
 		return;
 	else if (keep_transmit(&s->keep))
-		show_mka_note(s, m, now, buf, size);
+		show_note(s, m, now, buf, size);
+	else if (show_keys_closed(s, m, buf, size))
+		return;
 	else if (m->results[MKA_CKN_UNKNOWN] && !m->peer_count)
 		snprintf(buf, size, "MKPDUs come under another CKN: the key chain %s differs",
 			 k->key_chain);
@@ -364,6 +374,7 @@ static void mka_put(struct js *list, struct control_secy *s, const struct names 
 	js_set_u64(o, "mkpdus-out", m->tx_mkpdus);
 	js_set_bool(o, "adopted", s->adopted);
 	show_mka_put(o, k, m, now);
+	show_keys_put(o, k, m, now);
 	results = js_set_object(o, "dropped");
 	for (unsigned i = MKA_OK + 1; i < MKA_RESULT_COUNT; i++)
 		if (m->results[i])

@@ -497,8 +497,8 @@ static bool keying_same(const struct plan_secy *a, const struct plan_secy *b)
 		return false;
 	return x->keying != BB_MKA ||
 	       (text_same(x->mka.key_chain, y->mka.key_chain) &&
-		x->mka.hello_ns == y->mka.hello_ns && x->mka.life_ns == y->mka.life_ns &&
-		x->mka.rekey_ns == y->mka.rekey_ns &&
+		text_same(x->mka.fallback, y->mka.fallback) && x->mka.hello_ns == y->mka.hello_ns &&
+		x->mka.life_ns == y->mka.life_ns && x->mka.rekey_ns == y->mka.rekey_ns &&
 		x->mka.delay_protect == y->mka.delay_protect &&
 		x->mka.ssci_order == y->mka.ssci_order && x->mka.keep_sak_ns == y->mka.keep_sak_ns);
 }

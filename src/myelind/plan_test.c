@@ -318,6 +318,9 @@ static void a_fate_is_what_a_file_does_to_an_overlay(void **state)
 	assert_int_equal(fate_of(*state, as_is, SITES NODES CORE), PLAN_REMOVED);
 	assert_int_equal(fate_of(*state, as_is, FAST_WITH("mka key-chain other-cak;")),
 			 PLAN_CHANGED);
+	assert_int_equal(
+		fate_of(*state, as_is, FAST_WITH("mka { key-chain fast-cak; fallback x; }")),
+		PLAN_CHANGED);
 	assert_int_equal(fate_of(*state, as_is,
 				 FAST_WITH("mka key-chain fast-cak; macsec replay-window 64;")),
 			 PLAN_CHANGED);
