@@ -444,6 +444,33 @@ static void a_restart_without_the_old_key_goes_on_under_the_fallback(void **stat
 	lan_free(l);
 }
 
+static void a_name_is_believed_only_with_its_own_cak(void **state)
+{
+	const struct mka_key keys[] = {key(1, 0, 0), fallback()};
+	struct lan *l = lan_of(2, keys, 2);
+	struct lan_frame f;
+	uint64_t digest, unknown, wrong;
+	uint8_t *name;
+
+	(void)state;
+	start_all(l);
+	well_until(l, 20);
+	f = l->last[0];
+	name = memmem(f.b, f.len, "key-", 4);
+	assert_non_null(name);
+	digest = mka_digest(l->nodes[1].m);
+	unknown = show(l, 1).results[MKA_CKN_UNKNOWN];
+	wrong = show(l, 1).results[MKA_ICV_WRONG];
+	name[4] = name[4] == '1' ? '9' : '1';
+	assert_int_equal(mka_input(l->nodes[1].m, f.b, f.len, l->now), MKA_ICV_WRONG);
+	name[4] = '5';
+	assert_int_equal(mka_input(l->nodes[1].m, f.b, f.len, l->now), MKA_CKN_UNKNOWN);
+	assert_int_equal(show(l, 1).results[MKA_CKN_UNKNOWN], unknown + 1);
+	assert_int_equal(show(l, 1).results[MKA_ICV_WRONG], wrong + 1);
+	assert_int_equal(mka_digest(l->nodes[1].m), digest);
+	lan_free(l);
+}
+
 static void keys_that_cannot_be_are_refused(void **state)
 {
 	struct mka_key v[] = {key(1, 0, 0), key(1, 0, 0)};
@@ -502,6 +529,7 @@ int main(void)
 		cmocka_unit_test(overtime_goes_on_after_a_restart),
 		cmocka_unit_test(a_restart_with_another_cak_of_the_same_name_starts_anew),
 		cmocka_unit_test(a_restart_without_the_old_key_goes_on_under_the_fallback),
+		cmocka_unit_test(a_name_is_believed_only_with_its_own_cak),
 		cmocka_unit_test(keys_that_cannot_be_are_refused),
 		cmocka_unit_test(more_keys_than_participants_run_the_newest),
 	};
