@@ -70,7 +70,8 @@ int edit_splice(struct conf_edit *e, size_t file, size_t begin, size_t end, cons
 		return -ENOMEM;
 	memcpy(p, f->text, begin);
 	memcpy(p + begin, text, add);
-	memcpy(p + begin + add, f->text + end, tail + 1);
+	memcpy(p + begin + add, f->text + end, tail);
+	p[begin + add + tail] = '\0';
 	free(f->text);
 	f->text = p;
 	f->len = begin + add + tail;

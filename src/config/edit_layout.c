@@ -235,6 +235,7 @@ static size_t like_find(const struct conf_edit *e, const struct target *t, const
 	const struct yang_node *n = t->path[p->steps].schema;
 	size_t last = NONE, leaf = NONE, same = NONE;
 	size_t parent = p->stmt == NONE ? 0 : p->stmt + 1;
+	// NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a place is a statement there is
 	size_t file = p->stmt == NONE ? 0 : e->o.stmts[p->stmt].file;
 
 	for (size_t i = 0; i < e->o.count; i++) {

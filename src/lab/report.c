@@ -287,20 +287,22 @@ static void fates_print(const struct js *port, const char *node, FILE *out)
 	static const struct {
 		const char *key, *what;
 	} fates[] = {
-		{"reserved", "frames to 01:80:c2:00:00:0x consumed, as bridges do"},
-		{"oversize", "frames larger than the service carries dropped"},
-		{"policed", "frames above the rate dropped"},
-		{"lost", "frames towards it lost"},
-		{"duplicated", "frames towards it duplicated"},
-		{"dropped-cut", "frames dropped while the port was cut"},
-		{"dropped-full", "frames dropped: too many in flight"},
-		{"tampered", "frames towards it tampered with"},
+		{"reserved", "to 01:80:c2:00:00:0x consumed, as bridges do"},
+		{"oversize", "larger than the service carries dropped"},
+		{"policed", "above the rate dropped"},
+		{"lost", "towards it lost"},
+		{"duplicated", "towards it duplicated"},
+		{"dropped-cut", "dropped while the port was cut"},
+		{"dropped-full", "dropped: too many in flight"},
+		{"tampered", "towards it tampered with"},
 	};
 
 	for (size_t i = 0; i < sizeof(fates) / sizeof(*fates); i++) {
-		if (js_u64(port, fates[i].key))
-			fprintf(out, "  %s: %lu %s\n", node,
-				(unsigned long)js_u64(port, fates[i].key), fates[i].what);
+		uint64_t n = js_u64(port, fates[i].key);
+
+		if (n)
+			fprintf(out, "  %s: %lu frame%s %s\n", node, (unsigned long)n,
+				n == 1 ? "" : "s", fates[i].what);
 	}
 }
 

@@ -509,11 +509,14 @@ int control_main(const struct role_args *args)
 		c->ports[i].eapol = c->ports[i].dhcp_fd = -1;
 	c->state = state_map(ROLE_FD_STATE, &c->state_size);
 	if (control_config(c) && watch_init(c)) {
+		size_t ports = c->plan->port_count - c->plan->secy_count;
+
 		rc = 1;
 		event_put(&c->events, EVENT_CONTROL_STARTED, NULL, 0, clock_now(),
-			  "%snode %s of %s: %zu ports, %zu overlays",
-			  c->events.last ? "started again: " : "", args->node, args->config,
-			  c->plan->port_count - c->plan->secy_count, c->plan->secy_count);
+			  "%snode %s of %s: %zu port%s, %zu overlay%s",
+			  c->events.last ? "started again: " : "", args->node, args->config, ports,
+			  ports == 1 ? "" : "s", c->plan->secy_count,
+			  c->plan->secy_count == 1 ? "" : "s");
 		if (control_start(c))
 			rc = loop_run(c->loop);
 	}

@@ -49,7 +49,7 @@ def test_frames_over_the_services_mtu_are_dropped_and_counted(make_lab):
     # Larger than the interface would let a node send: from the carrier's side of it.
     lab.carrier("send", "fra1", "wan", "ffffffffffff" + "020000000009" + "88e5" + "00" * 1601)
     assert lab.ports()["fra1"]["oversize"] == 1
-    assert "fra1: 1 frames larger than the service carries dropped" in lab.myelin("status")
+    assert "fra1: 1 frame larger than the service carries dropped" in lab.myelin("status")
 
 
 def test_a_policer_drops_what_is_over_the_rate_and_keys_survive(make_lab):
