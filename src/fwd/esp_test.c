@@ -600,6 +600,60 @@ static void a_peer_that_moved_is_reported(void **state)
 	node_fini(&b);
 }
 
+/* The value under that name of that SPI and direction among what was said, or -1. */
+static int64_t told(const struct node *n, uint64_t spi, int8_t direction, const char *name)
+{
+	for (unsigned i = 0; i < n->said_count; i++) {
+		const struct msg_stats *s = &n->said[i].stats;
+
+		if (n->said[i].type != MSG_STATS || s->sci != spi || s->an != direction)
+			continue;
+		for (unsigned k = 0; k < s->count; k++)
+			if (!strcmp(s->v[k].name, name))
+				return (int64_t)s->v[k].value;
+	}
+	return -1;
+}
+
+static void the_counters_of_a_tunnel_outlive_its_sas(void **state)
+{
+	struct msg get = {.type = MSG_STATS_GET, .secy = ESP_TUNNEL_ID};
+	struct esp_setup s = {0};
+	uint8_t in[2048], wire[2048], out[2048];
+	struct node a, b;
+	size_t n = 0;
+
+	(void)state;
+	esp_pair(&a, &b, &s);
+	esp_key(&a, &b, 1, &s);
+	for (unsigned i = 0; i < 5; i++) {
+		n = node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire);
+		assert_true(node_receive(&b, wire, n, out));
+	}
+	node_receive(&b, wire, n, out); /* again */
+	wire[n - 1] ^= 1;
+	wire[14 + 20 + 7]++; /* a new number, and an ICV that is wrong */
+	node_receive(&b, wire, n, out);
+	b.said_count = 0;
+	assert_int_equal(fwd_control(b.f, &get), 0);
+	assert_int_equal(told(&b, 0x10102, SA_RECEIVE, "packets"), 5);
+	assert_int_equal(told(&b, 0x10102, SA_RECEIVE, "octets"), 500);
+	assert_int_equal(told(&b, 0x10102, SA_RECEIVE, "replays"), 1);
+	assert_int_equal(told(&b, 0x10102, SA_RECEIVE, "not-valid"), 1);
+	assert_int_equal(told(&b, 0x10102, SA_RECEIVE, "sequence"), 6);
+	assert_int_equal(told(&b, 0, -1, "path-mtu"), ESP_MTU);
+	assert_int_equal(told(&b, 0, -1, "path.drop.duplicate"), 1);
+	esp_retire(b.f->sas, b.f->tunnels[0].tunnel->rx);
+	b.said_count = 0;
+	assert_int_equal(fwd_control(b.f, &get), 0);
+	assert_int_equal(told(&b, 0x10102, SA_RECEIVE, "packets"), -1);
+	assert_int_equal(told(&b, 0, SA_RECEIVE, "packets"), 5);
+	assert_int_equal(told(&b, 0, SA_TRANSMIT, "packets"), 0);
+	assert_int_equal(b.said[b.said_count - 1].type, MSG_STATS_DONE);
+	node_fini(&a);
+	node_fini(&b);
+}
+
 static void what_goes_nowhere_has_its_name(void **state)
 {
 	struct esp_setup s = {0};
@@ -712,6 +766,7 @@ int main(void)
 		cmocka_unit_test(a_packet_to_a_group_goes_to_every_peer),
 		cmocka_unit_test(the_first_packets_wait_for_their_sa),
 		cmocka_unit_test(a_peer_that_moved_is_reported),
+		cmocka_unit_test(the_counters_of_a_tunnel_outlive_its_sas),
 		cmocka_unit_test(what_goes_nowhere_has_its_name),
 	};
 
