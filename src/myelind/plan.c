@@ -293,6 +293,26 @@ static bool lans_join(struct plan *p, const struct bb_overlay *o, uint16_t overl
 	return any;
 }
 
+/* An overlay of design ipsec: its interface, and tunnels instead of a SecY. */
+static int tunnels_overlay_add(struct planner *w, const struct bb_overlay *o,
+			       const struct bb_member *self, struct plan_port *wan)
+{
+	struct plan_port *tap = port_new(w, o->name);
+	int rc = 0;
+
+	if (!tap)
+		return -EINVAL;
+	wan->overlay = tap->overlay = o;
+	wan->want.allow |= MSG_ALLOW_ESP | MSG_ALLOW_ARP_ND;
+	tap->want.kind = MSG_PORT_OVERLAY;
+	tap->want.over = wan->want.port;
+	if (self->has_address)
+		rc = address_add(w, tap->want.port, &self->address, false);
+	if (!rc && o->managed)
+		rc = routes_add(w, o, tap->want.port);
+	return rc ? rc : plan_tunnels_add(w->p, o, self, tap, w->why, w->why_size);
+}
+
 static int overlay_add(struct planner *w, const struct bb_overlay *o, const struct bb_member *self)
 {
 	struct plan *p = w->p;
@@ -305,6 +325,8 @@ static int overlay_add(struct planner *w, const struct bb_overlay *o, const stru
 	if (!wan)
 		return refuse(w, "overlay %s: node %s has no port to any service in its `over`",
 			      o->name, p->node->name);
+	if (o->design == BB_IPSEC)
+		return tunnels_overlay_add(w, o, self, wan);
 	if (p->secy_count == PLAN_SECYS_MAX)
 		return refuse(w, "node %s is in more than %d overlays", p->node->name,
 			      PLAN_SECYS_MAX);
@@ -378,6 +400,7 @@ void plan_free(struct plan *p)
 		return;
 	free(p->addresses);
 	free(p->routes);
+	free(p->tunnels);
 	free(p);
 }
 
@@ -402,7 +425,7 @@ const struct plan_secy *plan_secy(const struct plan *p, uint16_t id)
 static void numbers_give(char before[][PLAN_NAME_MAX], size_t room, char names[][PLAN_NAME_MAX],
 			 size_t count, uint16_t *to)
 {
-	char after[PLAN_PORTS_MAX][PLAN_NAME_MAX] = {};
+	char after[PLAN_TUNNELS_MAX][PLAN_NAME_MAX] = {};
 
 	memset(to, 0, count * sizeof(*to));
 	for (size_t i = 0; i < count; i++)
@@ -423,8 +446,8 @@ static void numbers_give(char before[][PLAN_NAME_MAX], size_t room, char names[]
 
 void plan_number(struct plan *p, struct plan_names *names)
 {
-	char of[PLAN_PORTS_MAX][PLAN_NAME_MAX] = {};
-	uint16_t ports[PLAN_PORTS_MAX], secys[PLAN_SECYS_MAX];
+	char of[PLAN_TUNNELS_MAX][PLAN_NAME_MAX] = {};
+	uint16_t ports[PLAN_PORTS_MAX], secys[PLAN_SECYS_MAX], tunnels[PLAN_TUNNELS_MAX];
 
 	for (size_t i = 0; i < p->port_count; i++) {
 		const struct plan_port *pp = &p->ports[i];
@@ -437,6 +460,12 @@ void plan_number(struct plan *p, struct plan_names *names)
 	for (size_t i = 0; i < p->secy_count; i++)
 		snprintf(of[i], PLAN_NAME_MAX, "%s", p->secys[i].o->name);
 	numbers_give(names->secys, PLAN_SECYS_MAX, of, p->secy_count, secys);
+	memset(of, 0, sizeof(of));
+	for (size_t i = 0; i < p->tunnel_count; i++)
+		snprintf(of[i], PLAN_NAME_MAX, "%s %s", p->tunnels[i].o->name,
+			 p->tunnels[i].peer->node ? p->tunnels[i].peer->node->name
+						  : p->tunnels[i].peer->peer->name);
+	numbers_give(names->tunnels, PLAN_TUNNELS_MAX, of, p->tunnel_count, tunnels);
 	/* plan_new() has numbered in order, so a number is an index. */
 	for (size_t i = 0; i < p->port_count; i++) {
 		struct msg_port_want *w = &p->ports[i].want;
@@ -454,6 +483,13 @@ void plan_number(struct plan *p, struct plan_names *names)
 		s->id = secys[i];
 		s->wan = ports[s->wan - 1];
 		s->overlay = ports[s->overlay - 1];
+	}
+	for (size_t i = 0; i < p->tunnel_count; i++) {
+		struct plan_tunnel *t = &p->tunnels[i];
+
+		t->id = (uint16_t)(PLAN_SECYS_MAX + tunnels[i]);
+		t->wan = ports[t->wan - 1];
+		t->overlay = ports[t->overlay - 1];
 	}
 }
 
@@ -562,10 +598,52 @@ static bool bridge_same(const struct plan *pa, const struct plan_secy *a, const 
 	}
 }
 
+/* The n-th tunnel of that overlay, or NULL. */
+static const struct plan_tunnel *tunnel_nth(const struct plan *p, const char *overlay, size_t n)
+{
+	for (size_t i = 0; i < p->tunnel_count; i++)
+		if (strcmp(p->tunnels[i].o->name, overlay) == 0 && n-- == 0)
+			return &p->tunnels[i];
+	return NULL;
+}
+
+static bool tunnel_same(const struct plan_tunnel *a, const struct plan_tunnel *b)
+{
+	return text_same(a->peer->node ? a->peer->node->name : a->peer->peer->name,
+			 b->peer->node ? b->peer->node->name : b->peer->peer->name) &&
+	       a->o->keying == b->o->keying && prefix_same(&a->local, &b->local) &&
+	       prefix_same(&a->remote, &b->remote) && prefix_same(&a->next_hop, &b->next_hop) &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
+
+static enum plan_fate tunnels_fate(const struct plan *before, const struct plan *after,
+				   const char *overlay)
+{
+	const struct plan_tunnel *a = tunnel_nth(before, overlay, 0),
+				 *b = tunnel_nth(after, overlay, 0);
+
+	if (!a || !b)
+		return a ? PLAN_REMOVED : PLAN_ADDED;
+	if (!reach_same(before, a->overlay, after, b->overlay) ||
+	    !want_same(before, plan_port(before, a->overlay), after,
+		       plan_port(after, b->overlay)) ||
+	    !want_same(before, plan_port(before, a->wan), after, plan_port(after, b->wan)))
+		return PLAN_CHANGED;
+	for (size_t i = 0; a || b; i++) {
+		a = tunnel_nth(before, overlay, i);
+		b = tunnel_nth(after, overlay, i);
+		if (!a != !b || (a && !tunnel_same(a, b)))
+			return PLAN_CHANGED;
+	}
+	return PLAN_KEPT;
+}
+
 enum plan_fate plan_fate(const struct plan *before, const struct plan *after, const char *overlay)
 {
 	const struct plan_secy *a = secy_named(before, overlay), *b = secy_named(after, overlay);
 
+	if (!a && !b)
+		return tunnels_fate(before, after, overlay);
 	if (!a)
 		return PLAN_ADDED;
 	if (!b)

@@ -16,6 +16,7 @@
 
 #define PLAN_PORTS_MAX 64 /* of one node, overlay interfaces included */
 #define PLAN_SECYS_MAX 16
+#define PLAN_TUNNELS_MAX 256
 
 #define PLAN_NAME_MAX 64 /* bytes of a name in the table below, with its NUL */
 
@@ -23,6 +24,7 @@
 struct plan_names {
 	char ports[PLAN_PORTS_MAX][PLAN_NAME_MAX];
 	char secys[PLAN_SECYS_MAX][PLAN_NAME_MAX];
+	char tunnels[PLAN_TUNNELS_MAX][PLAN_NAME_MAX];
 };
 
 enum plan_fate { PLAN_KEPT, PLAN_CHANGED, PLAN_ADDED, PLAN_REMOVED };
@@ -44,6 +46,17 @@ struct plan_secy {
 	const struct bb_member *self;
 };
 
+/* A peer of an overlay of design ipsec. Addresses are of hosts; family 0: not known from the file. */
+struct plan_tunnel {
+	uint16_t id; /* from PLAN_SECYS_MAX + 1: SecYs and tunnels are numbered together */
+	uint16_t wan, overlay; /* port ids */
+	const struct bb_overlay *o;
+	const struct bb_member *self, *peer;
+	struct bb_prefix local, remote; /* outer; remote of family 0: the peer has to come to us */
+	struct bb_prefix next_hop;      /* whose MAC address the frames go to */
+	uint8_t mac[6];                 /* the peer's in the overlay */
+};
+
 struct plan {
 	const struct backbone *backbone;
 	const struct bb_node *node;
@@ -55,6 +68,8 @@ struct plan {
 	size_t route_count;
 	struct plan_secy secys[PLAN_SECYS_MAX];
 	size_t secy_count;
+	struct plan_tunnel *tunnels;
+	size_t tunnel_count;
 };
 
 /* NULL when the node is not in the backbone or needs what this version has not built; `why` then
@@ -71,6 +86,17 @@ void plan_number(struct plan *p, struct plan_names *names);
 
 /* What taking `after` in place of `before` does to the overlay of this name, which is in either. */
 enum plan_fate plan_fate(const struct plan *before, const struct plan *after, const char *overlay);
+
+/*
+ * For plan_new(): the tunnels of an overlay of design ipsec, whose interface tap is, from its member
+ * self; sets the interface's MTU and MAC address. 0, or -EINVAL with `why`.
+ */
+int plan_tunnels_add(struct plan *p, const struct bb_overlay *o, const struct bb_member *self,
+		     struct plan_port *tap, char *why, size_t size);
+/* The neighbour that the kernel has to know; false: there is none. */
+bool plan_tunnel_neighbour(const struct plan_tunnel *t, struct msg_neighbour_want *n);
+/* What forward is told of a tunnel; next_hop: the MAC address of t->next_hop, zero: not known. */
+void plan_tunnel_msg(const struct plan_tunnel *t, const uint8_t next_hop[6], struct msg_tunnel *m);
 
 const struct plan_secy *plan_secy(const struct plan *p, uint16_t id);
 const struct plan_port *plan_port(const struct plan *p, uint16_t id);

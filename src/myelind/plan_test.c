@@ -122,7 +122,7 @@ static void managed_routing_leads_to_the_other_members_networks_alone(void **sta
 
 	assert_non_null(p);
 	/* nyc's two, sin's v4 one; no next hop for v6, nothing of fra, nothing by `fast`. */
-	assert_int_equal(p->route_count, 3);
+	assert_int_equal(p->route_count, 3); /* the gateway and two networks */
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(p->routes[i].port, 4);
 		assert_int_equal(p->routes[i].family, 4);
@@ -205,7 +205,7 @@ static void what_is_not_built_is_refused_by_name(void **state)
 		       "node nyc1 { id 2; site nyc; port i { interface e1; service inet; address "
 		       "192.0.2.2/24; } }\n"
 		       "overlay link { design ipsec; over inet; auth psk x; }\n",
-		 "fra1", "overlay link: `design ipsec`"},
+		 "fra1", "overlay link: this version runs overlays of design macsec only"},
 		{SITES "node fra1 { id 1; site fra; port a { interface eth1; service wave; address "
 		       "slaac; } }\n",
 		 "fra1", "port a: this version gets no addresses by slaac"},
@@ -407,6 +407,135 @@ static void what_a_bridge_does_otherwise_is_a_change(void **state)
 			 PLAN_CHANGED);
 }
 
+#define TUNNELS                                                                                    \
+	"backbone t;\n"                                                                            \
+	"site fra { networks 10.10.0.0/16; }\nsite nyc { networks 10.20.0.0/16; }\n"               \
+	"site sin { networks 10.30.0.0/16; }\n"                                                    \
+	"service wan { type ip; mtu 1500; }\n"                                                     \
+	"node fra1 { id 1; site fra; port w { interface eth1; service wan;\n"                      \
+	"            address 192.0.2.2/30; gateway 192.0.2.1; } }\n"                               \
+	"node nyc1 { id 2; site nyc; port w { interface eth1; service wan;\n"                      \
+	"            address 198.51.100.2/30; gateway 198.51.100.1; } }\n"
+#define TUNNELS_END                                                                                \
+	"overlay vpn { design ipsec; over wan; subnet 10.255.0.0/24; routing managed;\n"           \
+	"              auth psk shared; }\n"
+
+/* A plan of an overlay of design ipsec, which the file's reader says does not run yet. */
+static struct plan *tunnels_of(struct fixture *f, const char *text, const char *node)
+{
+	plan_of(f, text, node);
+	assert_null(f->plan); /* and so it is */
+	for (size_t i = 0; i < f->bb->overlay_count; i++)
+		f->bb->overlays[i].unsupported = NULL;
+	f->plan = plan_new(f->bb, node, f->why, sizeof(f->why));
+	return f->plan;
+}
+
+static void a_tunnel_leads_to_each_other_member(void **state)
+{
+	struct fixture *f = *state;
+	struct plan *p = tunnels_of(
+		f,
+		TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; service wan; "
+			"address 192.0.2.1/30; } }\n" TUNNELS_END,
+		"fra1");
+	struct msg_neighbour_want n;
+	struct msg_tunnel m;
+
+	assert_non_null(p);
+	assert_int_equal(p->secy_count, 0);
+	assert_int_equal(p->tunnel_count, 2);
+	assert_int_equal(p->port_count, 2);
+	assert_int_equal(p->ports[0].want.allow, MSG_ALLOW_ESP | MSG_ALLOW_ARP_ND);
+	assert_string_equal(p->ports[1].want.ifname, "vpn");
+	assert_int_equal(p->ports[1].want.mtu, 1438); /* 1500 - 20 - 8 - 8 - 8 - 16, trailer */
+	assert_memory_equal(p->ports[1].want.mac, "\x02\x04\x0a\xff\x00\x01", 6);
+	assert_int_equal(p->route_count, 3); /* the gateway and two networks */
+	/* nyc1 is behind the gateway, */
+	assert_int_equal(p->tunnels[0].id, PLAN_SECYS_MAX + 1);
+	assert_memory_equal(p->tunnels[0].local.addr, "\xc0\x00\x02\x02", 4);
+	assert_memory_equal(p->tunnels[0].remote.addr, "\xc6\x33\x64\x02", 4);
+	assert_memory_equal(p->tunnels[0].next_hop.addr, "\xc0\x00\x02\x01", 4);
+	assert_true(plan_tunnel_neighbour(&p->tunnels[0], &n));
+	assert_int_equal(n.port, p->ports[1].want.port);
+	assert_memory_equal(n.addr, "\x0a\xff\x00\x02", 4);
+	assert_memory_equal(n.mac, "\x02\x04\x0a\xff\x00\x02", 6);
+	/* sin1 on the link itself. */
+	assert_memory_equal(p->tunnels[1].next_hop.addr, "\xc0\x00\x02\x01", 4);
+	plan_tunnel_msg(&p->tunnels[1], (const uint8_t[6]){2, 7}, &m);
+	assert_int_equal(m.tunnel, PLAN_SECYS_MAX + 2);
+	assert_int_equal(m.overlay, p->ports[1].want.port);
+	assert_int_equal(m.wan, p->ports[0].want.port);
+	assert_int_equal(m.mtu, 1500);
+	assert_memory_equal(m.inner4, "\x0a\xff\x00\x01", 4);
+	assert_memory_equal(m.peer, n.mac, 5);
+	assert_string_equal(m.name, "sin1");
+}
+
+static void what_a_tunnel_lacks_is_said(void **state)
+{
+	static const struct {
+		const char *from, *to, *why;
+	} rows[] = {
+		{" gateway 192.0.2.1;", "", "nyc1 is not on this node's link"},
+		{"address 192.0.2.2/30; gateway 192.0.2.1;", "", "needs an `address` of its own"},
+		{"198.51.100.2/30; gateway 198.51.100.1;", "2001:db8::2/64;",
+		 "no address of a family"},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[4096] = TUNNELS TUNNELS_END, out[4096];
+		char *at = strstr(text, rows[i].from);
+
+		assert_non_null(at);
+		snprintf(out, sizeof(out), "%.*s%s%s", (int)(at - text), text, rows[i].to,
+			 at + strlen(rows[i].from));
+		assert_null(tunnels_of(f, out, "fra1"));
+		assert_non_null(strstr(f->why, rows[i].why));
+	}
+}
+
+static void a_peer_without_a_known_address_has_to_come(void **state)
+{
+	struct fixture *f = *state;
+	struct plan *p = tunnels_of(f,
+				    TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; "
+					    "service wan; address dhcp; } }\n" TUNNELS_END,
+				    "fra1");
+
+	assert_non_null(p);
+	assert_int_equal(p->tunnels[1].remote.family, 0);
+}
+
+static void tunnels_keep_their_numbers_and_their_fate_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct plan_names *names = calloc(1, sizeof(*names));
+	struct fixture after = {};
+	struct plan *p = tunnels_of(f, TUNNELS TUNNELS_END, "fra1"), *q;
+
+	assert_non_null(p);
+	plan_number(p, names);
+	assert_int_equal(p->tunnels[0].id, PLAN_SECYS_MAX + 1);
+	q = tunnels_of(&after,
+		       TUNNELS "node a1 { id 9; site sin; port w { interface eth1; service wan; "
+			       "address 203.0.113.2/30; } }\n" TUNNELS_END,
+		       "fra1");
+	assert_non_null(q);
+	plan_number(q, names);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(q->tunnels[i].id,
+				 PLAN_SECYS_MAX + 1 +
+					 (strcmp(q->tunnels[i].peer->node->name, "nyc1") != 0));
+	assert_int_equal(plan_fate(p, q, "vpn"), PLAN_CHANGED);
+	assert_int_equal(plan_fate(p, p, "vpn"), PLAN_KEPT);
+	plan_free(after.plan);
+	backbone_free(after.bb);
+	conf_free(after.conf);
+	free(names);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -424,6 +553,10 @@ int main(void)
 		T(a_fate_is_what_a_file_does_to_an_overlay),
 		T(an_overlay_that_is_bridged_has_ports_and_no_interface),
 		T(what_a_bridge_does_otherwise_is_a_change),
+		T(a_tunnel_leads_to_each_other_member),
+		T(what_a_tunnel_lacks_is_said),
+		T(a_peer_without_a_known_address_has_to_come),
+		T(tunnels_keep_their_numbers_and_their_fate_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
