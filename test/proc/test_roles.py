@@ -275,6 +275,23 @@ def test_the_wan_s_mtu_is_raised_and_never_lowered(node, before, wanted, after):
     assert f"mtu {after} " in node.ns.ip("link", "show", "wan0")
 
 
+def test_another_mtu_of_ports_in_use_opens_nothing_anew(node):
+    node.want_wan()
+    node.want_overlay(mtu=1468)
+    until("forward has its ports", lambda: descriptors(node.pid("forward")).count(
+        "/dev/net/tun") == 1)
+    index = node.ns.ip("-o", "link", "show", "core").split(":")[0]
+    for wan, core in ((1700, 1668), (1600, 1568)):
+        assert node.ask(f"want 1 1 wan0 0 {wan} 0 888e 1").startswith("0 ")
+        node.want_overlay(mtu=core)
+        assert "mtu 1700 " in node.ns.ip("link", "show", "wan0")
+        shown = node.ns.ip("-o", "link", "show", "core")
+        assert f"mtu {core} " in shown and shown.split(":")[0] == index
+    assert node.log().count("wan0: open") == 1 and node.log().count("core: open") == 1
+    until("forward has its ports", lambda: descriptors(node.pid("forward")).count(
+        "/dev/net/tun") == 1 and descriptors(node.pid("forward")).count("socket:") == 3)
+
+
 def test_a_wan_must_be_an_ethernet_interface(node):
     answer = node.ask("want 1 1 lo 0 0 0 888e 1")
     assert answer.split()[0] != "0" and "not an Ethernet interface" in answer
