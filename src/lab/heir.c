@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define AGAIN_MS 300 /* for an `ip` that the dead process had under way */
+#define MOURNING_MS 500 /* for an `ip` that the dead process had under way */
 
 __attribute__((noreturn)) static void heir_run(struct run r, int owner)
 {
@@ -27,8 +27,8 @@ __attribute__((noreturn)) static void heir_run(struct run r, int owner)
 	} while (n < 0 && errno == EINTR);
 	if (n)
 		_exit(0);
-	run_end(&r);
-	poll(NULL, 0, AGAIN_MS);
+	/* Before and once: as long as the run directory stands nobody makes another lab of the name. */
+	poll(NULL, 0, MOURNING_MS);
 	_exit(run_end(&r) ? 1 : 0);
 }
 
