@@ -36,7 +36,7 @@ size_t prf_len(enum prf_hash h)
 int prf(enum prf_hash h, const void *key, size_t key_len, const struct prf_piece *v, unsigned n,
 	uint8_t *out)
 {
-	char name[8];
+	char name[8] = "SHA256"; /* all names are as long */
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
 		OSSL_PARAM_construct_end(),

@@ -239,21 +239,30 @@ void auth_signed(struct ike_sa *sa, const uint8_t *sig, size_t len, uint64_t now
 		answer(sa, now);
 }
 
-/* Another IKE SA of the same peer that came up at about the same time, from the other end: both
- * called. The one with the lowest nonce goes, and whoever began it closes it (as §2.8.1). */
-static void twins(struct ike_sa *sa, uint64_t now)
+void auth_twins(struct ike_sa *sa)
 {
 	for (struct ike_sa *o = sa->e->sas; o; o = o->next) {
-		struct ike_sa *loser;
+		struct ike_sa *loser, *stays;
 
 		if (o == sa || o->peer != sa->peer || o->state != ST_UP || o->want_close ||
-		    o->initiator == sa->initiator || now > o->since + TWINS_NS || sa->replaces ||
-		    o->replaces)
+		    sa->want_close || sa->replaces || o->replaces)
 			continue;
 		loser = nonce_cmp(&sa->low, &o->low) < 0 ? sa : o;
-		if (loser->initiator)
+		stays = loser == sa ? o : sa;
+		/* It stays only if the peer still has it: one heard since both are there. */
+		if (stays->heard_at <= loser->since || stays->heard_at <= stays->since)
+			stays->want_dpd = true;
+		else if (loser->initiator)
 			loser->want_close = loser->dirty = true;
 	}
+}
+
+/* Older IKE SAs of a peer that just made a new one: perhaps it knows them no more. */
+static void doubt_others(struct ike_sa *sa)
+{
+	for (struct ike_sa *o = sa->e->sas; o && !sa->initiator; o = o->next)
+		if (o != sa && o->peer == sa->peer && o->state == ST_UP)
+			o->want_dpd = true;
 }
 
 /* It stands: what follows from that for others. */
@@ -279,7 +288,9 @@ static void finish(struct ike_sa *sa, uint64_t now)
 		 id_text(&sa->remote_id, name, sizeof(name)),
 		 end_text(&sa->remote, end, sizeof(end)), sa->encap ? ", through UDP" : "",
 		 sa->ppk ? ", with PPK" : "");
-	twins(sa, now);
+	auth_twins(sa);
+	doubt_others(sa);
+	sa->e->timed = false;
 	if (old && old->state == ST_UP)
 		old->want_close = old->dirty = true;
 }

@@ -128,6 +128,16 @@ void child_add(struct ike_sa *sa, struct child_sa *c)
 	sa->e->timed = false;
 }
 
+void child_send_late(struct ike_sa *sa, struct child_sa *c, uint64_t now)
+{
+	for (const struct child_sa *o = sa->children; o; o = o->next)
+		if (o->sending && o->state != CHILD_CLOSING) {
+			c->send_at = now + SEND_NS; /* nothing is lost by waiting */
+			return;
+		}
+	child_send(sa, c);
+}
+
 void child_send(struct ike_sa *sa, struct child_sa *c)
 {
 	if (c->sending)
@@ -145,7 +155,18 @@ void child_resync(struct ike_sa *sa, struct child_sa *c)
 		transmit(sa, c);
 }
 
-void children_send(struct ike_sa *sa)
+/* Whether some other child of the peer sends. */
+static bool another_sends(const struct ike_sa *sa, const struct child_sa *but)
+{
+	for (const struct ike_sa *o = sa->e->sas; o; o = o->next)
+		for (const struct child_sa *c = o->children; c && o->peer == sa->peer; c = c->next)
+			if (c != but && c->sending && c->state != CHILD_CLOSING)
+				return true;
+	return false;
+}
+
+/* What sent goes: what waited for proof that the peer receives has it now. */
+static void others_send(struct ike_sa *sa)
 {
 	for (struct ike_sa *o = sa->e->sas; o; o = o->next)
 		for (struct child_sa *c = o->children; c && o->peer == sa->peer; c = c->next)
@@ -162,7 +183,8 @@ void child_drop(struct ike_sa *sa, struct child_sa *c, bool linger, uint64_t now
 		at = &(*at)->next;
 	*at = c->next;
 	sa->child_count--;
-	children_send(sa);
+	if (!another_sends(sa, c))
+		others_send(sa);
 	if (c->sending)
 		s->retire(s->ctx, sa->peer->cfg.tunnel, SINK_TRANSMIT, c->spi_out);
 	if (linger)
@@ -216,4 +238,9 @@ bool child_usable(const struct ike_sa *sa)
 			if (c->state == CHILD_UP && !c->want_close)
 				return true;
 	return false;
+}
+
+bool child_rekeys(const struct child_sa *c)
+{
+	return c->want_rekey && c->sending && c->state == CHILD_UP;
 }

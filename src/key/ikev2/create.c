@@ -155,6 +155,22 @@ enum ikev2_result create_accept(struct ike_sa *sa, const struct in *in, uint16_t
 	return ts_accept(in, asked, &c->ts) ? IKEV2_OK : IKEV2_SELECTORS;
 }
 
+static bool stands(const struct child_sa *c)
+{
+	return c->state == CHILD_UP && c->sending && !c->want_close && !c->want_rekey;
+}
+
+void create_surplus(struct ike_sa *sa, uint64_t now)
+{
+	if (!sa->initiator || sa->req.kind)
+		return;
+	for (struct child_sa *c = sa->children; c; c = c->next)
+		for (struct child_sa *newer = c->next; newer && stands(c); newer = newer->next)
+			if (stands(newer) && now > newer->since + 2 * NS_PER_S &&
+			    !memcmp(&c->ts, &newer->ts, sizeof(c->ts)))
+				c->want_close = sa->dirty = true;
+}
+
 /* --- we ask --- */
 
 void create_start(struct ike_sa *sa, struct child_sa *rekeyed, uint64_t now)
@@ -223,7 +239,7 @@ static enum ikev2_result made(struct ike_sa *sa, struct in *in, const struct esp
 	return *out ? IKEV2_OK : IKEV2_LIMIT;
 }
 
-/* Our rekeying is answered: which of the children stays, and who deletes what. */
+/* Ours is answered: which of the children stays, and who deletes what. */
 static void settle(struct ike_sa *sa, struct in *in, struct child_sa *fresh)
 {
 	struct child_sa *old = child_by_in(sa, sa->req.child);
@@ -233,8 +249,14 @@ static void settle(struct ike_sa *sa, struct in *in, struct child_sa *fresh)
 
 	memcpy(nr.b, n->body.p, nr.len);
 	nonce_low(&low, &sa->req.nonce, &nr);
+	fresh->asked = sa->req.kind == EX_CHILD_NEW;
+	fresh->low = low;
 	if (other && nonce_cmp(&low, &sa->req.other_nonce) < 0) {
 		fresh->want_close = true; /* ours is the one too many; the peer deletes the old */
+		if (old && old->state == CHILD_UP) {
+			old->state = CHILD_REPLACED;
+			old->close_at = in->now + REPLACED_NS;
+		}
 		return;
 	}
 	child_send(sa, fresh);
@@ -259,8 +281,13 @@ static enum ikev2_result refused(struct ike_sa *sa, struct in *in)
 		if (in->c->v[i].type == IKE_PL_NOTIFY && in->c->v[i].notify.type < IKE_N_STATUS)
 			type = in->c->v[i].notify.type;
 	sa->again_at = in->now + NS_PER_S + jitter(sa->e, 4 * NS_PER_S);
-	if (rekey && type == IKE_N_CHILD_SA_NOT_FOUND) {
-		if (old && !sa->req.collided) { /* gone over there: it is of no use here */
+	if (sa->req.collided) { /* the peer has rekeyed it, and will delete it */
+		if (rekey && old && old->state == CHILD_UP) {
+			old->state = CHILD_REPLACED;
+			old->close_at = in->now + REPLACED_NS;
+		}
+	} else if (rekey && type == IKE_N_CHILD_SA_NOT_FOUND) {
+		if (old) { /* gone over there: it is of no use here */
 			child_drop(sa, old, false, in->now);
 			sa->want_child |= !child_usable(sa);
 			sa->again_at = in->now;
@@ -276,7 +303,7 @@ static enum ikev2_result refused(struct ike_sa *sa, struct in *in)
 			sa->again_at = in->now;
 		}
 		*(rekey && old ? &old->want_rekey : &sa->want_child) = true;
-	} else if (!sa->req.collided && !(rekey && old && old->state != CHILD_UP)) {
+	} else if (!(rekey && old && old->state != CHILD_UP)) {
 		if (type != IKE_N_TEMPORARY_FAILURE) {
 			log_warn("ike %s: child SA refused: %s", sa_name(sa),
 				 ike_notify_name(type));
@@ -315,12 +342,8 @@ enum ikev2_result create_response(struct ike_sa *sa, struct in *in)
 		return r;
 	}
 	child_add(sa, fresh);
-	if (rekey) {
-		sa->e->stats.child_rekeys++;
-		settle(sa, in, fresh);
-	} else {
-		child_send(sa, fresh);
-	}
+	sa->e->stats.child_rekeys += rekey;
+	settle(sa, in, fresh);
 	message_done(sa);
 	return IKEV2_OK;
 }
@@ -408,9 +431,20 @@ enum ikev2_result create_request(struct ike_sa *sa, struct in *in)
 		return IKEV2_TEMPORARY;
 	}
 	r = grant(sa, in, &fresh, &low);
-	if (!r && sa->child_count == 1)
+	if (r)
+		return r;
+	if (sa->req.kind == EX_CHILD_NEW) { /* both want one: as when both rekey */
+		sa->req.collided = true;
+		sa->req.other = fresh->spi_in;
+		sa->req.other_nonce = low;
+	}
+	for (struct child_sa *c = sa->children; c; c = c->next)
+		if (c->asked && c->state == CHILD_UP && in->now < c->since + TWINS_NS &&
+		    nonce_cmp(&c->low, &low) < 0)
+			c->want_close = true; /* the peer had asked before it heard of ours */
+	if (sa->child_count == 1)
 		child_send(sa, fresh); /* nothing else to send with */
-	return r;
+	return IKEV2_OK;
 }
 
 enum ikev2_result create_rekey_request(struct ike_sa *sa, struct in *in)
@@ -442,8 +476,14 @@ enum ikev2_result create_rekey_request(struct ike_sa *sa, struct in *in)
 	if (r)
 		return r;
 	sa->e->stats.child_rekeys++;
+	if (faulty(sa->e, IKEV2_FAULT_SEND_EARLY))
+		child_send(sa, fresh);
+	if (faulty(sa->e, IKEV2_FAULT_RETIRE_EARLY)) {
+		child_drop(sa, old, false, in->now);
+		return IKEV2_OK;
+	}
 	if (sa->req.kind == EX_CHILD_REKEY && sa->req.child == old->spi_in) {
-		sa->req.collided = true;
+		sa->req.collided = !faulty(sa->e, IKEV2_FAULT_NO_COLLISION);
 		sa->req.other = fresh->spi_in;
 		sa->req.other_nonce = low;
 	} else {

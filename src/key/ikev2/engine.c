@@ -233,8 +233,8 @@ static void child_times(struct ike_sa *sa, struct child_sa *c, uint64_t now)
 		c->want_close = sa->dirty = true;
 		c->close_at = IKEV2_NEVER;
 	}
-	if (!c->sending && now >= c->send_at)
-		child_send(sa, c);
+	if (c->state == CHILD_UP && !c->want_close && !c->sending && now >= c->send_at)
+		child_send_late(sa, c, now);
 }
 
 static void reauthenticate(struct ike_sa *sa, uint64_t now)
@@ -258,6 +258,7 @@ static void up_times(struct ike_sa *sa, uint64_t now)
 	}
 	if (now >= sa->reauth_at)
 		reauthenticate(sa, now);
+	create_surplus(sa, now);
 	for (struct child_sa *c = sa->children; c; c = c->next)
 		child_times(sa, c, now);
 	if (p->dpd_ns && now >= sa->heard_at + p->dpd_ns)
@@ -284,7 +285,7 @@ static void start_next(struct ike_sa *sa, uint64_t now)
 			return;
 		}
 	if (sa->state == ST_UP && now >= sa->again_at) {
-		for (c = sa->children; c && !c->want_rekey;)
+		for (c = sa->children; c && !child_rekeys(c);)
 			c = c->next;
 		if (sa->want_rekey)
 			rekey_start(sa, now);
@@ -347,8 +348,12 @@ static void peers_call(struct ikev2 *e, uint64_t now)
 
 void ikev2_expire(struct ikev2 *e, uint64_t now)
 {
-	if (now >= e->cookie_at)
+	if (now >= e->cookie_at) { /* what is due once in a while */
 		cookie_turn(e, now);
+		for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
+			if (sa->state == ST_UP)
+				auth_twins(sa);
+	}
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
 		sa_step(sa, now);
 	sweep(e, now);
@@ -367,7 +372,7 @@ static bool wishes(const struct ike_sa *sa)
 	bool any = sa->want_rekey || sa->want_child;
 
 	for (const struct child_sa *c = sa->children; c; c = c->next)
-		any |= c->want_rekey;
+		any |= child_rekeys(c);
 	return any && sa->state == ST_UP;
 }
 
@@ -402,7 +407,7 @@ static uint64_t sa_deadline(const struct ike_sa *sa)
 		earlier(&min, c->close_at);
 		if (c->state == CHILD_UP)
 			earlier(&min, c->rekey_at);
-		if (!c->sending)
+		if (c->state == CHILD_UP && !c->want_close && !c->sending)
 			earlier(&min, c->send_at);
 	}
 	if ((sa->peer->wanted || sa->peer->once) && !sa->peer->cfg.childless && !sa->req.kind &&
@@ -458,8 +463,9 @@ static void report_child(struct ike_sa *sa, struct child_sa *c, const struct sin
 {
 	switch ((enum sink_esp_event)r->event) {
 	case SINK_ESP_USED:
-		child_send(sa, c); /* the peer has the keys: it receives */
-				   /* fall through */
+		if (c->state == CHILD_UP)
+			child_send(sa, c); /* the peer has the keys: it receives */
+					   /* fall through */
 	case SINK_ESP_INSTALLED:
 		if (r->direction == SINK_RECEIVE && r->packets > c->packets_in) {
 			c->packets_in = r->packets;

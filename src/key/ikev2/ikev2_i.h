@@ -38,13 +38,14 @@
 #define HALF_OPEN_NS (30 * NS_PER_S)
 #define CLOSED_NS (10 * NS_PER_S)    /* a closed IKE SA still answers retransmissions */
 #define REPLACED_NS (60 * NS_PER_S)  /* the peer has this long to delete what it replaced */
+#define SURPLUS_NS (15 * NS_PER_S)   /* … or the IKE SA it made at the same time as we */
 #define LINGER_NS (5 * NS_PER_S)     /* a receive SA outlives its deletion: packets on the way */
 #define SEND_FIRST_NS (3 * NS_PER_S) /* the first child of an IKE SA beside another one, or */
-#define SEND_NS (30 * NS_PER_S)      /* a new child SA sends at the latest */
+#define SEND_NS (80 * NS_PER_S) /* a new child SA sends at the latest: no retransmission is left */
 #define KEEPALIVE_NS (20 * NS_PER_S)
+#define TWINS_NS (20 * NS_PER_S) /* two new children this close together are one wish twice */
 #define COOKIE_NS (60 * NS_PER_S)
 #define AGAIN_MOST (60 * NS_PER_S) /* between two attempts to reach a peer */
-#define TWINS_NS (20 * NS_PER_S)   /* two IKE SAs this close together are one attempt twice */
 #define FRAGMENT_MAX 1228          /* bytes of a message: 1,280 less IPv6, UDP and the marker */
 #define FRAGMENTS_MAX 32
 #define SPI_BUCKETS 1024
@@ -131,6 +132,8 @@ struct child_sa {
 	struct secret key_in, auth_in, key_out, auth_out;
 	struct esp_selectors ts;
 	uint64_t since, rekey_at, close_at, send_at;
+	bool asked;          /* we asked for it, and not to rekey another */
+	struct nonce low;    /* the lower one of its making, if it was new */
 	uint64_t packets_in; /* as last reported */
 };
 
@@ -219,7 +222,25 @@ struct datagram {
 	uint8_t b[];
 };
 
+/*
+ * Deliberate faults, for the test that shows that the simulator finds them. Only a second build of
+ * these sources, with IKEV2_FAULTS defined, has them (meson.build); in the daemon's own objects
+ * faulty() is constant and nothing is left of what it guards.
+ */
+enum ikev2_fault {
+	IKEV2_FAULT_NONE,
+	IKEV2_FAULT_SKIP_ICV,
+	IKEV2_FAULT_SKIP_WINDOW,  /* a request is taken whatever its message ID */
+	IKEV2_FAULT_REUSE_IV,     /* after a restart IVs are counted from the beginning */
+	IKEV2_FAULT_RETIRE_EARLY, /* a child goes before the peer knows its successor */
+	IKEV2_FAULT_SEND_EARLY,   /* whoever answers sends before the other receives */
+	IKEV2_FAULT_NO_COLLISION, /* rekeyings that meet are not noticed */
+};
+
 struct ikev2 {
+#ifdef IKEV2_FAULTS
+	enum ikev2_fault fault;
+#endif
 	struct ikev2_config cfg;
 	struct ikev2_env env;
 	struct peer *peers;
@@ -241,6 +262,20 @@ struct ikev2 {
 	struct ike_chain chain, inner;
 	uint8_t buf[IKEV2_MESSAGE_MAX];
 };
+
+#ifdef IKEV2_FAULTS
+static inline bool faulty(const struct ikev2 *e, enum ikev2_fault fault)
+{
+	return e->fault == fault;
+}
+#else
+static inline bool faulty(const struct ikev2 *e, enum ikev2_fault fault)
+{
+	(void)e;
+	(void)fault;
+	return false;
+}
+#endif
 
 /* A message that is being handled. */
 struct in {
@@ -316,6 +351,9 @@ unsigned cookie_source(const struct ikev2 *e, const struct esp_end *remote);
 
 /* auth.c */
 void auth_start(struct ike_sa *sa, uint64_t now);
+/* Another IKE SA of the same peer that the other end began: both called. The one with the lowest
+ * nonce goes, and whoever began it closes it (as §2.8.1). */
+void auth_twins(struct ike_sa *sa);
 void auth_signed(struct ike_sa *sa, const uint8_t *sig, size_t len, uint64_t now);
 enum ikev2_result auth_request(struct ike_sa *sa, struct in *in);
 enum ikev2_result auth_response(struct ike_sa *sa, struct in *in);
@@ -340,18 +378,23 @@ int child_keys(struct ike_sa *sa, struct child_sa *c, bool initiator, const uint
 	       size_t shared_len, const struct nonce *ni, const struct nonce *nr);
 void child_add(struct ike_sa *sa, struct child_sa *c); /* to the list, and receives */
 void child_send(struct ike_sa *sa, struct child_sa *c);
+/* The proof that the peer receives has not come for long: sends, unless another of the IKE SA does. */
+void child_send_late(struct ike_sa *sa, struct child_sa *c, uint64_t now);
 void child_resync(struct ike_sa *sa, struct child_sa *c);
 /* Off the list and the sink. linger: packets to it may be on their way. */
 void child_drop(struct ike_sa *sa, struct child_sa *c, bool linger, uint64_t now);
 void child_free(struct child_sa *c);
 struct child_sa *child_by_in(const struct ike_sa *sa, uint32_t spi);
 struct child_sa *child_by_out(const struct ike_sa *sa, uint32_t spi);
-/* Every child of the peer that stands sends now, for one that did is gone. */
-void children_send(struct ike_sa *sa);
 uint32_t child_spi(struct ikev2 *e);        /* a fresh one */
 bool child_usable(const struct ike_sa *sa); /* one that stands and is not on its way out */
+/* It is to be rekeyed, and the peer is known to have it. */
+bool child_rekeys(const struct child_sa *c);
 
 /* create.c */
+/* Children of the same selectors beyond one, left by wishes that crossed: the IKE SA's initiator
+ * closes the older. */
+void create_surplus(struct ike_sa *sa, uint64_t now);
 void create_start(struct ike_sa *sa, struct child_sa *rekeyed, uint64_t now);
 enum ikev2_result create_request(struct ike_sa *sa, struct in *in);
 enum ikev2_result create_response(struct ike_sa *sa, struct in *in);
@@ -441,7 +484,6 @@ void ts_put(struct out *o, const struct esp_selectors *ts, bool initiator);
 bool ts_narrow(const struct ike_sa *sa, const struct in *in, struct esp_selectors *out);
 /* The peer's answer; false unless it is within what was asked for. */
 bool ts_accept(const struct in *in, const struct esp_selectors *asked, struct esp_selectors *out);
-bool ts_text(const struct esp_ts *ts, unsigned n, char *buf, size_t size);
 
 /* id.c */
 bool id_equal(const struct ikev2_id *a, const struct ikev2_id *b);

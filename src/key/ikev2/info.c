@@ -159,6 +159,8 @@ enum ikev2_result info_response(struct ike_sa *sa, struct in *in)
 		sa_close_children(sa, another(sa), in->now);
 		sa_state(sa, ST_CLOSED, in->now);
 		sa->close_at = in->now; /* it was ours to close: nobody asks again */
+	} else if (kind == EX_DPD && sa->state == ST_UP) {
+		auth_twins(sa);
 	}
 	return IKEV2_OK;
 }

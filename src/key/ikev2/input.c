@@ -77,9 +77,11 @@ static enum ikev2_result find(struct ikev2 *e, const struct in *in, struct ike_s
 			return IKEV2_WINDOW;
 		return table_expects(sa, in->h->exchange, true) ? IKEV2_OK : IKEV2_EXCHANGE;
 	}
-	if (in->h->id == sa->their_id - 1 && sa->their_id > 1)
+	/* A rekeyed IKE SA counts from 0; in a half-open one 0 was IKE_SA_INIT. */
+	if (sa->their_id && in->h->id == sa->their_id - 1 && sa->state != ST_HALF_OPEN &&
+	    !faulty(e, IKEV2_FAULT_SKIP_WINDOW))
 		return IKEV2_OK; /* answered before */
-	if (in->h->id != sa->their_id)
+	if (in->h->id != sa->their_id && !faulty(e, IKEV2_FAULT_SKIP_WINDOW))
 		return IKEV2_WINDOW;
 	if (!table_expects(sa, in->h->exchange, false))
 		return IKEV2_EXCHANGE;
@@ -190,14 +192,15 @@ static enum ikev2_result protected_input(struct ikev2 *e, struct in *in)
 	text = message_open(sa, sk, e->buf, in->len, &len);
 	if (!text)
 		return IKEV2_ICV;
-	sa->heard_at = in->now;
-	sa->want_dpd = false;
 	e->timed = false;
-	if (!(in->h->flags & IKE_FLAG_RESPONSE) && in->h->id == sa->their_id - 1) {
+	if (!(in->h->flags & IKE_FLAG_RESPONSE) && in->h->id == sa->their_id - 1 &&
+	    !faulty(e, IKEV2_FAULT_SKIP_WINDOW)) {
 		if (sk->sk.number == 1)
 			message_answer_again(sa, in->now);
-		return IKEV2_RETRANSMIT;
+		return IKEV2_RETRANSMIT; /* anybody may have sent it again */
 	}
+	sa->heard_at = in->now;
+	sa->want_dpd = false;
 	follow(sa, in);
 	first = sk->sk.first;
 	if (sk->type == IKE_PL_SKF) {

@@ -138,6 +138,10 @@ static void decide(struct ike_sa *sa, struct ike_sa *ours, uint64_t now)
 	message_done(sa);
 	replaced(sa, now);
 	sa->want_close = true;
+	if (other) { /* the peer closes it; should it not know it, we do */
+		sa_state(other, ST_REPLACED, now);
+		other->close_at = now + SURPLUS_NS;
+	}
 }
 
 void rekey_settle(struct ike_sa *sa, uint64_t now)
@@ -265,7 +269,7 @@ static bool grant(struct ike_sa *sa, struct in *in, const struct chosen *c)
 		return false;
 	message_answer(sa, IKE_CREATE_CHILD_SA, in->h->id, &o, in->now);
 	if (sa->req.kind == EX_IKE_REKEY) {
-		sa->req.collided = true;
+		sa->req.collided = !faulty(sa->e, IKEV2_FAULT_NO_COLLISION);
 		sa->req.other = sa_spi(fresh);
 		sa->req.other_nonce = fresh->low;
 	} else {

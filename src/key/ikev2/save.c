@@ -342,6 +342,8 @@ int ikev2_load(struct ikev2 *e, unsigned slot, struct rd *r, uint64_t now)
 	}
 	sa_index(sa);
 	sa->saved = true;
+	if (faulty(e, IKEV2_FAULT_REUSE_IV))
+		sa->iv = 0;
 	sa->heard_at = sa->sent_at = now; /* the silence was ours */
 	p->contacted = true;
 	return 0;
