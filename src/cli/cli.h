@@ -49,6 +49,7 @@ struct cli_command {
 void cli_offer(void *ctx, const char *word, const char *help);
 
 /* Each ends with a row whose words are NULL. */
+extern const struct cli_command cli_ca_commands[];      /* cli/ca.c */
 extern const struct cli_command cli_config_commands[];  /* cli/config.c */
 extern const struct cli_command cli_genkey_commands[];  /* cli/genkey.c */
 extern const struct cli_command cli_show_commands[];    /* cli/show.c */
