@@ -55,6 +55,9 @@ struct watch {
 	uint8_t keys[WATCH_KEYS][MACSEC_KEY_ID_LEN];
 	uint8_t key_an[WATCH_KEYS];
 	uint8_t transmit[MACSEC_KEY_ID_LEN];
+	uint8_t ckn[MKA_CKN_MAX]; /* of the principal */
+	uint8_t ckn_len;
+	bool overtime; /* the principal's key is beyond its time */
 	bool secured, lease_stuck;
 	unsigned lost;                      /* SAs that forward lost, not yet told */
 	uint64_t results[MKA_RESULT_COUNT]; /* MKPDUs by fate, at the last round */

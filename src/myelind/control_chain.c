@@ -128,9 +128,13 @@ void chain_fallback(struct control_secy *s, const char *text, size_t len, int er
 		snprintf(s->fallback_trouble, sizeof(s->fallback_trouble),
 			 "there is no fallback: secret %.80s: %.120s", where, why);
 		if (strcmp(before, s->fallback_trouble) != 0)
-			log_error("overlay %s: %s", s->plan->o->name, s->fallback_trouble);
+			event_put(&s->c->events, EVENT_SECRET_TROUBLE, s->plan->o->name, 0,
+				  clock_now(), "%s", s->fallback_trouble);
 		return;
 	}
+	if (before[0])
+		event_put(&s->c->events, EVENT_SECRET_MENDED, s->plan->o->name, 0, clock_now(),
+			  "the fallback is there");
 	chain_free(s->fallback);
 	s->fallback = k;
 	chains_apply(s, clock_now());

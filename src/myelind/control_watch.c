@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,32 @@ static void watch_peers(struct control_secy *s, const struct mka_show *m, uint64
 	w->peer_count = count;
 	memcpy(w->peers, live, count * sizeof(*live));
 	w->key_server = server;
+}
+
+/* Which CAK's SAKs are used, and whether its time is over. */
+static void watch_caks(struct control_secy *s, const struct mka_show *m, uint64_t now)
+{
+	const struct mka_key_show *k = m->keys, *end = k + m->key_count;
+	char ckn[2 * MKA_CKN_MAX + 1] = "";
+	struct watch *w = &s->watch;
+	bool other;
+
+	while (k < end && !k->principal)
+		k++;
+	if (k == end)
+		return;
+	for (unsigned i = 0; i < k->ckn_len; i++)
+		snprintf(ckn + 2 * i, 3, "%02x", k->ckn[i]);
+	other = w->ckn_len != k->ckn_len || memcmp(w->ckn, k->ckn, k->ckn_len) != 0;
+	if (other && !w->quiet)
+		event_put(&s->c->events, EVENT_CAK_USED, s->plan->o->name, 0, now,
+			  "CAK %s%s is used", ckn, k->fallback ? " of the fallback" : "");
+	if (k->overtime_ns && (other || !w->overtime) && !w->quiet)
+		event_put(&s->c->events, EVENT_CAK_OVERTIME, s->plan->o->name, 0, now,
+			  "the time of CAK %s is over, and no other reaches every peer", ckn);
+	w->ckn_len = k->ckn_len;
+	memcpy(w->ckn, k->ckn, sizeof(w->ckn));
+	w->overtime = k->overtime_ns != 0;
 }
 
 static const uint8_t *key_find(const uint8_t (*keys)[MACSEC_KEY_ID_LEN], unsigned count,
@@ -134,6 +161,7 @@ void watch_secy(struct control_secy *s, uint64_t now)
 	if (s->mka) {
 		mka_show(s->mka, &show);
 		watch_peers(s, &show, now);
+		watch_caks(s, &show, now);
 	}
 	watch_transmit(s, now);
 	watch_retired(s, now);

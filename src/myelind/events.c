@@ -33,6 +33,8 @@ static const struct {
 	[EVENT_KEY_USED] = {"key-used", LOG_LVL_INFO},
 	[EVENT_KEY_RETIRED] = {"key-retired", LOG_LVL_INFO},
 	[EVENT_KEY_LOST] = {"key-lost", LOG_LVL_WARN},
+	[EVENT_CAK_USED] = {"cak-used", LOG_LVL_INFO},
+	[EVENT_CAK_OVERTIME] = {"cak-overtime", LOG_LVL_ERROR},
 	[EVENT_LEASE_STUCK] = {"lease-stuck", LOG_LVL_ERROR},
 	[EVENT_MKPDUS_REFUSED] = {"mkpdus-refused", LOG_LVL_WARN},
 	[EVENT_FRAMES_REFUSED] = {"frames-refused", LOG_LVL_WARN},

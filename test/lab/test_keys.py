@@ -132,6 +132,8 @@ def test_a_mismatch_falls_back_and_is_mended_without_loss(lab):
             assert "the fallback spare-cak is in use" in mka(lab, node)["reason"]
         assert "the fallback" in lab.show("fra1", "overlays")["overlays"][0]["reason"]
         assert caks(lab, "fra1")[ckn]["dropped"]["icv-wrong"] > 0
+        told = [(e["event"], e["text"]) for e in lab.show("fra1", "events 0")["events"]]
+        assert ("cak-used", f"CAK {fallback} of the fallback is used") in told, told
         before = key_of(lab, "fra1")
         a.send_while(400, lambda: reload(lab, ["sin1"]))
         b.send_while(400, lambda: a.send_while(400, lambda: until(
