@@ -157,3 +157,19 @@ void keys_watch(struct node *n)
 	}
 	n->principal = is;
 }
+
+bool keys_settled(const struct sim *s)
+{
+	uint64_t is = 0;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		const struct node *n = &s->nodes[i];
+
+		if (!n->on)
+			continue;
+		if (!n->m || !n->m->principal || n->m->rival || (is && n->principal != is))
+			return false;
+		is = n->principal;
+	}
+	return true;
+}

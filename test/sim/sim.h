@@ -224,6 +224,7 @@ void keys_write(struct sim *s);
 void keys_event(struct sim *s, unsigned node, unsigned what);
 void keys_give(struct node *n, bool right); /* into its configuration */
 void keys_watch(struct node *n);
+bool keys_settled(const struct sim *s); /* all have the same principal */
 uint64_t node_wall(const struct node *n);
 
 /* story.c */

@@ -294,7 +294,7 @@ static void suspends(struct sim *s, struct node *n)
 	unsigned seconds = 20 + sim_below(s, 20);
 
 	if (!n->on || !n->m || s->now < n->good_at || s->now < s->keys_at + SETTLE ||
-	    mka_suspend(n->m, seconds, node_time(n, s->now)))
+	    !keys_settled(s) || mka_suspend(n->m, seconds, node_time(n, s->now)))
 		return;
 	sim_log(s, "node %u asks for a suspension of %u s", n->i, seconds);
 	node_done(n);

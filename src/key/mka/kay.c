@@ -131,8 +131,11 @@ static void stall_make_up(struct mka *m, uint64_t now)
 
 	if (!m->due || late < m->cfg.hello_ns / 4)
 		return;
-	FOR_EACH_ACTOR (m, a)
+	FOR_EACH_ACTOR (m, a) {
 		a->elected_at += late;
+		if (a->leave_at)
+			a->leave_at += late;
+	}
 	FOR_EACH_ACTOR (m, a)
 		for (unsigned i = 0; i < a->peer_count; i++)
 			if (a->peers[i].heard < now)
