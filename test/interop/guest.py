@@ -1,4 +1,4 @@
-"""A small Debian machine with peers nobody here wrote: Linux MACsec and wpa_supplicant.
+"""A small Debian machine with peers nobody here wrote: Linux MACsec, Linux ESP, wpa_supplicant.
 
 The kernel of the machine that runs the tests may have none of it, so the peers run in QEMU, in
 software, with Debian's own kernel. The image is made from packages (test/roots/make-root), is
@@ -41,7 +41,9 @@ PACKAGES = ["base-passwd", "bash", "coreutils", "libc-bin", "sed", "grep", "mawk
 # What is loaded at boot, with all that it needs; every other module stays out of the image.
 MODULES = ["virtio_pci", "virtio_console", "virtio_net", "virtio_rng", "aesni_intel", "gcm",
            "ccm", "ghash_generic", "ghash_clmulni_intel", "cmac", "ctr", "macsec", "8021q",
-           "veth", "af_packet", "sch_ingress", "cls_bpf"]
+           "veth", "af_packet", "sch_ingress", "cls_bpf", "xfrm_user", "esp4", "esp6", "seqiv",
+           "echainiv", "authenc", "authencesn", "cbc", "hmac", "sha256_generic", "sha512_generic",
+           "chacha20poly1305", "chacha_generic", "poly1305_generic", "jitterentropy_rng", "drbg"]
 # Big things that come along with the closure and that nobody here starts.
 NEEDLESS = ["boot", "usr/lib/x86_64-linux-gnu/perl*", "usr/share/perl*", "usr/share/zoneinfo",
             "usr/lib/x86_64-linux-gnu/gconv", "usr/share/bash-completion", "usr/share/i18n",
@@ -215,7 +217,7 @@ class Guest:
             "-display", "none", "-kernel", str(self.image / "vmlinuz"),
             "-initrd", str(self.image / "initrd"),
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on "
-                       "tsc=reliable ipv6.disable=1 net.ifnames=0",
+                       "tsc=reliable ipv6.disable_ipv6=1 net.ifnames=0",
             "-chardev", f"file,id=console,path=/proc/self/fd/{self.console.fileno()}",
             "-serial", "chardev:console", "-device", "virtio-rng-pci",
             "-device", "virtio-serial-pci", "-chardev", f"socket,id=control,fd={theirs.fileno()}",
