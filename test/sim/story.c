@@ -131,8 +131,9 @@ void story_write(struct sim *s)
 	at = 0;
 	for (unsigned cycle = 0; cycle < 3; cycle++) {
 		uint64_t calm = ms(s, 62000, 80000), storm = ms(s, 8000, 20000);
-		/* Numbers that run out end a suspension; so does all else that needs a fresh SAK. */
-		bool suspend = !pn && sim_chance(s, 300);
+		/* Numbers that run out end a suspension, and so does all else that needs a fresh
+		 * SAK: a newer CAK too. */
+		bool suspend = sim_chance(s, 300) && !pn && !s->rolls[0] && !s->fallback;
 
 		sim_at(s, at + calm, EV_STORY, 0, STORY_CALM_ENDS, 0, NULL, 0);
 		if (suspend)

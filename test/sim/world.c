@@ -181,6 +181,8 @@ void node_jump(struct node *n, uint64_t by)
 	n->offset += by;
 	if (!n->m)
 		return;
+	/* The time of day is what it was: control reads both clocks. */
+	mka_wall(n->m, node_wall(n), node_time(n, n->s->now));
 	mka_expire(n->m, node_time(n, n->s->now));
 	node_done(n);
 }
