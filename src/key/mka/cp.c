@@ -239,7 +239,8 @@ static void cp_enter(struct mka *m, enum cp_state to, uint64_t now)
 		break;
 	case CP_RECEIVING:
 		m->sak[SAK_LATEST].rx = true;
-		m->transmit_when = now + m->cfg.life_ns;
+		/* Whoever left as it was made is gone by then. */
+		m->transmit_when = now + m->cfg.life_ns + m->cfg.hello_ns / 4;
 		actors_tell(m);
 		break;
 	case CP_TRANSMIT:
