@@ -37,7 +37,8 @@ QEMU = "qemu-system-x86_64"
 BOOT_LIMIT = 120    # s; 6 on an idle machine
 
 PACKAGES = ["base-passwd", "bash", "coreutils", "libc-bin", "sed", "grep", "mawk", "procps",
-            "util-linux", "mount", "kmod", "iproute2", "iputils-ping", "wpasupplicant"]
+            "util-linux", "mount", "kmod", "iproute2", "iputils-ping", "wpasupplicant",
+            "socat"]
 # What is loaded at boot, with all that it needs; every other module stays out of the image.
 MODULES = ["virtio_pci", "virtio_console", "virtio_net", "virtio_rng", "aesni_intel", "gcm",
            "ccm", "ghash_generic", "ghash_clmulni_intel", "cmac", "ctr", "macsec", "8021q",

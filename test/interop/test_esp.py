@@ -1,5 +1,5 @@
 """ESP with keys set by hand against Linux XFRM: both modes, IPv4 and IPv6 inside and outside, every
-algorithm, extended sequence numbers; judged by tshark with the same keys.
+algorithm, extended sequence numbers, UDP around it; judged by tshark with the same keys.
 
 The daemon runs with a scripted control role (test/proc), which says tunnels and SAs to forward as a
 keying protocol would."""
@@ -66,9 +66,9 @@ def packed(address):
     return ipaddress.ip_address(address).packed.ljust(16, b"\0")
 
 
-def end(address):
+def end(address, port):
     version = ipaddress.ip_address(address).version
-    return bytes([version]) + packed(address) + bytes(2)
+    return bytes([version]) + packed(address) + struct.pack("!H", port)
 
 
 def any_selectors():
@@ -80,19 +80,20 @@ def any_selectors():
 class Kernel:
     """Linux XFRM on eth0 of the guest, in a network namespace of its own there."""
 
-    def __init__(self, guest, outer, inner, mode, words, keys, esn):
+    def __init__(self, guest, outer, inner, mode, words, keys, esn, udp):
         self.guest, self.ns = guest, f"xf{next(numbers)}"
         here, there = OUTER[outer][1], OUTER[outer][0]
         own, peer = (here, there) if mode == "transport" else INNER[inner][::-1]
         plen = {4: 32, 6: 128}[inner]
         try:
-            self.make(guest, outer, mode, words, keys, esn, here, there, own, peer, plen)
+            self.make(guest, outer, mode, words, keys, esn, udp, here, there, own, peer, plen)
         except BaseException:
             self.remove()
             raise
 
-    def make(self, guest, outer, mode, words, keys, esn, here, there, own, peer, plen):
+    def make(self, guest, outer, mode, words, keys, esn, udp, here, there, own, peer, plen):
         flags = "flag esn" if esn else ""
+        encap = "encap espinudp 4500 4500 0.0.0.0" if udp else ""
         template = f"tmpl src {{}} dst {{}} proto esp mode {mode}"
         x = f"ip -n {self.ns} xfrm"
         six = f"ip netns exec {self.ns} sysctl -qw net.ipv6.conf.{{}}.disable_ipv6=0"
@@ -110,12 +111,18 @@ class Kernel:
             guest.run(f"""set -e
                 ip -n {self.ns} addr add {own}/{plen} dev lo
                 ip -n {self.ns} route add {peer}/{plen} dev eth0 src {own}""")
+        if udp:     # the socket that hands ESP in UDP to XFRM: UDP_ENCAP is UDP_ENCAP_ESPINUDP
+            socket = guest.start(f"ip netns exec {self.ns} socat -u "
+                                f"UDP4-DATAGRAM:{there}:9,bind=:4500,setsockopt-int=17:100:2 "
+                                "/dev/null")
+            until(lambda: f"a socket on port 4500: {socket.out} {socket.err}", lambda: guest.run(
+                f"ip netns exec {self.ns} grep -c :1194 /proc/net/udp || true").strip() == "1", 20)
         guest.run(f"""set -e
             {x} state add src {here} dst {there} proto esp spi {SPI_US:#x} mode {mode} \\
-                replay-window 64 {flags} {words.format(**keys[1])} \\
+                replay-window 64 {flags} {words.format(**keys[1])} {encap} \\
                 sel src {own}/{plen} dst {peer}/{plen}
             {x} state add src {there} dst {here} proto esp spi {SPI_THEM:#x} mode {mode} \\
-                replay-window 64 {flags} {words.format(**keys[0])} \\
+                replay-window 64 {flags} {words.format(**keys[0])} {encap} \\
                 sel src {peer}/{plen} dst {own}/{plen}
             {x} policy add src {own}/{plen} dst {peer}/{plen} dir out \\
                 {template.format(here, there)}
@@ -143,8 +150,8 @@ class Kernel:
 
 class Setup:
     def __init__(self, guest, tmp_path, suite="aes-gcm-16-256", outer=4, inner=4, mode="tunnel",
-                 esn=False):
-        self.outer, self.inner, self.mode, self.esn = outer, inner, mode, esn
+                 esn=False, udp=False):
+        self.outer, self.inner, self.mode, self.udp, self.esn = outer, inner, mode, udp, esn
         self.suite, self.tmp_path = SUITES[suite], tmp_path
         number, words, key_len, auth_len, *_ = self.suite
         raw = [(os.urandom(key_len), os.urandom(auth_len)) for _ in range(2)]   # we send, they send
@@ -154,7 +161,7 @@ class Setup:
         self.wire = Wire(self.node.cable, SocketEnd(guest.plugs[0]))
         try:
             self.start(number, raw)
-            self.kernel = Kernel(guest, outer, inner, mode, words, self.keys, esn)
+            self.kernel = Kernel(guest, outer, inner, mode, words, self.keys, esn, udp)
         except BaseException:
             self.close()
             raise
@@ -176,9 +183,10 @@ class Setup:
         self.say(TUNNEL_ADD, body)
         for kind, spi, (key, auth) in ((ESP_RECEIVE, SPI_US, raw[1]),
                                        (ESP_TRANSMIT, SPI_THEM, raw[0])):
+            port = 4500 if self.udp else 0
             body = struct.pack("!HBB?II", 7, number, self.mode == "transport", self.esn, spi,
                                64 if kind == ESP_RECEIVE else 0)
-            body += end(us) + end(them) + any_selectors() * 2 + bytes(24)
+            body += end(us, port) + end(them, port) + any_selectors() * 2 + bytes(24)
             body += bytes([len(key)]) + key + bytes([len(auth)]) + auth
             self.say(kind, body)
         until(lambda: "both SAs are installed\n" + node.ask("seen") + node.log(),
@@ -219,6 +227,8 @@ class Setup:
             at, proto = (40, raw[6]) if raw[0] >> 4 == 6 else (20, raw[9])
             length = 40 + int.from_bytes(raw[4:6], "big") if at == 40 else int.from_bytes(
                 raw[2:4], "big")
+            if proto == 17 and 4500 in struct.unpack("!HH", raw[at:at + 4]):
+                at, proto = at + 8, 50
             if proto == 50:
                 out.append(raw[at:length])
         return out
@@ -273,6 +283,7 @@ CASES = [
     *[dict(suite=s, esn=True) for s in ("aes-gcm-16-256", "chacha20-poly1305",
                                         "aes-cbc-128-sha2-256")],
     dict(outer=4, inner=6), dict(outer=6, inner=4), dict(outer=6, inner=6, esn=True),
+    dict(udp=True), dict(udp=True, esn=True, suite="aes-cbc-256-sha2-512"),
     dict(mode="transport"), dict(mode="transport", outer=6, inner=6, esn=True),
 ]
 
@@ -313,10 +324,11 @@ def cut(raw):
     return out
 
 
-def test_packets_that_a_router_cut_arrive(guest, tmp_path):
-    with Setup(guest, tmp_path, esn=True) as setup:
+@pytest.mark.parametrize("udp", [False, True], ids=["esp", "udp"])
+def test_packets_that_a_router_cut_arrive(guest, tmp_path, udp):
+    with Setup(guest, tmp_path, esn=True, udp=udp) as setup:
         setup.wire.hook = lambda side, raw: (
-            cut(raw) if raw[12:14] == b"\x08\x00" and raw[23] == 50 else [raw])
+            cut(raw) if raw[12:14] == b"\x08\x00" and raw[23] in (50, 17) else [raw])
         assert setup.ping(5, 700) == 5
         assert setup.kernel.ping(setup.target[1], 5, 700) == 5
         assert not setup.kernel.stat()
