@@ -4,6 +4,7 @@
  */
 #include "config/model.h"
 #include "msg/msg.h"
+#include "wire/eth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -164,8 +165,6 @@ static const char *port_unsupported(const struct conf_tree *t, const struct conf
 		return "this version gets no addresses by slaac";
 	if (p->dhcp && tree_child(t, n, "lan"))
 		return "this version gets addresses by dhcp for wan ports only";
-	if (tree_child(t, n, "outer-vlan"))
-		return "this version sends one VLAN tag at most, no `outer-vlan`";
 	if (tree_child(t, n, "vlan") && (p->dhcp || p->address_count))
 		return "this version gives addresses to untagged wan ports only; name a VLAN interface of Linux's, as in `interface eth1.7`";
 	if (tree_child(t, n, "lan") && tree_child(t, n, "vlan"))
@@ -184,11 +183,19 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 		       {"lldp", MSG_ALLOW_LLDP},
 		       {"ssh", MSG_ALLOW_SSH},
 		       {"ping", MSG_ALLOW_PING}};
-	const char *vlan = tree_leaf(t, n, "vlan"), *gateway = tree_leaf(t, n, "gateway");
+	const char *vlan = tree_leaf(t, n, "vlan"), *outer = tree_leaf(t, n, "outer-vlan"),
+		   *tpid = tree_leaf(t, n, "outer-tpid"), *id = tree_leaf(t, n, "port-id"),
+		   *gateway = tree_leaf(t, n, "gateway");
 
 	p->name = text(b, n->value);
 	p->interface = text(b, tree_leaf(t, n, "interface"));
 	p->vlan = vlan ? (uint16_t)strtoul(vlan, NULL, 10) : 0;
+	if (outer && p->vlan) {
+		p->outer_vlan = (uint16_t)strtoul(outer, NULL, 10);
+		p->outer_type = tpid ? (uint16_t)strtoul(tpid, NULL, 16) : ETH_TYPE_STAG;
+	}
+	p->port_id =
+		id ? (uint16_t)strtoul(id, NULL, 10) : backbone_port_id(p->outer_vlan, p->vlan);
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
 	p->addresses = prefixes(b, t, n, "address", &p->address_count);
 	p->behind_nat = tree_child(t, n, "behind-nat") != NULL;
@@ -503,6 +510,14 @@ const struct bb_node *backbone_node(const struct backbone *b, const char *name)
 		if (strcmp(b->nodes[i].name, name) == 0)
 			return &b->nodes[i];
 	return NULL;
+}
+
+uint16_t backbone_port_id(uint16_t outer_vlan, uint16_t vlan)
+{
+	/* 20251 is 32768 by the golden ratio: multiples of it keep their distance. */
+	if (outer_vlan)
+		return (uint16_t)(0x8000 | ((20251u * outer_vlan + vlan) & 0x7fff));
+	return vlan ? vlan : 1;
 }
 
 uint16_t backbone_overlay_mtu(const struct bb_overlay *o)

@@ -54,6 +54,8 @@ struct bb_overlay;
 struct bb_port {
 	const char *name, *interface;
 	uint16_t vlan;                    /* 0: untagged */
+	uint16_t outer_type, outer_vlan;  /* TPID and VLAN of a tag around it; 0: none */
+	uint16_t port_id;                 /* of its SCIs, see backbone_port_id() */
 	const struct bb_service *service; /* NULL: a lan port */
 	struct bb_prefix *addresses;
 	size_t address_count;
@@ -179,5 +181,13 @@ size_t backbone_bridges_at(const struct bb_overlay *o, const struct bb_site *sit
 			   const struct bb_member **v, size_t n);
 /* The overlay carries frames as a cable does: its service is an E-Line. */
 bool backbone_is_line(const struct bb_overlay *o);
+/*
+ * The port identifier of an SCI (802.1AE 7.1.2, 802.1X 12.2) where the file names none. All ports
+ * of an interface share its MAC address, so they must differ in this; and it must be the same
+ * after a restart, whatever else the file says by then. So it follows from the tags in clear
+ * alone: 1 without any, the VLAN with one, and with two a number from 32,768 on, in which
+ * neighbouring VLANs do not meet. `check` refuses two that do.
+ */
+uint16_t backbone_port_id(uint16_t outer_vlan, uint16_t vlan);
 /* Bytes of IP packet that fit through the overlay: the service's MTU less the framing. */
 uint16_t backbone_overlay_mtu(const struct bb_overlay *o);

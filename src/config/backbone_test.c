@@ -63,10 +63,79 @@ static void four_dcs_is_one_macsec_overlay_of_four(void **state)
 	conf_free(c);
 }
 
+static void ports_of_one_interface_have_tags_and_identifiers_of_their_own(void **state)
+{
+	struct conf *c = read_ok(EXAMPLES "/qinq.conf");
+	struct backbone *b = backbone_new(c);
+	const struct bb_port *fra, *ams, *par;
+
+	(void)state;
+	fra = backbone_node(b, "fra1")->ports;
+	ams = backbone_node(b, "ams1")->ports;
+	par = backbone_node(b, "par1")->ports;
+	assert_null(fra[0].unsupported);
+	assert_int_equal(fra[0].vlan, 100);
+	assert_int_equal(fra[0].outer_vlan, 2000);
+	assert_int_equal(fra[0].outer_type, 0x88a8);
+	assert_int_equal(fra[0].port_id, backbone_port_id(2000, 100));
+	assert_int_equal(fra[1].outer_type, 0);
+	assert_int_equal(fra[1].port_id, 300);
+	assert_int_equal(ams[0].outer_type, 0x8100);
+	assert_int_equal(par[0].vlan, 0);
+	assert_int_equal(par[0].port_id, 1);
+	assert_int_equal(backbone_overlay_mtu(&b->overlays[0]), 1568);
+	backbone_free(b);
+	conf_free(c);
+}
+
+/* The usual ways to number: one outer VLAN and many inner ones, or the other way round, or the
+ * two counting up together; and none looks like a single tag's. */
+static void identifiers_of_two_tags_differ_where_vlans_are_numbered_as_usual(void **state)
+{
+	static uint8_t inner[65536], outer[65536], both[65536];
+
+	(void)state;
+	for (uint16_t v = 1; v <= 4094; v++) {
+		assert_int_equal(inner[backbone_port_id(200, v)]++, 0);
+		assert_int_equal(outer[backbone_port_id(v, 100)]++, 0);
+		assert_int_equal(both[backbone_port_id(v, v)]++, 0);
+		assert_true(backbone_port_id(200, v) >= 0x8000);
+		assert_int_equal(backbone_port_id(0, v), v);
+	}
+	for (uint16_t o = 100; o < 108; o++)
+		for (uint16_t v = 100; v < 108; v++) {
+			const uint16_t id = backbone_port_id(o, v);
+
+			for (uint16_t p = 100; p < 108; p++)
+				for (uint16_t w = 100; w < 108; w++)
+					assert_true((p == o && w == v) ||
+						    backbone_port_id(p, w) != id);
+		}
+}
+
+static void an_identifier_of_ones_own_is_taken_as_it_is(void **state)
+{
+	struct conf_errors errs;
+	const char text[] =
+		"backbone b; site s; service w type ethernet;"
+		"node n { site s; id 1; port p { interface e; vlan 7; service w; port-id 1; } }";
+	struct conf *c = conf_read("x", text, sizeof(text) - 1, &errs);
+	struct backbone *b = backbone_new(c);
+
+	(void)state;
+	assert_int_equal(b->nodes[0].ports[0].port_id, 1);
+	backbone_free(b);
+	conf_errors_free(&errs);
+	conf_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(four_dcs_is_one_macsec_overlay_of_four),
+		cmocka_unit_test(ports_of_one_interface_have_tags_and_identifiers_of_their_own),
+		cmocka_unit_test(identifiers_of_two_tags_differ_where_vlans_are_numbered_as_usual),
+		cmocka_unit_test(an_identifier_of_ones_own_is_taken_as_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CHECK_PORTS_MAX 64 /* of one interface: as many as its guards have rules for */
+
 static void check_ids(const struct check *c)
 {
 	const struct conf_node **owner = calloc(65536, sizeof(*owner));
@@ -155,21 +157,57 @@ static bool known_side(const struct conf_node *port)
 	return !check_bad(port, "service") && !check_bad(port, "lan");
 }
 
+/* Ports p and q, of one interface, must differ in their tags, and in their SCIs. */
+static void check_tags(const struct check *c, const struct conf_node *x, const struct bb_port *p,
+		       const struct bb_port *q)
+{
+	bool same = p->vlan == q->vlan && p->outer_vlan == q->outer_vlan &&
+		    p->outer_type == q->outer_type;
+
+	if (same && p->outer_vlan)
+		errlist_add(c->errs, check_at(c, x, "vlan"),
+			    "vlan %u in outer-vlan %u of `%s` is already port `%s`'s", p->vlan,
+			    p->outer_vlan, p->interface, q->name);
+	else if (same && p->vlan)
+		errlist_add(c->errs, check_at(c, x, "vlan"),
+			    "vlan %u of `%s` is already port `%s`'s", p->vlan, p->interface,
+			    q->name);
+	else if (same)
+		errlist_add(c->errs, check_at(c, x, "interface"),
+			    "`%s` is already port `%s`'s; use another or a `vlan`", p->interface,
+			    q->name);
+	else if (p->service && p->port_id == q->port_id && !check_bad(x, "port-id"))
+		errlist_add(
+			c->errs, check_at(c, x, "port-id"),
+			"port identifier %u of `%s` is already port `%s`'s, so their SCIs would be the same; give one of them another `port-id`",
+			p->port_id, p->interface, q->name);
+}
+
+/* Said once, at the first that is too many. */
+static void check_many(const struct check *c, const struct conf_node *x, const struct bb_node *node,
+		       const struct bb_port *p)
+{
+	unsigned n = 0;
+
+	for (const struct bb_port *q = node->ports; p->interface && q <= p; q++)
+		n += q->interface && strcmp(q->interface, p->interface) == 0;
+	if (n == CHECK_PORTS_MAX + 1)
+		errlist_add(c->errs, check_at(c, x, "interface"),
+			    "`%s` has more than %d ports; an interface takes so many VLANs at most",
+			    p->interface, CHECK_PORTS_MAX);
+}
+
 static void check_ports(const struct check *c, const struct conf_node *n)
 {
 	const struct bb_node *node = &c->b->nodes[n->index];
 	const struct bb_port *p = node->ports, *q;
-	const struct conf_node *outer;
 
 	for (const struct conf_node *x = tree_child(c->t, n, "port"); x && p;
 	     x = tree_same(x), p++) {
 		check_port(c, x, node, p);
-		outer = tree_child(c->t, x, "outer-vlan");
 		q = node->ports;
 		for (const struct conf_node *y = tree_child(c->t, n, "port"); y != x;
 		     y = tree_same(y), q++) {
-			const struct conf_node *o = tree_child(c->t, y, "outer-vlan");
-
 			if (p->service && p->service == q->service)
 				errlist_add(
 					c->errs, check_at(c, x, "service"),
@@ -185,18 +223,12 @@ static void check_ports(const struct check *c, const struct conf_node *n)
 					p->interface, is_wan(c, y) ? "wan" : "lan", q->name);
 				continue;
 			}
-			if (check_bad(x, "vlan") || check_bad(y, "vlan") || p->vlan != q->vlan ||
-			    !o != !outer || (o && strcmp(o->value, outer->value) != 0))
+			if (check_bad(x, "vlan") || check_bad(y, "vlan") ||
+			    check_bad(x, "outer-vlan") || check_bad(y, "outer-vlan"))
 				continue;
-			if (p->vlan)
-				errlist_add(c->errs, check_at(c, x, "vlan"),
-					    "vlan %u of `%s` is already port `%s`'s", p->vlan,
-					    p->interface, q->name);
-			else
-				errlist_add(c->errs, check_at(c, x, "interface"),
-					    "`%s` is already port `%s`'s; use another or a `vlan`",
-					    p->interface, q->name);
+			check_tags(c, x, p, q);
 		}
+		check_many(c, x, node, p);
 	}
 }
 

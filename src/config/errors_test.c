@@ -267,6 +267,29 @@ static const struct error_case cases[] = {
 	 "x.conf:9:32: `eth1` is wan port `wan`'s; wan and lan ports do not share an interface\n"},
 	{"node_attached_twice", BASE "node fra1 port b { interface eth2; service wave; }\n", 0,
 	 "x.conf:9:44: port `wan` is already on service `wave`; a node attaches once\n"},
+	{"two_tags_clash",
+	 BASE "service inet { type internet; }\n"
+	      "node fra1 port a { interface eth2; outer-vlan 8; vlan 7; service inet; }\n"
+	      "node fra1 port b { interface eth2; vlan 7; outer-vlan 8; service mpls; }\n",
+	 0, "x.conf:11:41: vlan 7 in outer-vlan 8 of `eth2` is already port `a`'s\n"},
+	{"outer_vlan_without_vlan", BASE "node fra1 port wan outer-vlan 8;\n", 0,
+	 "x.conf:9:31: `outer-vlan` needs `vlan`, the inner one\n"},
+	{"outer_tpid_without_outer_vlan",
+	 BASE "node fra1 port wan vlan 7;\n"
+	      "node fra1 port wan outer-tpid 0x8100;\n",
+	 0, "x.conf:10:31: `outer-tpid` needs `outer-vlan`\n"},
+	{"outer_tpid_of_old_gear", BASE "node fra1 port wan outer-tpid 0x9100;\n", 0,
+	 "x.conf:9:31: `outer-tpid` takes one of `0x88a8` or `0x8100`, not `0x9100`\n"},
+	{"sci_clash",
+	 BASE "service inet { type internet; }\n"
+	      "node fra1 port b { interface eth1; vlan 1; service inet; }\n",
+	 0,
+	 "x.conf:10:11: port identifier 1 of `eth1` is already port `wan`'s, so their SCIs would be the same; give one of them another `port-id`\n"},
+	{"sci_clash_by_port_id",
+	 BASE "service inet { type internet; }\n"
+	      "node fra1 port b { interface eth1; vlan 9; port-id 1; service inet; }\n",
+	 0,
+	 "x.conf:10:52: port identifier 1 of `eth1` is already port `wan`'s, so their SCIs would be the same; give one of them another `port-id`\n"},
 	{"interface_of_wan_and_lan", BASE "node fra1 port lan { interface eth1; vlan 9; lan; }\n",
 	 0,
 	 "x.conf:9:32: `eth1` is wan port `wan`'s; wan and lan ports do not share an interface\n"},

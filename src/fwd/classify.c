@@ -31,32 +31,57 @@ static enum fwd_fate drop_at_secy(struct fwd_port *wan, enum sa_count what, enum
 	return fate;
 }
 
-/* Takes the port's tag in clear out of the frame. FATE_SENT_OVERLAY: MACsec, without a tag. */
-static enum fwd_fate tag_strip(struct fwd_port *wan, struct pkt *p)
+/*
+ * Finds the port of the tags in clear and takes them out of the frame. FATE_SENT_OVERLAY: MACsec,
+ * without a tag. What the tags hold beyond the port's identifiers is the carrier's affair.
+ */
+static enum fwd_fate tags_strip(struct fwd *f, struct fwd_hint *hint, struct pkt *p)
 {
 	struct rd r = rd_init(p->data, p->len);
-	struct eth e = eth_read(&r);
-	uint16_t vid = e.tci & ETH_VID_MASK;
+	struct eth_clear e = eth_read_clear(&r);
+	const struct fwd_port *wan = hint->wan;
 
 	if (r.bad)
 		return FATE_DROP_RUNT;
-	if (e.type == ETH_TYPE_STAG || e.type == ETH_TYPE_CTAG)
-		return FATE_DROP_STAG;
-	if (vid != wan->vlan) /* an untagged frame has none, nor has a priority tag */
-		return FATE_DROP_VLAN;
+	if (e.tags != wan->tags) {
+		struct fwd_port *other = fwd_wan_find(f, wan->port, e.tags);
+
+		if (!other)
+			return e.tags > eth_tags(0, 0, ETH_VID_MASK) ? FATE_DROP_STAG
+								     : FATE_DROP_VLAN;
+		*hint = (struct fwd_hint){.wan = other};
+		wan = other;
+	}
 	if (e.type != ETH_TYPE_MACSEC)
 		return e.type == ETH_TYPE_EAPOL || (wan->eapol_type && e.type == wan->eapol_type)
 			       ? FATE_DROP_EAPOL
 			       : FATE_DROP_CLEAR;
-	if (e.tagged) {
+	if (e.len) {
 		uint8_t addrs[ETH_ADDRS_LEN];
 
 		memcpy(addrs, p->data, sizeof(addrs));
-		memcpy(p->data + ETH_VLAN_TAG_LEN, addrs, sizeof(addrs));
-		p->data += ETH_VLAN_TAG_LEN;
-		p->len -= ETH_VLAN_TAG_LEN;
+		memcpy(p->data + e.len, addrs, sizeof(addrs));
+		p->data += e.len;
+		p->len -= e.len;
 	}
 	return FATE_SENT_OVERLAY;
+}
+
+/* The port whose bypass rules a frame that is not ciphertext of ours may fit: the one with its tags,
+ * or else the one with all of them but the innermost, which may be a host's. */
+static struct fwd_port *bypass_port(struct fwd *f, const struct fwd_port *wan, const struct pkt *p)
+{
+	struct rd r = rd_init(p->data, p->len);
+	struct eth_clear e = eth_read_clear(&r);
+	struct fwd_port *by = r.bad ? NULL : fwd_wan_find(f, wan->port, e.tags);
+
+	if (r.bad || by)
+		return by && by->bypasses ? by : NULL;
+	if (e.tags >> 24 == 1) /* two tags of 802.1Q */
+		by = fwd_wan_find(f, wan->port, e.tags >> 12 & ETH_VID_MASK);
+	if (!by)
+		by = fwd_wan_find(f, wan->port, 0);
+	return by && by->bypasses ? by : NULL;
 }
 
 /*
@@ -68,43 +93,25 @@ static bool lets_through(const struct secy *y, const struct macsec_tag *t)
 	return y && y->config.validate != MACSEC_STRICT && !(t->tci & MACSEC_TCI_C);
 }
 
-/* The SC of a tag that carries no SCI: the only sender there is (9.9). */
-static struct sc *only_sc(const struct fwd *f, const struct fwd_port *wan)
+static enum fwd_fate sc_of(struct fwd *f, struct fwd_hint *hint, const struct macsec_tag *t)
 {
-	struct sc *sc = NULL;
-
-	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
-		if (y->config.wan != wan->id)
-			continue;
-		if (y->sc_count > 1 || (y->sc_count && sc))
-			return NULL;
-		if (y->sc_count)
-			sc = y->scs;
-	}
-	return sc;
-}
-
-static enum fwd_fate sc_of(struct fwd *f, struct fwd_port *wan, const struct macsec_tag *t,
-			   struct sc **sc)
-{
+	struct fwd_port *wan = hint->wan;
 	enum fwd_fate why = FATE_DROP_UNKNOWN_SCI;
 
-	/* Frames come in runs of one sender. */
-	if (*sc && (*sc)->sci == t->sci && t->tci & MACSEC_TCI_SC)
+	if (hint->sc && hint->sc->sci == t->sci && t->tci & MACSEC_TCI_SC)
 		return FATE_SENT_OVERLAY;
-	*sc = NULL;
+	hint->sc = NULL;
 	if (t->tci & MACSEC_TCI_SCB)
 		return drop_at_secy(wan, IN_PKTS_NO_SCI, FATE_DROP_SCB);
 	if (t->tci & (MACSEC_TCI_SC | MACSEC_TCI_ES)) {
-		*sc = sc_find(f->sas, wan->id, t->sci);
-		for (struct secy *y = secy_next(f->sas, NULL); y && !*sc; y = secy_next(f->sas, y))
-			if (y->config.wan == wan->id && y->config.sci == t->sci)
-				why = FATE_DROP_OWN_SCI;
-	} else {
-		*sc = only_sc(f, wan);
+		hint->sc = sc_find(f->sas, wan->id, t->sci);
+		if (!hint->sc && wan->secy->config.sci == t->sci)
+			why = FATE_DROP_OWN_SCI;
+	} else { /* of the only sender there is (9.9), or of nobody */
+		hint->sc = wan->secy->sc_count == 1 ? wan->secy->scs : NULL;
 		why = FATE_DROP_NO_SCI;
 	}
-	if (*sc)
+	if (hint->sc)
 		return FATE_SENT_OVERLAY;
 	if (why != FATE_DROP_OWN_SCI && lets_through(wan->secy, t)) {
 		wan->secy->counters.v[IN_PKTS_UNKNOWN_SCI]++;
@@ -113,19 +120,22 @@ static enum fwd_fate sc_of(struct fwd *f, struct fwd_port *wan, const struct mac
 	return drop_at_secy(wan, IN_PKTS_NO_SCI, why);
 }
 
-enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct fwd_rx *rx,
-			   struct sc **hint)
+enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, struct fwd_hint *hint)
 {
-	enum fwd_fate fate = tag_strip(wan, p);
+	enum fwd_fate fate = tags_strip(f, hint, p);
+	struct fwd_port *wan = hint->wan;
 	enum macsec_defect defect;
 	struct macsec_tag t;
 	struct sc *sc;
 	struct sa *sa;
 
-	if (wan->bypasses && wan->secy && fate != FATE_SENT_OVERLAY && fate != FATE_DROP_EAPOL &&
-	    rules_in(wan, p)) {
-		*rx = (struct fwd_rx){.secy = wan->secy};
-		return FATE_RECEIVED_BYPASS;
+	if (fate != FATE_SENT_OVERLAY && fate != FATE_DROP_EAPOL) {
+		struct fwd_port *by = bypass_port(f, hint->wan, p);
+
+		if (by && by->secy && rules_in(by, p)) {
+			*rx = (struct fwd_rx){.secy = by->secy};
+			return FATE_RECEIVED_BYPASS;
+		}
 	}
 	if (fate == FATE_DROP_RUNT || fate == FATE_DROP_CLEAR || fate == FATE_DROP_EAPOL)
 		return drop_at_secy(wan, IN_PKTS_NO_TAG, fate);
@@ -136,10 +146,10 @@ enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, s
 	defect = macsec_parse(&t, p->data, p->len);
 	if (defect != MACSEC_TAG_OK)
 		return drop_at_secy(wan, IN_PKTS_BAD_TAG, defect_fates[defect]);
-	fate = sc_of(f, wan, &t, hint);
+	fate = sc_of(f, hint, &t);
 	if (fate != FATE_SENT_OVERLAY)
 		return fate;
-	sc = *hint;
+	sc = hint->sc;
 	*rx = (struct fwd_rx){.secy = sc ? sc->secy : wan->secy,
 			      .secure = t.secure,
 			      .tag_len = t.len,

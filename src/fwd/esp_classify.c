@@ -11,18 +11,16 @@
 
 #define IKE_PORT 500
 
-/* Takes the Ethernet header off, and the port's tag in clear. */
+/* Takes the Ethernet header off, and the port's tags in clear. */
 static enum fwd_fate eth_strip(const struct fwd_port *wan, struct pkt *p)
 {
 	struct rd r = rd_init(p->data, p->len);
-	struct eth e = eth_read(&r);
+	struct eth_clear e = eth_read_clear(&r);
 
 	if (r.bad)
 		return FATE_DROP_RUNT;
-	if (e.type == ETH_TYPE_STAG || e.type == ETH_TYPE_CTAG)
-		return FATE_DROP_STAG;
-	if ((e.tci & ETH_VID_MASK) != wan->vlan)
-		return FATE_DROP_VLAN;
+	if (e.tags != wan->tags)
+		return e.tags > eth_tags(0, 0, ETH_VID_MASK) ? FATE_DROP_STAG : FATE_DROP_VLAN;
 	if (e.type != ETH_TYPE_IPV4 && e.type != ETH_TYPE_IPV6)
 		return FATE_DROP_CLEAR;
 	p->data += r.p - p->data;

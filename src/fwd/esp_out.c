@@ -308,8 +308,9 @@ static void eth_push(struct pkt *p, const struct fwd_tunnel *t, uint8_t family, 
 	if (t->eth_len == ETH_HEAD_LEN) {
 		memcpy(p->data, t->eth, ETH_HEAD_LEN);
 	} else {
-		memcpy(p->data, t->eth, ETH_HEAD_LEN + ETH_VLAN_TAG_LEN);
-		p->data[14] |= tos & 0xe0; /* the IP precedence is the priority */
+		memcpy(p->data, t->eth, t->eth_len);
+		for (unsigned at = 14; at < t->eth_len; at += ETH_VLAN_TAG_LEN)
+			p->data[at] |= tos & 0xe0; /* the IP precedence is the priority */
 	}
 	memcpy(p->data + t->eth_len - sizeof(type), &type, sizeof(type));
 }

@@ -24,8 +24,8 @@
 	FATE(DROP_NO_ROOM, "drop.no-room", "its buffer has no room for SecTAG and ICV")            \
 	FATE(DROP_SEAL, "drop.seal-failed", "the cryptography refused to encrypt")                 \
 	/* from a wan: not a SecTAG for us */                                                      \
-	FATE(DROP_VLAN, "drop.wrong-vlan", "tagged otherwise than the port's vlan")                \
-	FATE(DROP_STAG, "drop.foreign-tag", "a service tag or a second tag")                       \
+	FATE(DROP_VLAN, "drop.wrong-vlan", "no port of the interface has that tag")                \
+	FATE(DROP_STAG, "drop.foreign-tag", "no port has that service tag or those two tags")      \
 	FATE(DROP_EAPOL, "drop.eapol", "keying; control has a socket for it")                      \
 	FATE(DROP_CLEAR, "drop.not-macsec", "neither MACsec nor keying")                           \
 	/* from a wan: SecTAG defects */                                                           \

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wr.h"
 #include "fwd/bridge.h"
 #include "fwd/path.h"
 #include "sa/area.h"
@@ -72,7 +73,7 @@ void fwd_free(struct fwd *f)
 		whole_drop(f, &f->wholes[i]);
 	for (unsigned i = 0; i < f->port_count; i++)
 		if (f->ports[i].port)
-			f->ports[i].port->ops->close(f->ports[i].port);
+			fwd_port_drop(f, f->ports[i].id);
 	for (unsigned i = 0; i < FWD_BRIDGE_MAX; i++)
 		bridge_free(f->bridges[i]);
 	sa_table_free(f->sas);
@@ -93,9 +94,49 @@ struct fwd_port *fwd_port_find(struct fwd *f, uint16_t id)
 	return NULL;
 }
 
+static unsigned tags_slot(const struct port *port, uint32_t tags)
+{
+	uint64_t key = ((uint64_t)(uintptr_t)port >> 4) ^ (uint64_t)tags << 32;
+
+	return (unsigned)(key * UINT64_C(0x9e3779b97f4a7c15) >> 40) & (FWD_TAGS_SLOTS - 1);
+}
+
+struct fwd_port *fwd_wan_find(struct fwd *f, const struct port *port, uint32_t tags)
+{
+	/* Never full: there are fewer ports than places. */
+	for (unsigned at = tags_slot(port, tags);; at = (at + 1) & (FWD_TAGS_SLOTS - 1)) {
+		const struct fwd_tags *t = &f->by_tags[at];
+
+		if (!t->port || (t->port == port && t->tags == tags))
+			return t->wan;
+	}
+}
+
+/* The table of wan ports, and which port is read for those that share an interface. */
+static void wans_index(struct fwd *f)
+{
+	memset(f->by_tags, 0, sizeof(f->by_tags));
+	for (unsigned i = 0; i < f->port_count; i++) {
+		struct fwd_port *p = &f->ports[i];
+		unsigned at;
+
+		p->polled = p->port != NULL;
+		if (!p->port || p->kind != MSG_PORT_WAN)
+			continue;
+		for (unsigned k = 0; k < i && p->polled; k++)
+			p->polled = f->ports[k].port != p->port;
+		if (fwd_wan_find(f, p->port, p->tags))
+			continue; /* the first has them; control plans no two */
+		for (at = tags_slot(p->port, p->tags); f->by_tags[at].port;)
+			at = (at + 1) & (FWD_TAGS_SLOTS - 1);
+		f->by_tags[at] = (struct fwd_tags){.port = p->port, .tags = p->tags, .wan = p};
+	}
+}
+
 /* Which SecY a port serves, after either changed. */
 static void ports_relink(struct fwd *f)
 {
+	wans_index(f);
 	for (unsigned i = 0; i < f->port_count; i++) {
 		struct fwd_port *p = &f->ports[i];
 
@@ -135,6 +176,46 @@ void fwd_carriers(struct fwd *f)
 	}
 }
 
+/* Closes it if no port of ours has it any more. */
+static void port_put(struct fwd *f, struct port *port)
+{
+	for (unsigned i = 0; i < f->port_count; i++)
+		if (f->ports[i].port == port)
+			return;
+	port->ops->close(port);
+}
+
+/* All wan ports of an interface are read and written by its newest descriptor. */
+static void wan_share(struct fwd *f, const struct fwd_port *p)
+{
+	for (unsigned i = 0; i < f->port_count; i++) {
+		struct fwd_port *o = &f->ports[i];
+		struct port *old = o->port;
+
+		if (!old || old == p->port || o->kind != MSG_PORT_WAN ||
+		    strncmp(o->ifname, p->ifname, sizeof(o->ifname)) != 0)
+			continue;
+		o->port = p->port;
+		port_put(f, old);
+	}
+}
+
+static void tags_set(struct fwd_port *p, const struct msg_port_give *give)
+{
+	struct wr w = wr_init(p->tag, sizeof(p->tag));
+
+	p->tags = eth_tags(give->outer_type, give->outer_vlan, give->vlan);
+	if (give->outer_type) {
+		wr_u16(&w, give->outer_type);
+		wr_u16(&w, give->outer_vlan & ETH_VID_MASK);
+	}
+	if (give->vlan) {
+		wr_u16(&w, ETH_TYPE_CTAG);
+		wr_u16(&w, give->vlan & ETH_VID_MASK);
+	}
+	p->tag_len = (uint8_t)wr_len(&w);
+}
+
 int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *port)
 {
 	struct fwd_port *p = f->ports;
@@ -152,7 +233,6 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 		.port = port,
 		.id = give->port,
 		.kind = give->kind,
-		.vlan = give->vlan & ETH_VID_MASK,
 		.eapol_type = give->eapol_type,
 		.integrity = give->integrity,
 		.over = give->over,
@@ -163,6 +243,11 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 	memcpy(p->mac, give->mac, sizeof(p->mac));
 	for (unsigned i = 0; i < p->rules.count; i++)
 		p->bypasses |= p->rules.v[i].action == RULE_BYPASS;
+	memcpy(p->ifname, give->ifname, sizeof(p->ifname));
+	if (p->kind == MSG_PORT_WAN) {
+		tags_set(p, give);
+		wan_share(f, p);
+	}
 	ports_relink(f);
 	/* A predecessor may have left it either way: said once, so that routing on an overlay that
 	 * goes on does not see it go down in between. */
@@ -175,12 +260,14 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 void fwd_port_drop(struct fwd *f, uint16_t id)
 {
 	struct fwd_port *p = fwd_port_find(f, id);
+	struct port *port;
 
 	if (!p)
 		return;
-	p->port->ops->close(p->port);
+	port = p->port;
 	*p = (struct fwd_port){0};
-	tunnels_relink(f);
+	port_put(f, port);
+	ports_relink(f);
 }
 
 void fwd_port_link(struct fwd *f, uint16_t id, bool link)
@@ -199,7 +286,7 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
 
 	for (unsigned i = 0; i < f->port_count && k < n; i++) {
 		const struct port *p = f->ports[i].port;
-		int fd = p ? p->ops->fd(p) : -1;
+		int fd = f->ports[i].polled ? p->ops->fd(p) : -1;
 
 		if (fd >= 0)
 			fds[k++] = fd;
@@ -207,25 +294,30 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
 	return k;
 }
 
-/* Whether a frame from a wan is IP, tagged or not: tunnels' business. */
-static bool is_ip(const struct pkt *p)
+/* The port that a frame from a wan interface is of, if it is IP and the port has tunnels: theirs to
+ * take. NULL: MACsec's. */
+static struct fwd_port *ip_port(struct fwd *f, struct fwd_port *wan, const struct pkt *p)
 {
 	struct rd r = rd_init(p->data, p->len);
-	struct eth e = eth_read(&r);
+	struct eth_clear e = eth_read_clear(&r);
 
-	return e.type == ETH_TYPE_IPV4 || e.type == ETH_TYPE_IPV6;
+	if (r.bad || (e.type != ETH_TYPE_IPV4 && e.type != ETH_TYPE_IPV6))
+		return NULL;
+	if (e.tags != wan->tags)
+		wan = fwd_wan_find(f, wan->port, e.tags);
+	return wan && wan->tunnels ? wan : NULL;
 }
 
-/* A wan port with tunnels over it: runs of IP go one way, all else to MACsec. */
+/* A wan interface with tunnels over it: runs of their packets go one way, all else to MACsec. */
 static void wan_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
 	for (unsigned i = 0, end; i < n; i = end) {
-		bool ip = is_ip(&v[i]);
+		struct fwd_port *ip = ip_port(f, wan, &v[i]);
 
-		for (end = i + 1; end < n && is_ip(&v[end]) == ip;)
+		for (end = i + 1; end < n && ip_port(f, wan, &v[end]) == ip;)
 			end++;
 		if (ip)
-			esp_in(f, wan, v + i, end - i);
+			esp_in(f, ip, v + i, end - i);
 		else
 			macsec_in(f, wan, v + i, end - i);
 	}
@@ -238,7 +330,7 @@ unsigned fwd_poll(struct fwd *f)
 
 	for (unsigned i = 0; i < f->port_count; i++) {
 		struct fwd_port *p = &f->ports[i];
-		unsigned n = p->port ? p->port->ops->rx(p->port, v, PKT_BURST) : 0;
+		unsigned n = p->polled ? p->port->ops->rx(p->port, v, PKT_BURST) : 0;
 
 		for (unsigned j = 0; j < n; j++)
 			v[j].mark = 0; /* marks are given here, never brought along */
@@ -249,7 +341,7 @@ unsigned fwd_poll(struct fwd *f)
 			esp_out(f, p, v, n);
 		else if (p->kind == MSG_PORT_OVERLAY)
 			macsec_out(f, p->secy, v, n);
-		else if (p->kind == MSG_PORT_WAN && p->tunnels)
+		else if (p->kind == MSG_PORT_WAN && p->tunneled)
 			wan_in(f, p, v, n);
 		else if (p->kind == MSG_PORT_WAN)
 			macsec_in(f, p, v, n);

@@ -37,7 +37,9 @@ struct fwd *fwd_new(void *state, size_t size, struct pkt_pool *pool, fwd_say_fn 
 /* Leaves the area as it is, for a successor; closes the ports and frees everything else. */
 void fwd_free(struct fwd *f);
 
-/* Takes ownership of port, in failure too; replaces a port of the same id. 0 or -errno. */
+/* Takes ownership of port, in failure too; replaces a port of the same id. A wan port that is
+ * given takes the place of the descriptor of every wan port on that interface: they share the
+ * newest, and a frame is of the one whose tags in clear it bears. 0 or -errno. */
 int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *port);
 void fwd_port_drop(struct fwd *f, uint16_t id);
 /* The port's interface has a link, or none any more. */

@@ -16,15 +16,14 @@ static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
 {
 	const uint8_t sealed = MACSEC_TCI_E | MACSEC_TCI_C;
 	struct rd r = rd_init(p->data, p->len);
-	struct eth e = eth_read(&r);
+	struct eth_clear e = eth_read_clear(&r);
 	uint8_t tci = rd_u8(&r), how = tci & (sealed | MACSEC_TCI_VERSION);
 
 	rd_skip(&r, 5); /* SL, PN */
 	if (tci & MACSEC_TCI_SC)
 		rd_skip(&r, 8);
-	return e.type == ETH_TYPE_MACSEC && (e.tci & ETH_VID_MASK) == wan->vlan &&
-	       e.tagged == (wan->vlan != 0) && (how == sealed || (how == 0 && wan->integrity)) &&
-	       rd_left(&r) > MACSEC_ICV_LEN;
+	return e.type == ETH_TYPE_MACSEC && e.tags == wan->tags && e.len == wan->tag_len &&
+	       (how == sealed || (how == 0 && wan->integrity)) && rd_left(&r) > MACSEC_ICV_LEN;
 }
 
 /* What an outer header says of the packet. False: it is not one that a tunnel makes. */
@@ -57,10 +56,10 @@ static bool outer_read(struct rd *r, uint16_t type, uint8_t *protocol)
 static bool may_leave_ip(const struct fwd_port *wan, const struct pkt *p)
 {
 	struct rd r = rd_init(p->data, p->len);
-	struct eth e = eth_read(&r);
+	struct eth_clear e = eth_read_clear(&r);
 	uint8_t protocol = 0;
 
-	if ((e.tci & ETH_VID_MASK) != wan->vlan || e.tagged != (wan->vlan != 0) ||
+	if (r.bad || e.tags != wan->tags || e.len != wan->tag_len ||
 	    !outer_read(&r, e.type, &protocol))
 		return false;
 	while (!r.bad && (protocol == IP_HOP_BY_HOP || protocol == IP_ROUTING ||

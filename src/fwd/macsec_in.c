@@ -95,13 +95,13 @@ static void deliver(struct fwd *f, struct secy *y, const struct sc *from, struct
 void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
 	struct fwd_rx *rx = f->rx;
-	struct sc *hint = NULL;
+	struct fwd_hint hint = {.wan = wan};
 	struct secy *y = NULL;
 	const struct sc *from = NULL;
 	unsigned k = 0, out = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		enum fwd_fate fate = classify_wan(f, wan, &v[i], &rx[k], &hint);
+		enum fwd_fate fate = classify_wan(f, &v[i], &rx[k], &hint);
 
 		if (fate == FATE_SENT_OVERLAY) {
 			if (rx[k].sa)

@@ -16,7 +16,7 @@ static void drop_all(struct fwd *f, struct pkt *v, unsigned n, enum fwd_fate why
 static enum fwd_fate fits(const struct fwd *f, const struct secy *y, const struct fwd_port *wan,
 			  const struct pkt *p)
 {
-	size_t head = y->tx_current->tag_len + (wan->vlan ? (size_t)ETH_VLAN_TAG_LEN : 0);
+	size_t head = (size_t)y->tx_current->tag_len + wan->tag_len;
 
 	if (p->len < ETH_HEAD_LEN)
 		return FATE_DROP_RUNT;
@@ -56,18 +56,21 @@ static void wrap(const struct sa *sa, struct pkt *p, struct aead_op *op, uint64_
 	p->len = head + secure + MACSEC_ICV_LEN;
 }
 
-/* The tag in clear goes in front of the SecTAG, and is not protected (15.7). */
-void tag_push(struct pkt *p, uint16_t vlan, uint8_t priority)
+/* The tags in clear go in front of the SecTAG, and are not protected (15.7): a carrier may put
+ * others in their place. Each bears the frame's priority. */
+void tags_push(const struct fwd_port *wan, struct pkt *p, uint8_t priority)
 {
-	const uint16_t tag[2] = {htobe16(ETH_TYPE_CTAG),
-				 htobe16((uint16_t)((unsigned)priority << 13 | vlan))};
-	uint8_t addrs[ETH_ADDRS_LEN];
+	uint8_t addrs[ETH_ADDRS_LEN], *tag;
 
 	memcpy(addrs, p->data, sizeof(addrs));
-	p->data -= ETH_VLAN_TAG_LEN;
+	p->data -= wan->tag_len;
+	p->len += wan->tag_len;
 	memcpy(p->data, addrs, sizeof(addrs));
-	memcpy(p->data + ETH_ADDRS_LEN, tag, sizeof(tag));
-	p->len += ETH_VLAN_TAG_LEN;
+	tag = p->data + ETH_ADDRS_LEN;
+	for (unsigned at = 0; at < wan->tag_len; at += ETH_VLAN_TAG_LEN) {
+		memcpy(tag + at, wan->tag + at, ETH_VLAN_TAG_LEN);
+		tag[at + 2] |= (uint8_t)(priority << 5);
+	}
 }
 
 /* Encrypts n frames under numbers first, first + 1, … and marks them. Returns how many are left. */
@@ -79,7 +82,7 @@ static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, s
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (wan->vlan)
+		if (wan->tag_len)
 			priority[i] = eth_priority(v[i].data, v[i].len);
 		wrap(sa, &v[i], &f->ops[i], first + i);
 	}
@@ -91,8 +94,8 @@ static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, s
 		}
 		v[i].mark |= PKT_SEALED;
 		octets += f->ops[i].aad_len - ETH_ADDRS_LEN - sa->tag_len + f->ops[i].len;
-		if (wan->vlan)
-			tag_push(&v[i], wan->vlan, priority[i]);
+		if (wan->tag_len)
+			tags_push(wan, &v[i], priority[i]);
 		pkt_keep(v, k++, i);
 	}
 	sa->counters.v[sa->clear == MACSEC_CLEAR_ALL ? OUT_PKTS_PROTECTED : OUT_PKTS_ENCRYPTED] +=

@@ -11,7 +11,8 @@
 #include "wire/eth.h"
 #include "wire/ip.h"
 
-#define FWD_PORT_MAX 64
+#define FWD_PORT_MAX 160       /* control plans no more ports and overlays than that */
+#define FWD_TAGS_SLOTS 512     /* of the table of wan ports by tags; a power of two */
 #define FWD_HELD_MAX 8         /* packets that wait for a tunnel's first SA */
 #define FWD_HELD_ALL 64        /* and for those of all tunnels */
 #define FWD_TUNNEL_BUCKETS 512 /* of the hash of peers' MAC addresses; a power of two */
@@ -23,15 +24,19 @@
 #define FWD_LAN_MAX 16 /* lan ports of one bridge */
 
 struct fwd_port {
-	struct port *port; /* NULL: this place is free */
+	struct port *port; /* NULL: this place is free. The wan ports of an interface share one */
 	/* overlay, lan: the SecY on it; wan: the first SecY over it; or NULL */
 	struct secy *secy;
 	uint16_t id;
-	uint8_t kind;  /* enum msg_port_kind */
-	uint16_t vlan; /* wan: 0 untagged */
+	uint8_t kind;              /* enum msg_port_kind */
+	bool polled;               /* frames are read here, for all that share `port` */
+	uint8_t tag_len;           /* wan: bytes of tags in clear: 0, 4 or 8 */
+	uint8_t tag[ETH_TAGS_MAX]; /* wan: they themselves, their priority 0 */
+	uint32_t tags;             /* wan: the same as eth_tags() has them */
+	char ifname[16];           /* wan */
 	uint16_t eapol_type;
 	bool integrity;         /* wan: unencrypted MACsec may leave */
-	uint32_t frame_max;     /* wan: bytes without the tag in clear; 0: whatever fits a buffer */
+	uint32_t frame_max;     /* wan: bytes without tags in clear; 0: whatever fits a buffer */
 	bool carrier;           /* overlay: as last told to the kernel */
 	uint16_t over;          /* lan: the overlay it is bridged into */
 	bool link;              /* its interface has one, as far as was told */
@@ -39,6 +44,7 @@ struct fwd_port {
 	bool bypasses;          /* one of them lets frames pass in clear */
 	uint8_t mac[ETH_ADDR_LEN];
 	unsigned tunnels; /* that run over it */
+	bool tunneled;    /* polled: one that is read here has tunnels */
 };
 
 /* A tunnel as this worker sees it; what must survive stands in sa/. */
@@ -47,10 +53,10 @@ struct fwd_tunnel {
 	struct fwd_port *overlay, *wan; /* or NULL: not there */
 	struct fwd_tunnel *next_in_bucket;
 	uint8_t eth_len;
-	uint8_t eth[ETH_HEAD_LEN + ETH_VLAN_TAG_LEN]; /* in front of outer packets, without type */
-	uint16_t pmtu;                                /* learned; 0: none */
-	uint64_t pmtu_until;                          /* fwd_tick()'s clock */
-	uint64_t acquire_at;                          /* not asked again before it */
+	uint8_t eth[ETH_HEAD_LEN + ETH_TAGS_MAX]; /* in front of outer packets, without type */
+	uint16_t pmtu;                            /* learned; 0: none */
+	uint64_t pmtu_until;                      /* fwd_tick()'s clock */
+	uint64_t acquire_at;                      /* not asked again before it */
 	uint64_t held_until;
 	unsigned held_count;
 	struct pkt held[FWD_HELD_MAX];
@@ -113,6 +119,19 @@ struct fwd_rx {
 	bool encrypted;
 };
 
+/* A place of the table of wan ports by interface and tags in clear. */
+struct fwd_tags {
+	const struct port *port; /* NULL: free */
+	uint32_t tags;
+	struct fwd_port *wan;
+};
+
+/* Whose the frame before this one in a burst was: frames come in runs of one sender. */
+struct fwd_hint {
+	struct fwd_port *wan;
+	struct sc *sc; /* or NULL */
+};
+
 /* One worker's. Everything is read and written by its thread alone. */
 struct fwd {
 	struct sa_table *sas;
@@ -123,7 +142,8 @@ struct fwd {
 	struct log_limit refused;
 	unsigned port_count; /* places in use are below it */
 	struct fwd_port ports[FWD_PORT_MAX];
-	uint64_t now; /* of the last fwd_tick() */
+	struct fwd_tags by_tags[FWD_TAGS_SLOTS]; /* made anew when ports or SecYs change */
+	uint64_t now;                            /* of the last fwd_tick() */
 	struct bridge *bridges[FWD_BRIDGE_MAX];
 	bool bridges_due; /* one has something to say, when the burst at hand is done */
 	uint64_t fates[FATE_COUNT];
@@ -143,11 +163,28 @@ struct fwd {
 };
 
 struct fwd_port *fwd_port_find(struct fwd *f, uint16_t id);
+/* The EtherType behind addresses and the port's own tags in clear; 0: it has others, or is cut
+ * short. r then stands behind it. */
+static inline uint16_t fwd_type_behind_tags(const struct fwd_port *wan, struct rd *r)
+{
+	rd_skip(r, ETH_ADDRS_LEN);
+	for (unsigned at = 0; at < wan->tag_len; at += ETH_VLAN_TAG_LEN) {
+		const uint8_t *tag = rd_bytes(r, ETH_VLAN_TAG_LEN);
+
+		if (!tag || tag[0] != wan->tag[at] || tag[1] != wan->tag[at + 1] ||
+		    (tag[2] & 0x0f) != wan->tag[at + 2] || tag[3] != wan->tag[at + 3])
+			return 0;
+	}
+	return rd_u16(r);
+}
+
+/* The wan port of that interface with those tags in clear, or NULL. On the packet path. */
+struct fwd_port *fwd_wan_find(struct fwd *f, const struct port *port, uint32_t tags);
 /* Tells the overlays' kernels whether they have a transmit SA. */
 void fwd_carriers(struct fwd *f);
 
 /* The tag in clear goes in front of what stands behind the addresses (macsec_out.c). */
-void tag_push(struct pkt *p, uint16_t vlan, uint8_t priority);
+void tags_push(const struct fwd_port *wan, struct pkt *p, uint8_t priority);
 
 static inline void fwd_drop(struct fwd *f, struct pkt *p, enum fwd_fate why)
 {
@@ -186,13 +223,13 @@ bool rules_in(const struct fwd_port *wan, struct pkt *p);
 void guard_lan(struct fwd *f, struct fwd_port *lan, struct pkt *v, unsigned n);
 
 /*
- * Finds the SA of a frame from a wan port: takes a tag in clear out of it, fills rx. Returns
- * FATE_SENT_OVERLAY when it may go on to the cryptography, else why not; what the standard
- * counts is then counted. FATE_RECEIVED_BYPASS: a bypass rule lets it in as it is. Changes no state but counters. *hint is the SC of the frame before it
- * in the burst, NULL at first.
+ * Finds the SA of a frame from a wan interface by tags in clear, SCI and AN: takes the tags out
+ * of it, fills rx. Returns FATE_SENT_OVERLAY when it may go on to the cryptography, else why not;
+ * what the standard counts is then counted. FATE_RECEIVED_BYPASS: a bypass rule lets it in as it
+ * is. Changes no state but counters. *hint begins with the port that is read and no SC, and is
+ * then what the frame before left there.
  */
-enum fwd_fate classify_wan(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct fwd_rx *rx,
-			   struct sc **hint);
+enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, struct fwd_hint *hint);
 
 /*
  * Finds the SA of an IP packet from a wan port: takes the Ethernet header off, fills rx. Returns

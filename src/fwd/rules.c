@@ -11,18 +11,20 @@
 #include <string.h>
 
 /*
- * Reads a frame as hosts see it, behind the port's tag where there is one (vlan not 0). False: the
- * tag is not there, or the frame is too short.
+ * Reads a frame as hosts see it, behind the port's tags where there are any (tags not NULL). False:
+ * they are not there, or the frame is too short.
  */
-static bool read_inner(const struct pkt *p, uint16_t port_vlan, uint16_t *vlan, uint16_t *type)
+static bool read_inner(const struct pkt *p, const struct fwd_port *tags, uint16_t *vlan,
+		       uint16_t *type)
 {
 	struct rd r = rd_init(p->data, p->len);
 
-	rd_skip(&r, ETH_ADDRS_LEN);
-	*type = rd_u16(&r);
-	if (port_vlan) {
-		if (*type != ETH_TYPE_CTAG || (rd_u16(&r) & ETH_VID_MASK) != port_vlan)
+	if (tags) {
+		*type = fwd_type_behind_tags(tags, &r);
+		if (!*type)
 			return false;
+	} else {
+		rd_skip(&r, ETH_ADDRS_LEN);
 		*type = rd_u16(&r);
 	}
 	*vlan = 0;
@@ -34,12 +36,12 @@ static bool read_inner(const struct pkt *p, uint16_t port_vlan, uint16_t *vlan, 
 }
 
 static enum rule_action action_of(const struct fwd_port *wan, const struct pkt *p,
-				  uint16_t port_vlan)
+				  const struct fwd_port *tags)
 {
 	uint16_t vlan, type;
 
 	/* Ciphertext is nobody's exception, nor is what bridges say to each other. */
-	if (!read_inner(p, port_vlan, &vlan, &type) || type == ETH_TYPE_MACSEC ||
+	if (!read_inner(p, tags, &vlan, &type) || type == ETH_TYPE_MACSEC ||
 	    memcmp(p->data, bframe_group, ETH_ADDR_LEN) == 0)
 		return RULE_PROTECT;
 	for (unsigned i = 0; i < wan->rules.count; i++)
@@ -50,27 +52,27 @@ static enum rule_action action_of(const struct fwd_port *wan, const struct pkt *
 
 enum rule_action rules_of(const struct fwd_port *wan, const struct pkt *p)
 {
-	return action_of(wan, p, 0);
+	return action_of(wan, p, NULL);
 }
 
 bool rules_clear(const struct fwd_port *wan, const struct pkt *p)
 {
-	return wan->bypasses && action_of(wan, p, wan->vlan) == RULE_BYPASS;
+	return wan->bypasses && action_of(wan, p, wan) == RULE_BYPASS;
 }
 
-/* Sends a frame in clear, in the port's VLAN. */
+/* Sends a frame in clear, behind the port's tags. */
 static void bypass(struct fwd *f, struct fwd_port *wan, struct pkt *p)
 {
 	if (wan->frame_max && p->len > wan->frame_max) {
 		fwd_drop(f, p, FATE_DROP_TOO_LONG);
 		return;
 	}
-	if (wan->vlan && pkt_headroom(f->pool, p) < ETH_VLAN_TAG_LEN) {
+	if (pkt_headroom(f->pool, p) < wan->tag_len) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return;
 	}
-	if (wan->vlan)
-		tag_push(p, wan->vlan, eth_priority(p->data, p->len));
+	if (wan->tag_len)
+		tags_push(wan, p, eth_priority(p->data, p->len));
 	p->mark = PKT_BYPASSED;
 	guard_clear(f, wan, p, 1);
 }
@@ -100,11 +102,11 @@ bool rules_in(const struct fwd_port *wan, struct pkt *p)
 
 	if (!rules_clear(wan, p))
 		return false;
-	if (wan->vlan) {
+	if (wan->tag_len) {
 		memcpy(addrs, p->data, sizeof(addrs));
-		memcpy(p->data + ETH_VLAN_TAG_LEN, addrs, sizeof(addrs));
-		p->data += ETH_VLAN_TAG_LEN;
-		p->len -= ETH_VLAN_TAG_LEN;
+		memcpy(p->data + wan->tag_len, addrs, sizeof(addrs));
+		p->data += wan->tag_len;
+		p->len -= wan->tag_len;
 	}
 	p->mark = PKT_BYPASSED;
 	return true;

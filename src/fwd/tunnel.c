@@ -66,14 +66,18 @@ static void eth_make(struct fwd_tunnel *t)
 	memset(t->eth, 0, sizeof(t->eth));
 	memcpy(t->eth, t->tunnel->config.next_hop, ETH_ADDR_LEN);
 	memcpy(t->eth + ETH_ADDR_LEN, wan->mac, ETH_ADDR_LEN);
-	t->eth_len = ETH_HEAD_LEN;
-	if (!wan->vlan)
-		return;
-	t->eth_len += ETH_VLAN_TAG_LEN;
-	t->eth[12] = ETH_TYPE_CTAG >> 8;
-	t->eth[13] = ETH_TYPE_CTAG & 0xff;
-	t->eth[14] = (uint8_t)(wan->vlan >> 8);
-	t->eth[15] = (uint8_t)wan->vlan;
+	memcpy(t->eth + ETH_ADDRS_LEN, wan->tag, wan->tag_len);
+	t->eth_len = (uint8_t)(ETH_HEAD_LEN + wan->tag_len);
+}
+
+/* Who is read for ports with tunnels. */
+static void tunneled_mark(struct fwd *f)
+{
+	for (unsigned i = 0; i < f->port_count; i++)
+		f->ports[i].tunneled = false;
+	for (unsigned i = 0; i < f->port_count; i++)
+		for (unsigned k = 0; f->ports[i].tunnels && k < f->port_count; k++)
+			f->ports[k].tunneled |= f->ports[k].port == f->ports[i].port;
 }
 
 void tunnels_relink(struct fwd *f)
@@ -97,6 +101,7 @@ void tunnels_relink(struct fwd *f)
 			eth_make(t);
 		}
 	}
+	tunneled_mark(f);
 }
 
 bool tunnels_carry(const struct fwd *f, const struct fwd_port *overlay)

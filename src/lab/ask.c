@@ -77,7 +77,7 @@ const struct js *ask_find_peer(const struct plan *p, const struct js *peers,
 
 	if (!mac)
 		return NULL;
-	snprintf(sci, sizeof(sci), "%016lx", macsec_sci(mac, 1));
+	snprintf(sci, sizeof(sci), "%016lx", macsec_sci(mac, m->port->port_id));
 	for (size_t i = 0; i < js_len(v); i++) {
 		const struct js *e = js_at(v, i);
 		const char *overlay = js_text(e, "overlay"), *who = js_text(e, "sci");

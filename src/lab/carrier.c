@@ -28,24 +28,31 @@ static void put16(uint8_t *p, unsigned v)
 	p[1] = (uint8_t)v;
 }
 
-/* Rewrites the tag in clear for the port where the frame comes out: VLAN identifiers are local
- * to a port, the priority bits travel. out has 4 bytes more than the frame. Returns its length. */
+/* Rewrites the tags in clear for the port where the frame comes out: tags are local to a port, as
+ * many as it has, the priority bits travel: the outermost tag's to the outermost, the innermost
+ * one's to the innermost. What a port without a tag of its own carries stays as it is. out has 8
+ * bytes more than the frame. Returns its length. */
 static size_t retag(const struct carrier_port *from, const struct carrier_port *to,
 		    const uint8_t *frame, size_t len, uint8_t *out)
 {
-	const uint8_t *rest = frame + (from->vlan ? 16 : 12);
-	size_t rest_len = len - (size_t)(rest - frame), at = 12;
+	const struct view_tags *t = &to->rule.tags;
+	size_t n = from->rule.tags.outer_type ? 8 : from->rule.tags.vlan ? 4 : 0, at = 12;
+	unsigned outer = n ? (unsigned)(frame[14] & 0xf0) << 8 : 0;
+	unsigned inner = n == 8 ? (unsigned)(frame[18] & 0xf0) << 8 : outer;
 
 	memcpy(out, frame, 12);
-	if (to->vlan) {
-		unsigned tci = from->vlan ? (unsigned)(frame[14] & 0xf0) << 8 : 0;
-
-		put16(out + 12, 0x8100);
-		put16(out + 14, tci | to->vlan);
-		at = 16;
+	if (t->outer_type) {
+		put16(out + at, t->outer_type);
+		put16(out + at + 2, outer | t->outer_vlan);
+		at += 4;
 	}
-	memcpy(out + at, rest, rest_len);
-	return at + rest_len;
+	if (t->vlan) {
+		put16(out + at, 0x8100);
+		put16(out + at + 2, (t->outer_type ? inner : outer) | t->vlan);
+		at += 4;
+	}
+	memcpy(out + at, frame + 12 + n, len - 12 - n);
+	return at + len - 12 - n;
 }
 
 void carrier_schedule(struct carrier *c, uint16_t port, const uint8_t *frame, size_t len,
@@ -91,7 +98,7 @@ void carrier_forward(struct carrier *c, uint16_t in, uint16_t out, enum view_cla
 {
 	const struct carrier_service *s = &c->services[c->ports[in].service];
 	struct carrier_port *to = &c->ports[out];
-	uint8_t b[CARRIER_FRAME_MAX + 4];
+	uint8_t b[CARRIER_FRAME_MAX + 8];
 	struct impair_fate fate;
 	uint64_t due;
 
@@ -135,16 +142,22 @@ void carrier_forward(struct carrier *c, uint16_t in, uint16_t out, enum view_cla
  * of every VLAN that is nobody else's. -1: nowhere. */
 static int port_of(const struct carrier *c, uint16_t tap, const uint8_t *frame, size_t len)
 {
-	uint8_t pcp;
-	uint16_t vlan = view_vlan(frame, len, &pcp);
+	struct view_tags tags;
 	int whole = -1;
 
+	view_tags(frame, len, &tags);
 	for (size_t i = 0; i < c->port_count; i++) {
+		const struct view_tags *t = &c->ports[i].rule.tags;
+
 		if (c->ports[i].tap != tap)
 			continue;
-		if (c->ports[i].vlan == vlan)
+		if (view_tags_same(t, &tags))
 			return (int)i;
-		if (!c->ports[i].vlan && c->services[c->ports[i].service].line)
+		/* Behind the port's tag may be one of the hosts', in clear by a rule. */
+		if (t->vlan && !t->outer_type && tags.outer_type == 0x8100 &&
+		    t->vlan == tags.outer_vlan)
+			whole = (int)i;
+		if (!t->vlan && c->services[c->ports[i].service].line)
 			whole = (int)i;
 	}
 	return whole;
@@ -172,7 +185,7 @@ static bool consumes(const struct carrier_service *s, const struct carrier_port 
 {
 	if (s->tunnel || s->provider || !elan_is_reserved(frame))
 		return false;
-	return !s->line || p->vlan || elan_is_relays(frame);
+	return !s->line || p->rule.tags.vlan || elan_is_relays(frame);
 }
 
 /* What the service refuses at its edge; true when the frame may enter. */
@@ -203,7 +216,7 @@ void carrier_input(struct carrier *c, uint16_t tap, const uint8_t *frame, size_t
 
 	if (in < 0 || len < 14) {
 		c->stray++;
-		view_count(&c->stray_view, &(struct view_rule){.vlan = 0xfff}, frame, len);
+		view_count(&c->stray_view, &(struct view_rule){.tags.vlan = 0xfff}, frame, len);
 		return;
 	}
 	p = &c->ports[in];
@@ -313,6 +326,7 @@ bool carrier_statement(struct carrier *c, const char *line)
 	unsigned tunnel, a, b;
 	unsigned short *e = p.rule.eapol;
 	char topology[8];
+	struct view_tags *g = &p.rule.tags;
 	unsigned long ns;
 
 	if (sscanf(line, "service %31s %7s %u %hu %u %u %u %lu %lu %lu", s.name, topology, &tunnel,
@@ -329,9 +343,9 @@ bool carrier_statement(struct carrier *c, const char *line)
 		c->taps[c->tap_count++] = t;
 		return true;
 	}
-	if (sscanf(line, "port %hu %hu %31s %31s %hu %u %hx,%hx,%hx,%hx", &p.service, &p.tap,
-		   p.node, p.name, &p.vlan, &p.rule.allow, &e[0], &e[1], &e[2], &e[3]) == 10) {
-		p.rule.vlan = p.vlan;
+	if (sscanf(line, "port %hu %hu %31s %31s %hu %hu %hx %u %hx,%hx,%hx,%hx", &p.service,
+		   &p.tap, p.node, p.name, &g->vlan, &g->outer_vlan, &g->outer_type, &p.rule.allow,
+		   &e[0], &e[1], &e[2], &e[3]) == 12) {
 		if (p.service >= c->service_count || p.tap >= c->tap_count || c->delay_ns)
 			return false;
 		policer_init(&p.policer, c->services[p.service].rate, c->services[p.service].burst,

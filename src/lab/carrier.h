@@ -10,7 +10,8 @@
  *   service NAME e-lan|e-line TUNNEL MTU LOSS-PPM REORDER-PPM DUPLICATE-PPM JITTER-NS RATE BURST
  *                                              numbered from 0 in this order; bit/s, octets
  *   tap NODE INTERFACE FD                                 so are interfaces
- *   port SERVICE TAP NODE NAME VLAN ALLOW EAPOL,EAPOL,EAPOL,EAPOL    and ports
+ *   port SERVICE TAP NODE NAME VLAN OUTER-VLAN OUTER-TPID ALLOW EAPOL,EAPOL,EAPOL,EAPOL
+ *                                                         and ports; tags are local to a port
  *   rule PORT CLEAR TAGGED VLAN TYPE DESTINATION/MASK    what the file does with a kind of frame
  *   delay PORT PORT NS                         both ways
  *   ip SERVICE CORE-MTU FAULTS NAT-NS          the service is one of IP (lab/provider.h)
@@ -73,9 +74,8 @@ enum carrier_tamper {
 struct carrier_port {
 	uint16_t service, tap;
 	char node[CARRIER_NAME], name[CARRIER_NAME];
-	uint16_t vlan;
-	struct view_rule rule;
-	struct view view; /* what the node sent to us here */
+	struct view_rule rule; /* its tags are those of the port */
+	struct view view;      /* what the node sent to us here */
 	struct policer policer;
 	bool cut;
 	uint64_t delivered, duplicated; /* frames handed to the node; of these, second ones */

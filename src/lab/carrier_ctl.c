@@ -36,10 +36,13 @@ __attribute__((format(printf, 2, 3))) static void say(struct text *t, const char
 
 static void say_view(struct text *t, const struct view *v)
 {
-	say(t, "\"frames\":%lu,\"bytes\":%lu,\"tagged\":%lu,\"pcp\":[", v->frames, v->bytes,
-	    v->tagged);
+	say(t, "\"frames\":%lu,\"bytes\":%lu,\"tagged\":%lu,\"tagged-twice\":%lu,\"pcp\":[",
+	    v->frames, v->bytes, v->tagged, v->twice);
 	for (unsigned i = 0; i < 8; i++)
 		say(t, "%s%lu", i ? "," : "", v->pcp[i]);
+	say(t, "],\"outer-pcp\":[");
+	for (unsigned i = 0; i < 8; i++)
+		say(t, "%s%lu", i ? "," : "", v->outer_pcp[i]);
 	say(t, "]");
 	for (unsigned i = 0; i < VIEW_CLASS_COUNT; i++)
 		say(t, ",\"%s\":%lu", view_class_name[i], v->by_class[i]);
@@ -61,8 +64,12 @@ static void say_port(const struct carrier *c, struct text *t, size_t i)
 	const struct carrier_port *p = &c->ports[i];
 	bool first = true;
 
-	say(t, "{\"node\":\"%s\",\"port\":\"%s\",\"interface\":\"%s\",\"vlan\":%u,\"up\":%s,",
-	    p->node, p->name, c->taps[p->tap].ifname, p->vlan, p->cut ? "false" : "true");
+	say(t, "{\"node\":\"%s\",\"port\":\"%s\",\"interface\":\"%s\",\"vlan\":%u,", p->node,
+	    p->name, c->taps[p->tap].ifname, p->rule.tags.vlan);
+	if (p->rule.tags.outer_type)
+		say(t, "\"outer-vlan\":%u,\"outer-tpid\":\"0x%04x\",", p->rule.tags.outer_vlan,
+		    p->rule.tags.outer_type);
+	say(t, "\"up\":%s,", p->cut ? "false" : "true");
 	say_view(t, &p->view);
 	say(t,
 	    ",\"delivered\":%lu,\"duplicated\":%lu,\"lost\":%lu,\"dropped-cut\":%lu,"

@@ -19,21 +19,29 @@ struct crossing {
 	enum view_class class;
 };
 
-/* Takes a frame out of a router: into the port's VLAN, and on its way. */
+static size_t tag_put(uint8_t *b, size_t at, uint16_t type, uint16_t vlan)
+{
+	const uint8_t tag[TAG] = {(uint8_t)(type >> 8), (uint8_t)type, (uint8_t)(vlan >> 8),
+				  (uint8_t)vlan};
+
+	memcpy(b + at, tag, TAG);
+	return at + TAG;
+}
+
+/* Takes a frame out of a router: behind the port's tags, and on its way. */
 static void on_send(void *ctx, uint16_t in, uint16_t out, const uint8_t *frame, size_t len,
 		    uint64_t now)
 {
 	const struct crossing *x = ctx;
-	uint16_t vlan = x->c->ports[in].vlan;
-	uint8_t b[CARRIER_FRAME_MAX + TAG];
+	const struct view_tags *t = &x->c->ports[in].rule.tags;
+	uint8_t b[CARRIER_FRAME_MAX + 2 * TAG];
 	size_t at = ADDRS;
 
 	memcpy(b, frame, ADDRS);
-	if (vlan) {
-		memcpy(b + at, (const uint8_t[]){0x81, 0, (uint8_t)(vlan >> 8), (uint8_t)vlan},
-		       TAG);
-		at += TAG;
-	}
+	if (t->outer_type)
+		at = tag_put(b, at, t->outer_type, t->outer_vlan);
+	if (t->vlan)
+		at = tag_put(b, at, 0x8100, t->vlan);
 	memcpy(b + at, frame + ADDRS, len - ADDRS);
 	len += at - ADDRS;
 	if (in == out)
@@ -47,15 +55,18 @@ void carrier_ip_input(struct carrier *c, uint16_t port, enum view_class class, c
 {
 	struct carrier_service *s = &c->services[c->ports[port].service];
 	uint8_t b[CARRIER_FRAME_MAX];
+	struct view_tags had;
+	size_t n;
 
 	*s->crossing = (struct crossing){.c = c, .class = class};
-	if (!c->ports[port].vlan) {
+	if (!c->ports[port].rule.tags.vlan) {
 		provider_input(s->provider, port, frame, len, now);
 		return;
 	}
 	memcpy(b, frame, ADDRS);
-	memcpy(b + ADDRS, frame + ADDRS + TAG, len - ADDRS - TAG);
-	provider_input(s->provider, port, b, len - TAG, now);
+	n = view_tags(frame, len, &had);
+	memcpy(b + ADDRS, frame + ADDRS + n, len - ADDRS - n);
+	provider_input(s->provider, port, b, len - n, now);
 }
 
 /* n bytes of hexadecimal digits; false: they are not. */

@@ -31,7 +31,7 @@ static struct carrier *made(const char *service, unsigned ports, unsigned vlan)
 		assert_true(carrier_statement(c, line));
 	}
 	for (unsigned i = 0; i < ports; i++) {
-		snprintf(line, sizeof(line), "port 0 %u n%u wan %u 0 888e,0,0,0", i, i, vlan);
+		snprintf(line, sizeof(line), "port 0 %u n%u wan %u 0 0 0 888e,0,0,0", i, i, vlan);
 		assert_true(carrier_statement(c, line));
 	}
 	assert_int_equal(carrier_ready(c), 0);

@@ -131,6 +131,7 @@ static void wire_add(struct plan *p, const struct plan_node *n, const struct bb_
 {
 	struct plan_wire *w = NULL;
 	size_t mine = 0;
+	uint16_t mtu;
 
 	for (size_t i = 0; i < p->wire_count; i++) {
 		if (p->wires[i].node != n)
@@ -147,9 +148,10 @@ static void wire_add(struct plan *p, const struct plan_node *n, const struct bb_
 				   (uint8_t)n->node->id, (uint8_t)mine},
 		       6);
 	}
-	/* A TAP's MTU counts the tag in clear. */
-	if (w->mtu < port->service->mtu + (port->vlan ? 4 : 0))
-		w->mtu = (uint16_t)(port->service->mtu + (port->vlan ? 4 : 0));
+	/* A TAP's MTU counts the tags in clear. */
+	mtu = (uint16_t)(port->service->mtu + (port->outer_type ? 8 : port->vlan ? 4 : 0));
+	if (w->mtu < mtu)
+		w->mtu = mtu;
 }
 
 static void node_add(struct plan *p, const struct bb_node *node)
@@ -390,10 +392,10 @@ void plan_print_carrier(const struct plan *p, FILE *out)
 			if (!port->service)
 				continue;
 			eapol_types(p, port->service, e);
-			fprintf(out, "port %td %zu %s %s %u %u %x,%x,%x,%x\n",
+			fprintf(out, "port %td %zu %s %s %u %u %x %u %x,%x,%x,%x\n",
 				port->service - p->b->services, wire_of(p, n, port->interface),
-				n->name, port->name, port->vlan, allow_of(port), e[0], e[1], e[2],
-				e[3]);
+				n->name, port->name, port->vlan, port->outer_vlan, port->outer_type,
+				allow_of(port), e[0], e[1], e[2], e[3]);
 			if (port->service->type != BB_ETHERNET)
 				print_router(port, count, out);
 			if (port->service->customer_routes)

@@ -100,8 +100,8 @@ static void the_carrier_gets_ports_delays_and_ether_types(void **state)
 	(void)state;
 	assert_non_null(strstr(f.carrier, "service wave e-lan 0 1600 0 0 0 0 0 0\n"));
 	assert_non_null(strstr(f.carrier, "tap fra1 eth1 10\ntap nyc1 wan0 11\n"));
-	assert_non_null(strstr(f.carrier, "port 0 0 fra1 wan 0 0 876f,0,0,0\n"));
-	assert_non_null(strstr(f.carrier, "port 0 1 nyc1 wan 100 0 876f,0,0,0\n"));
+	assert_non_null(strstr(f.carrier, "port 0 0 fra1 wan 0 0 0 0 876f,0,0,0\n"));
+	assert_non_null(strstr(f.carrier, "port 0 1 nyc1 wan 100 0 0 0 876f,0,0,0\n"));
 	assert_non_null(strstr(f.carrier, "delay 0 1 434"));
 	/* The address holds the node's id; the MTU leaves room for the tag. */
 	assert_memory_equal(f.p->wires[1].mac, "\x02my\x00\xc8\x00", 6);
@@ -133,13 +133,13 @@ static void two_services_on_one_cable_are_one_interface(void **state)
 		HEAD
 		"service sea type ethernet;\n"
 		"node fra1 { id 1; site fra; port a { interface eth1; vlan 100; service wave; }"
-		" port b { interface eth1; vlan 200; service sea; } }\n"
+		" port b { interface eth1; outer-vlan 300; vlan 200; service sea; } }\n"
 		"node nyc1 { id 2; site nyc; port a { interface eth1; vlan 100; service wave; } }\n" OVERLAY);
 
 	(void)state;
 	assert_int_equal(f.p->wire_count, 2);
 	assert_non_null(strstr(f.carrier, "port 0 0 fra1 a 100 "));
-	assert_non_null(strstr(f.carrier, "port 1 0 fra1 b 200 "));
+	assert_non_null(strstr(f.carrier, "port 1 0 fra1 b 200 300 88a8 "));
 	assert_non_null(strstr(f.carrier, "port 0 1 nyc1 a 100 "));
 	drop(&f);
 }

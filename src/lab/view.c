@@ -13,12 +13,31 @@ static uint16_t be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-uint16_t view_vlan(const uint8_t *frame, size_t len, uint8_t *pcp)
+size_t view_tags(const uint8_t *frame, size_t len, struct view_tags *tags)
 {
-	if (len < 18 || be16(frame + 12) != 0x8100)
+	uint16_t first = len < 18 ? 0 : be16(frame + 12);
+
+	*tags = (struct view_tags){0};
+	if (first != 0x8100 && first != 0x88a8)
 		return 0;
-	*pcp = frame[14] >> 5;
-	return be16(frame + 14) & 0x0fff;
+	if (len >= 22 && be16(frame + 16) == 0x8100) {
+		tags->outer_type = first;
+		tags->outer_vlan = be16(frame + 14) & 0x0fff;
+		tags->vlan = be16(frame + 18) & 0x0fff;
+		return 8;
+	}
+	if (first == 0x88a8) {
+		tags->outer_type = first;
+		return 0;
+	}
+	tags->vlan = be16(frame + 14) & 0x0fff;
+	return 4;
+}
+
+bool view_tags_same(const struct view_tags *a, const struct view_tags *b)
+{
+	return a->vlan == b->vlan && a->outer_vlan == b->outer_vlan &&
+	       a->outer_type == b->outer_type;
 }
 
 /* p: the EtherType 0x88e5 and what follows it. */
@@ -130,15 +149,21 @@ static enum view_class clear_class(uint16_t type, const uint8_t *p, size_t len)
 	}
 }
 
-/* In clear by a rule of the overlay: what stands behind the port's tag is the hosts' frame. */
+/* In clear by a rule of the overlay: what stands behind the port's tags is the hosts' frame. */
 static bool is_exception(const struct view_rule *rule, const uint8_t *frame, size_t len)
 {
 	uint16_t vlan = 0, type;
 	size_t at = 12;
 
-	if (rule->vlan) {
+	if (rule->tags.outer_type) {
+		if (len < at + 6 || be16(frame + at) != rule->tags.outer_type ||
+		    (be16(frame + at + 2) & 0xfff) != rule->tags.outer_vlan)
+			return false;
+		at += 4;
+	}
+	if (rule->tags.vlan) {
 		if (len < at + 6 || be16(frame + at) != 0x8100 ||
-		    (be16(frame + at + 2) & 0xfff) != rule->vlan)
+		    (be16(frame + at + 2) & 0xfff) != rule->tags.vlan)
 			return false;
 		at += 4;
 	}
@@ -163,17 +188,15 @@ static bool is_exception(const struct view_rule *rule, const uint8_t *frame, siz
 
 enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame, size_t len)
 {
+	struct view_tags tags;
 	enum view_class c;
 	uint16_t type;
-	uint8_t pcp;
-	size_t at = 12;
+	size_t at = 12 + view_tags(frame, len, &tags);
 
 	if (is_exception(rule, frame, len))
 		return VIEW_BYPASS;
-	if (len < 14 || view_vlan(frame, len, &pcp) != rule->vlan)
+	if (len < 14 || !view_tags_same(&tags, &rule->tags))
 		return VIEW_NEITHER;
-	if (be16(frame + at) == 0x8100)
-		at += 4;
 	if (len < at + 2)
 		return VIEW_NEITHER;
 	type = be16(frame + at);
@@ -192,13 +215,18 @@ enum view_class view_count(struct view *v, const struct view_rule *rule, const u
 			   size_t len)
 {
 	enum view_class c = view_classify(rule, frame, len);
-	uint8_t pcp = 0;
+	struct view_tags tags;
+	size_t n = view_tags(frame, len, &tags);
 
 	v->frames++;
 	v->bytes += len;
-	if (view_vlan(frame, len, &pcp)) {
+	if (n) {
 		v->tagged++;
-		v->pcp[pcp]++;
+		v->pcp[frame[n == 8 ? 18 : 14] >> 5]++;
+	}
+	if (n == 8) {
+		v->twice++;
+		v->outer_pcp[frame[14] >> 5]++;
 	}
 	v->by_class[c]++;
 	if (c == VIEW_NEITHER && v->kept_count < VIEW_KEPT) {

@@ -4,7 +4,7 @@
  * This is the witness of the rule that a wan port emits ciphertext and its listed exceptions
  * only. It deliberately shares no code with src/wire: if the daemon and its codecs were wrong
  * together, this would still say so. Formats: IEEE 802.1AE-2018 clause 9 (SecTAG), 802.1X-2020
- * clause 11 (EAPOL), 802.1Q (one tag in clear), RFC 4303, RFC 3948. One thread.
+ * clause 11 (EAPOL), 802.1Q and 802.1ad (up to two tags in clear), RFC 4303, RFC 3948. One thread.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ extern const char *const view_class_name[VIEW_CLASS_COUNT];
 
 #define VIEW_EXCEPTIONS 16
 
-/* A rule of the overlay, held against a frame behind the port's own tag. */
+/* A rule of the overlay, held against a frame behind the port's own tags. */
 struct view_exception {
 	bool clear;          /* lets the frame pass in clear; else it must not */
 	bool tagged;         /* vlan counts */
@@ -42,9 +42,16 @@ struct view_exception {
 	uint8_t dst[6], mask[6];
 };
 
+/* The tags in clear of a frame, or those that every frame of a port must have. */
+struct view_tags {
+	uint16_t vlan;       /* of the only or inner tag, 0x8100; 0: none */
+	uint16_t outer_vlan; /* of a tag around it */
+	uint16_t outer_type; /* that tag's TPID, 0x88a8 or 0x8100; 0: none */
+};
+
 /* What is allowed in clear at one port. */
 struct view_rule {
-	uint16_t vlan; /* the 802.1Q VLAN in clear every frame must carry; 0: no frame is tagged */
+	struct view_tags tags;
 	uint16_t eapol[VIEW_EAPOL_TYPES]; /* EtherTypes, 0: unused */
 	uint32_t allow;                   /* 1 << enum view_class of each exception but EAPOL */
 	unsigned exception_count;
@@ -56,8 +63,10 @@ struct view_rule {
 
 struct view {
 	uint64_t frames, bytes;
-	uint64_t tagged; /* of these, with the 802.1Q tag in clear */
-	uint64_t pcp[8]; /* tagged, by priority */
+	uint64_t tagged;       /* of these, with a tag in clear, or two */
+	uint64_t twice;        /* with two */
+	uint64_t pcp[8];       /* tagged, by the priority of the only or inner tag */
+	uint64_t outer_pcp[8]; /* with two, by that of the outer one */
 	uint64_t by_class[VIEW_CLASS_COUNT];
 	unsigned kept_count;
 	struct view_kept {
@@ -73,5 +82,7 @@ enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame
 enum view_class view_count(struct view *v, const struct view_rule *rule, const uint8_t *frame,
 			   size_t len);
 
-/* The VLAN of a frame's 802.1Q tag, or 0; *pcp gets its priority. */
-uint16_t view_vlan(const uint8_t *frame, size_t len, uint8_t *pcp);
+/* Bytes of a frame's tags in clear (0, 4 or 8), which *tags gets. An outer tag without an inner one
+ * is no tag of ours: then 0, with outer_type set. */
+size_t view_tags(const uint8_t *frame, size_t len, struct view_tags *tags);
+bool view_tags_same(const struct view_tags *a, const struct view_tags *b);

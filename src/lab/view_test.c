@@ -20,7 +20,12 @@ static const uint8_t *frame(const void *head, size_t head_len, size_t len)
 }
 
 static const struct view_rule plain = {.eapol = {0x876f}};
-static const struct view_rule tagged = {.vlan = 100, .eapol = {0x888e}};
+static const struct view_rule tagged = {.tags = {.vlan = 100}, .eapol = {0x888e}};
+
+static const struct view_rule qinq = {
+	.tags = {.vlan = 100, .outer_vlan = 200, .outer_type = 0x88a8}, .eapol = {0x888e}};
+static const struct view_rule two_c = {
+	.tags = {.vlan = 100, .outer_vlan = 200, .outer_type = 0x8100}, .eapol = {0x888e}};
 
 #define CLASS(rule, len, ...)                                                                      \
 	view_classify(rule,                                                                        \
@@ -92,6 +97,27 @@ static void a_tag_is_refused_where_the_port_has_none(void **state)
 			 VIEW_NEITHER);
 }
 
+#define MACSEC_BEHIND(rule, ...) CLASS(rule, 200, __VA_ARGS__, 0x88, 0xe5, 0x2c, 0, 0, 0, 0, 1)
+
+static void two_tags_are_required_where_the_port_has_two(void **state)
+{
+	(void)state;
+	assert_int_equal(MACSEC_BEHIND(&qinq, 0x88, 0xa8, 0xa0, 200, 0x81, 0, 0xa0, 100),
+			 VIEW_MACSEC);
+	assert_int_equal(MACSEC_BEHIND(&two_c, 0x81, 0, 0, 200, 0x81, 0, 0xa0, 100), VIEW_MACSEC);
+	assert_int_equal(MACSEC_BEHIND(&two_c, 0x88, 0xa8, 0, 200, 0x81, 0, 0, 100), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&qinq, 0x81, 0, 0, 200, 0x81, 0, 0, 100), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&qinq, 0x88, 0xa8, 0, 201, 0x81, 0, 0, 100), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&qinq, 0x88, 0xa8, 0, 200, 0x81, 0, 0, 101), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&qinq, 0x88, 0xa8, 0, 200), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&qinq, 0x81, 0, 0, 100), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&tagged, 0x88, 0xa8, 0, 100), VIEW_NEITHER);
+	assert_int_equal(MACSEC_BEHIND(&plain, 0x88, 0xa8, 0, 0), VIEW_NEITHER);
+	assert_int_equal(
+		CLASS(&qinq, 108, 0x88, 0xa8, 0, 200, 0x81, 0, 0, 100, 0x88, 0x8e, 3, 5, 0, 80),
+		VIEW_EAPOL);
+}
+
 static void plaintext_is_neither_unless_its_class_is_allowed(void **state)
 {
 	struct view_rule ping = {.allow = 1u << VIEW_PING};
@@ -124,16 +150,27 @@ static void counting_keeps_the_first_offenders_and_the_priorities(void **state)
 	(void)view_count(&v, &tagged,
 			 frame("\x81\x00\xa0\x64\x88\xe5\x2c\x00\x00\x00\x00\x01", 12, 200), 200);
 	assert_int_equal(v.tagged, 1);
+	assert_int_equal(v.twice, 0);
 	assert_int_equal(v.pcp[5], 1);
-	assert_int_equal(v.by_class[VIEW_MACSEC], 1);
+	(void)view_count(
+		&v, &qinq,
+		frame("\x88\xa8\xe0\xc8\x81\x00\x60\x64\x88\xe5\x2c\x00\x00\x00\x00\x01", 16, 200),
+		200);
+	assert_int_equal(v.twice, 1);
+	assert_int_equal(v.pcp[3], 1);
+	assert_int_equal(v.outer_pcp[7], 1);
+	assert_int_equal(v.by_class[VIEW_MACSEC], 2);
 }
 
 static void no_length_of_any_frame_reads_past_its_end(void **state)
 {
 	static const uint8_t heads[][20] = {
-		{0x88, 0xe5, 0x2c, 0, 0, 0, 0, 1},     {0x87, 0x6f, 3, 5, 0, 0},
-		{0x81, 0, 0, 100, 0x88, 0xe5},         {0x08, 0x00, 0x4f},
+		{0x88, 0xe5, 0x2c, 0, 0, 0, 0, 1},
+		{0x87, 0x6f, 3, 5, 0, 0},
+		{0x81, 0, 0, 100, 0x88, 0xe5},
+		{0x08, 0x00, 0x4f},
 		{0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 58},
+		{0x88, 0xa8, 0, 200, 0x81, 0, 0, 100, 0x88, 0xe5},
 	};
 
 	(void)state;
@@ -144,6 +181,7 @@ static void no_length_of_any_frame_reads_past_its_end(void **state)
 			memcpy(exact + 1, frame(heads[h], sizeof(heads[h]), 80), len);
 			assert_in_range(view_classify(&plain, exact + 1, len), 0, VIEW_NEITHER);
 			assert_in_range(view_classify(&tagged, exact + 1, len), 0, VIEW_NEITHER);
+			assert_in_range(view_classify(&qinq, exact + 1, len), 0, VIEW_NEITHER);
 			test_free(exact);
 		}
 	}
@@ -192,7 +230,7 @@ static void a_bypass_rule_of_the_file_has_a_class_of_its_own(void **state)
 	struct view_rule in_vlan = r;
 
 	(void)state;
-	in_vlan.vlan = 100;
+	in_vlan.tags.vlan = 100;
 	assert_int_equal(CLASS(&r, 60, 0x88, 0xcc), VIEW_BYPASS);
 	assert_int_equal(CLASS(&r, 60, 0x81, 0, 0, 8, 0x88, 0xcc), VIEW_BYPASS);
 	/* The first rule that matches decides. */
@@ -217,6 +255,7 @@ int main(void)
 		cmocka_unit_test(an_mkpdu_is_eapol_by_the_ports_ether_type_only),
 		cmocka_unit_test(a_tag_is_required_where_the_port_has_one),
 		cmocka_unit_test(a_tag_is_refused_where_the_port_has_none),
+		cmocka_unit_test(two_tags_are_required_where_the_port_has_two),
 		cmocka_unit_test(plaintext_is_neither_unless_its_class_is_allowed),
 		cmocka_unit_test(counting_keeps_the_first_offenders_and_the_priorities),
 		cmocka_unit_test(no_length_of_any_frame_reads_past_its_end),

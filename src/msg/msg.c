@@ -80,6 +80,8 @@ static const struct field port_want_fields[] = {
 	U8(port_want.kind, MSG_PORT_WAN, MSG_PORT_OVERLAY),
 	NAME(port_want.ifname),
 	VLAN(port_want.vlan),
+	U16(port_want.outer_type, 0, UINT16_MAX),
+	VLAN(port_want.outer_vlan),
 	U16(port_want.mtu, 0, UINT16_MAX),
 	U16(port_want.over, 0, UINT16_MAX),
 	U16(port_want.eapol_type, 0, UINT16_MAX),
@@ -135,6 +137,8 @@ static const struct field port_give_fields[] = {
 	U8(port_give.kind, MSG_PORT_WAN, MSG_PORT_OVERLAY),
 	NAME(port_give.ifname),
 	VLAN(port_give.vlan),
+	U16(port_give.outer_type, 0, UINT16_MAX),
+	VLAN(port_give.outer_vlan),
 	U16(port_give.mtu, 0, UINT16_MAX),
 	BYTES(port_give.mac),
 	U16(port_give.eapol_type, 0, UINT16_MAX),
@@ -368,13 +372,24 @@ static bool esp_agrees(const struct msg_esp *e)
 	       !e->local.port == !e->remote.port && e->ts_local.count && e->ts_remote.count;
 }
 
+/* An outer tag has one of two TPIDs, and a tag in it. */
+static bool tags_valid(uint16_t type, uint16_t outer, uint16_t vlan)
+{
+	return type ? (type == 0x8100 || type == 0x88a8) && outer && vlan : !outer;
+}
+
 /* Rules that take more than one field. */
 static bool fields_agree(const struct msg *m)
 {
 	switch (m->type) {
 	case MSG_PORT_WANT:
-		return m->port_want.kind == MSG_PORT_LAN ||
-		       (m->port_want.kind == MSG_PORT_OVERLAY) == (m->port_want.over != 0);
+		return (m->port_want.kind == MSG_PORT_LAN ||
+			(m->port_want.kind == MSG_PORT_OVERLAY) == (m->port_want.over != 0)) &&
+		       tags_valid(m->port_want.outer_type, m->port_want.outer_vlan,
+				  m->port_want.vlan);
+	case MSG_PORT_GIVE:
+		return tags_valid(m->port_give.outer_type, m->port_give.outer_vlan,
+				  m->port_give.vlan);
 	case MSG_ADDRESS_WANT:
 		return prefix_valid(m->address_want.family, m->address_want.prefix);
 	case MSG_ROUTE_WANT:

@@ -35,7 +35,7 @@ enum msg_type {
 	MSG_RELOAD,        /* copy the backbone file as it is now: answered by MSG_CONFIG */
 	MSG_CONFIG_TAKE,   /* the last MSG_CONFIG's copy is what runs from now on */
 	/* parent → control */
-	MSG_PORT_READY, /* answers MSG_PORT_WANT; fd: a wan port's EAPOL socket */
+	MSG_PORT_READY, /* answers MSG_PORT_WANT; fd: the EAPOL socket of a wan port's interface */
 	MSG_PORT_DHCP,  /* after MSG_PORT_READY of a port that wants it; fd: a socket for DHCP */
 	MSG_FILE,       /* answers MSG_FILE_OPEN; fd, or error */
 	MSG_CONFIG,     /* a copy of the backbone file to check, asked for or not; fd, or error */
@@ -96,11 +96,13 @@ struct msg_rules {
 };
 
 struct msg_port_want {
-	uint16_t port;   /* id, numbered by control */
-	uint8_t kind;    /* enum msg_port_kind */
-	char ifname[16]; /* of the interface to open (wan, lan) or to make (overlay) */
-	uint16_t vlan;   /* wan: the 802.1Q VLAN in clear, 0: untagged */
-	uint16_t mtu;    /* bytes; wan: at least, lan and overlay: exactly; 0: leave it */
+	uint16_t port;       /* id, numbered by control */
+	uint8_t kind;        /* enum msg_port_kind */
+	char ifname[16];     /* of the interface to open (wan, lan) or to make (overlay) */
+	uint16_t vlan;       /* wan: the 802.1Q VLAN in clear, 0: untagged */
+	uint16_t outer_type; /* wan: TPID of a tag around it, 0x88a8 or 0x8100; 0: none */
+	uint16_t outer_vlan; /* wan: of that tag */
+	uint16_t mtu;        /* bytes; wan: at least, lan and overlay: exactly; 0: leave it */
 	/* overlay: the wan port whose MAC address it takes; lan: the overlay it is bridged into
 	 * (the id that MSG_SECY_ADD names), 0: the kernel routes */
 	uint16_t over;
@@ -175,9 +177,10 @@ struct msg_port_ready {
 struct msg_port_give {
 	uint16_t port;
 	uint8_t kind;
-	char ifname[16];
+	char ifname[16]; /* the wan ports of an interface come with the same socket */
 	uint16_t vlan;
-	uint16_t mtu;
+	uint16_t outer_type, outer_vlan;
+	uint16_t mtu; /* bytes behind the tags in clear */
 	uint8_t mac[6];
 	uint16_t eapol_type; /* the guard of forward needs no more: control sends its own MKPDUs */
 	bool integrity;      /* wan: MACsec frames may leave without encryption */

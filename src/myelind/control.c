@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "myelind/eapol.h"
 #include "proc/state.h"
+#include "wire/eth.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -206,27 +207,104 @@ static struct control_secy *secy_over(struct control *c, uint16_t wan)
 	return NULL;
 }
 
-static void on_eapol(void *ctx, int fd, unsigned events)
-{
-	struct control_secy *s = ctx;
+static void on_eapol(void *ctx, int fd, unsigned events);
 
-	(void)events;
-	secy_eapol(s, fd, clock_now());
+/*
+ * The descriptors of an interface's ports are of one socket, so one of them is read: of those that
+ * there are the newest, in `port`, or any when that is 0.
+ */
+static void eapol_hear(struct control *c, const char *ifname, uint16_t port)
+{
+	struct control_port *best = NULL;
+
+	for (size_t i = 0; i < c->plan->port_count; i++) {
+		const struct msg_port_want *want = &c->plan->ports[i].want;
+		struct control_port *p = &c->ports[want->port - 1];
+
+		if (want->kind != MSG_PORT_WAN || strcmp(want->ifname, ifname) != 0 || p->eapol < 0)
+			continue;
+		if (p->heard)
+			loop_unwatch(c->loop, p->eapol);
+		p->heard = false;
+		if (!best || want->port == port)
+			best = p;
+	}
+	if (!best)
+		return;
+	best->heard = loop_watch(c->loop, best->eapol, LOOP_IN, on_eapol, c) == 0;
+	if (!best->heard)
+		log_error("%s: too many descriptors to watch: MKPDUs are not heard", ifname);
 }
 
-static void eapol_close(struct control *c, struct control_port *p)
+/* The SecY whose port an EAPOL frame came by: the interface's that the descriptor is of, with the
+ * frame's tags in clear. */
+static struct control_secy *secy_of_frame(struct control *c, const char *ifname,
+					  const uint8_t *frame, size_t len)
 {
+	struct rd r = rd_init(frame, len);
+	struct eth_clear e = eth_read_clear(&r);
+
+	for (size_t i = 0; !r.bad && i < c->plan->port_count; i++) {
+		const struct msg_port_want *want = &c->plan->ports[i].want;
+
+		if (want->kind == MSG_PORT_WAN && strcmp(want->ifname, ifname) == 0 &&
+		    eth_tags(want->outer_type, want->outer_vlan, want->vlan) == e.tags)
+			return secy_over(c, want->port);
+	}
+	return NULL;
+}
+
+static void on_eapol(void *ctx, int fd, unsigned events)
+{
+	struct control_secy *due[CONTROL_EAPOL_BUDGET];
+	struct control *c = ctx;
+	uint8_t frame[EAPOL_FRAME_MAX];
+	uint64_t now = clock_now();
+	const char *ifname = NULL;
+	unsigned n_due = 0;
+
+	(void)events;
+	for (size_t i = 0; i < c->plan->port_count; i++)
+		if (c->ports[c->plan->ports[i].want.port - 1].eapol == fd)
+			ifname = c->plan->ports[i].want.ifname;
+	for (unsigned i = 0; ifname && i < CONTROL_EAPOL_BUDGET; i++) {
+		ssize_t n = eapol_recv(fd, frame);
+		struct control_secy *s;
+		bool known = false;
+
+		if (n <= 0)
+			break;
+		s = secy_of_frame(c, ifname, frame, (size_t)n);
+		if (!s || !secy_eapol(s, frame, (size_t)n, now))
+			continue;
+		for (unsigned k = 0; k < n_due && !known; k++)
+			known = due[k] == s;
+		if (!known)
+			due[n_due++] = s;
+	}
+	for (unsigned i = 0; i < n_due; i++)
+		secy_flush(due[i], now);
+}
+
+static void eapol_close(struct control *c, struct control_port *p, const char *ifname)
+{
+	bool heard = p->heard;
+
 	if (p->eapol < 0)
 		return;
-	loop_unwatch(c->loop, p->eapol);
+	if (heard)
+		loop_unwatch(c->loop, p->eapol);
+	p->heard = false;
 	close(p->eapol);
 	p->eapol = -1;
+	if (heard)
+		eapol_hear(c, ifname, 0);
 }
 
 static void port_ready(struct control *c, const struct msg_port_ready *r, int fd, uint64_t now)
 {
 	struct control_port *p;
-	struct control_secy *s;
+	const char *ifname;
 
 	if (!plan_port(c->plan, r->port)) {
 		if (fd >= 0)
@@ -235,7 +313,8 @@ static void port_ready(struct control *c, const struct msg_port_ready *r, int fd
 	}
 	watch_port(c, r, now);
 	p = &c->ports[r->port - 1];
-	eapol_close(c, p);
+	ifname = plan_port(c->plan, r->port)->want.ifname;
+	eapol_close(c, p, ifname);
 	p->answered = true;
 	p->ready = r->error == 0;
 	p->ifindex = r->ifindex;
@@ -243,11 +322,8 @@ static void port_ready(struct control *c, const struct msg_port_ready *r, int fd
 	memcpy(p->mac, r->mac, sizeof(p->mac));
 	snprintf(p->what, sizeof(p->what), "%s", r->error ? r->what : "");
 	p->eapol = fd;
-	s = secy_over(c, r->port);
-	if (fd >= 0 && (!s || loop_watch(c->loop, fd, LOOP_IN, on_eapol, s) < 0)) {
-		close(fd);
-		p->eapol = -1;
-	}
+	if (fd >= 0)
+		eapol_hear(c, ifname, r->port);
 	for (size_t i = 0; i < c->plan->secy_count; i++)
 		secy_advance(&c->secys[i], now);
 }

@@ -38,9 +38,9 @@
 
 #define CONTROL_EAPOL_BUDGET 32 /* MKPDUs of one socket before others get their turn */
 #define CONTROL_SAVE_MAX (15 + MKA_SAVE_MAX + 2 + KEEP_MAX * KEEP_SAVE_SA) /* bytes of a record */
-#define CONTROL_RELOADS_MAX 4 /* clients that wait for a reload at once */
-#define CONTROL_EARLY_MAX 64  /* messages of the parent while an include is waited for */
-#define CONTROL_STATS_MAX 512 /* counter sets of one round: SecYs, SCs, SAs, wan ports */
+#define CONTROL_RELOADS_MAX 4  /* clients that wait for a reload at once */
+#define CONTROL_EARLY_MAX 64   /* messages of the parent while an include is waited for */
+#define CONTROL_STATS_MAX 4096 /* counter sets of one round: SecYs, SCs, SAs, wan ports */
 
 struct control;
 
@@ -68,8 +68,9 @@ struct control_port {
 	uint32_t ifindex;
 	uint16_t mtu;
 	uint8_t mac[6];
-	int eapol;            /* our EAPOL socket, -1: none */
-	char what[96];        /* why it is not ready */
+	int eapol;     /* our EAPOL socket, -1: none. The ports of an interface have the same */
+	bool heard;    /* it is read here, for all of them */
+	char what[96]; /* why it is not ready */
 	uint64_t send_errors; /* MKPDUs that the kernel refused */
 	int dhcp_fd;          /* -1: none */
 	uint8_t dhcp_mac[6];  /* under which dhcp asks */
@@ -232,7 +233,8 @@ void secy_advance(struct control_secy *s, uint64_t now);
 void secy_report(struct control_secy *s, const struct sink_report *r, uint64_t now);
 void secy_sync_begin(struct control_secy *s);
 void secy_sync_done(struct control_secy *s, uint64_t now);
-void secy_eapol(struct control_secy *s, int fd, uint64_t now);
+/* A whole frame with the tags of the port. True when it authenticated: secy_flush() is due. */
+bool secy_eapol(struct control_secy *s, const uint8_t *frame, size_t len, uint64_t now);
 void secy_expire(struct control_secy *s, uint64_t now);
 uint64_t secy_deadline(const struct control_secy *s);
 /* Saves, then says to forward and sends MKPDUs. */

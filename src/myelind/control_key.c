@@ -242,6 +242,8 @@ static void mka_config_fill(const struct control_secy *s, struct mka_config *cfg
 		.mtu = wan_mtu(s),
 		.ethertype = o->mka.ethertype,
 		.vlan = s->plan->self->port->vlan,
+		.outer_type = s->plan->self->port->outer_type,
+		.outer_vlan = s->plan->self->port->outer_vlan,
 		.pcp = 7,
 	};
 	cfg->key_count = chain_keys(s->chain, s->fallback, cfg->keys);
@@ -411,14 +413,14 @@ static void secy_announce(struct control_secy *s)
 void secy_advance(struct control_secy *s, uint64_t now)
 {
 	const struct control_port *wan = wan_of(s);
-	uint64_t sci = macsec_sci(wan->mac, 1);
+	uint64_t sci = macsec_sci(wan->mac, s->plan->self->port->port_id);
 
 	if (!wan->ready)
 		return;
 	if (s->sci != sci) {
 		/* Another interface took its place: what was agreed under the old SCI is over. */
 		if (s->mka || s->psk || s->keep.count) {
-			log_warn("overlay %s: the port's MAC address changed, keys start anew",
+			log_warn("overlay %s: the port's SCI changed, keys start anew",
 				 s->plan->o->name);
 			keep_clear(&s->keep);
 			record_clear(s->area, record_area(CONTROL_SAVE_MAX));
@@ -488,33 +490,23 @@ static bool result_counts(enum mka_result r)
 	}
 }
 
-void secy_eapol(struct control_secy *s, int fd, uint64_t now)
+bool secy_eapol(struct control_secy *s, const uint8_t *frame, size_t len, uint64_t now)
 {
-	uint8_t frame[EAPOL_FRAME_MAX];
-	bool flush = false;
+	enum mka_result r;
 
-	for (unsigned i = 0; i < CONTROL_EAPOL_BUDGET; i++) {
-		ssize_t n = eapol_recv(fd, frame);
-		enum mka_result r;
+	if (!s->mka)
+		return false; /* not ready yet: hellos come again */
+	r = mka_input(s->mka, frame, len, now);
+	if (r != MKA_OK && r != MKA_NOT_LIVE) {
+		static struct log_limit limit = LOG_LIMIT(5, 10 * NS_PER_S);
 
-		if (n <= 0)
-			break;
-		if (!s->mka)
-			continue; /* not ready yet: hellos come again */
-		r = mka_input(s->mka, frame, (size_t)n, now);
-		flush |= result_counts(r);
-		if (r != MKA_OK && r != MKA_NOT_LIVE) {
-			static struct log_limit limit = LOG_LIMIT(5, 10 * NS_PER_S);
-
-			log_limited(&limit, LOG_LVL_WARN,
-				    "overlay %s: an MKPDU from %02x:%02x:%02x:%02x:%02x:%02x was "
-				    "dropped: %s",
-				    s->plan->o->name, frame[6], frame[7], frame[8], frame[9],
-				    frame[10], frame[11], mka_result_name(r));
-		}
+		log_limited(&limit, LOG_LVL_WARN,
+			    "overlay %s: an MKPDU from %02x:%02x:%02x:%02x:%02x:%02x was "
+			    "dropped: %s",
+			    s->plan->o->name, frame[6], frame[7], frame[8], frame[9], frame[10],
+			    frame[11], mka_result_name(r));
 	}
-	if (flush)
-		secy_flush(s, now);
+	return result_counts(r);
 }
 
 /* An operator may have mended a file meanwhile. */

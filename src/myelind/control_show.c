@@ -472,6 +472,17 @@ static void addresses_put(struct js *o, const struct control *c, uint16_t port)
 		prefix_push(list, &a);
 }
 
+/* A wan port's outer tag, and its SCI. */
+static void tags_put(struct js *o, const struct plan_port *pp)
+{
+	if (pp->want.outer_type) {
+		js_set_u64(o, "outer-vlan", pp->want.outer_vlan);
+		js_set_format(o, "outer-tpid", "0x%04x", pp->want.outer_type);
+	}
+	if (pp->want.kind == MSG_PORT_WAN)
+		js_set_u64(o, "port-id", pp->port->port_id);
+}
+
 static struct js *ports_build(struct control *c, const char *overlay, uint64_t now)
 {
 	static const char *const kinds[] = {
@@ -493,6 +504,7 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		js_set_text(o, "side", kinds[pp->want.kind]);
 		js_set_text(o, "interface", pp->want.ifname);
 		js_set_u64(o, "vlan", pp->want.vlan);
+		tags_put(o, pp);
 		js_set_text(o, "service",
 			    pp->port && pp->port->service ? pp->port->service->name : NULL);
 		js_set_text(o, "overlay", pp->overlay ? pp->overlay->name : NULL);

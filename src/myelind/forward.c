@@ -21,7 +21,7 @@
 
 #define FRAME_MAX 9728    /* bytes: jumbo frames with tag, SecTAG and ICV */
 #define BUFFERS 1024      /* enough for full bursts in every stage and some to spare */
-#define PORTS_MAX 64      /* descriptors to wait for */
+#define PORTS_MAX 160     /* descriptors to wait for */
 #define BUSY_FRAMES 32    /* a pass that moved so many is likely followed by another */
 #define SPIN_PASSES 16    /* empty passes before sleeping, when it was busy */
 #define PASSES_AT_ONCE 64 /* between looks at the links, when it is busy */

@@ -76,7 +76,10 @@ int guarded_put(struct guarded *g, const char *ifname, unsigned ifindex,
 	struct guarded_if *i = find(g, ifname);
 
 	if (i && i->guard && i->ifindex == ifindex && !guard_is_bridge(i->guard)) {
-		guard_rules_set(i->guard, rules, count);
+		int err = guard_rules_set(i->guard, rules, count);
+
+		if (err)
+			return err;
 		return guard_check(i->guard) < 0 ? -EIO : 0;
 	}
 	if (!i)
@@ -89,10 +92,9 @@ int guarded_put(struct guarded *g, const char *ifname, unsigned ifindex,
 	return i->guard ? 0 : -errno;
 }
 
-void guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count)
+int guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count)
 {
-	if (i->guard && !guard_is_bridge(i->guard))
-		guard_rules_set(i->guard, rules, count);
+	return i->guard && !guard_is_bridge(i->guard) ? guard_rules_set(i->guard, rules, count) : 0;
 }
 
 const struct guard *guarded_find(const struct guarded *g, const char *ifname)

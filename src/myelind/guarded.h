@@ -33,8 +33,8 @@ int guarded_put_bridge(struct guarded *g, const char *ifname, unsigned ifindex, 
 		       uint32_t peers);
 /* A lan interface that is bridged no more, or the inside of one: it is not looked after any more. */
 void guarded_forget(struct guarded *g, const char *ifname);
-/* Other rules for one that stands; without guards nothing happens. */
-void guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count);
+/* Other rules for one that stands; without guards nothing happens. 0 or -errno. */
+int guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned count);
 
 /* The guards of an interface, or NULL. */
 const struct guard *guarded_find(const struct guarded *g, const char *ifname);

@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>
 
-#define LOOP_FDS_MAX 128
+#define LOOP_FDS_MAX 256
 
 struct watch {
 	struct loop *loop;

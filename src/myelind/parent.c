@@ -38,7 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CTL_STATE_SIZE (4u << 20) /* bytes: what control keeps over its own death */
+#define CTL_STATE_SIZE (14u << 20) /* bytes: what control keeps over its own death */
 #define TICK_NS NS_PER_S
 #define STOP_NS (3 * NS_PER_S)     /* patience with a role that was told to end */
 #define TAKEOVER_NS (2 * NS_PER_S) /* patience with a predecessor's roles */

@@ -114,6 +114,8 @@ static int port_add(struct planner *w, const struct bb_port *port)
 	pp->port = port;
 	pp->want.kind = port->service ? MSG_PORT_WAN : MSG_PORT_LAN;
 	pp->want.vlan = port->vlan;
+	pp->want.outer_type = port->outer_type;
+	pp->want.outer_vlan = port->outer_vlan;
 	pp->want.allow = port->allow;
 	pp->want.mtu = port->service ? port->service->mtu : 0;
 	/* An address of its own on the wan side needs its neighbours' in clear. */
@@ -513,8 +515,9 @@ static bool want_same(const struct plan *pa, const struct plan_port *a, const st
 	const struct plan_port *ox = plan_port(pa, x.over), *oy = plan_port(pb, y.over);
 
 	return strcmp(x.ifname, y.ifname) == 0 && x.kind == y.kind && x.vlan == y.vlan &&
-	       x.mtu == y.mtu && x.eapol_type == y.eapol_type && x.allow == y.allow &&
-	       x.others == y.others && x.l2cp_peers == y.l2cp_peers && x.dhcp == y.dhcp &&
+	       x.outer_type == y.outer_type && x.outer_vlan == y.outer_vlan && x.mtu == y.mtu &&
+	       x.eapol_type == y.eapol_type && x.allow == y.allow && x.others == y.others &&
+	       x.l2cp_peers == y.l2cp_peers && x.dhcp == y.dhcp &&
 	       memcmp(&x.rules, &y.rules, sizeof(x.rules)) == 0 &&
 	       memcmp(x.eapol_dst, y.eapol_dst, sizeof(x.eapol_dst)) == 0 && !ox == !oy &&
 	       (!ox || text_same(ox->want.ifname, oy->want.ifname));
@@ -524,9 +527,9 @@ static bool keying_same(const struct plan_secy *a, const struct plan_secy *b)
 {
 	const struct bb_overlay *x = a->o, *y = b->o;
 
-	if (x->keying != y->keying || !text_same(x->psk, y->psk) ||
-	    x->macsec.suite != y->macsec.suite || x->macsec.conf != y->macsec.conf ||
-	    x->macsec.window != y->macsec.window ||
+	if (a->self->port->port_id != b->self->port->port_id || x->keying != y->keying ||
+	    !text_same(x->psk, y->psk) || x->macsec.suite != y->macsec.suite ||
+	    x->macsec.conf != y->macsec.conf || x->macsec.window != y->macsec.window ||
 	    x->macsec.replay_protect != y->macsec.replay_protect ||
 	    x->macsec.validate != y->macsec.validate || x->macsec.send_sci != y->macsec.send_sci ||
 	    a->self->priority != b->self->priority)

@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLAN_PORTS_MAX 64 /* of one node, overlay interfaces included */
-#define PLAN_SECYS_MAX 16
+#define PLAN_PORTS_MAX 160 /* of one node, overlay interfaces included */
+#define PLAN_SECYS_MAX 64
 #define PLAN_TUNNELS_MAX 256
 
 #define PLAN_NAME_MAX 64 /* bytes of a name in the table below, with its NUL */

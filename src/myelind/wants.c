@@ -7,6 +7,7 @@
 #include "proc/netlink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +25,12 @@ struct want_port {
 	unsigned ifindex;
 	uint16_t mtu;
 	uint8_t mac[6];
-	int fd;      /* forward's: packet socket or TAP; else -1 */
-	int eapol;   /* control's: packet socket, else -1 */
-	int promisc; /* bridged lan: what has its interface hear everything, else -1 */
-	int dhcp;    /* control's too, for a port that gets its address so, else -1 */
+	/* -1: none. The wan ports of an interface have the same packet sockets, each its own
+	 * descriptors of them: that is one look at a frame in the kernel, not one for each VLAN. */
+	int fd;      /* forward's: packet socket or TAP */
+	int eapol;   /* control's: packet socket */
+	int promisc; /* bridged lan: what has its interface hear everything */
+	int dhcp;    /* control's too, for a port that gets its address so */
 };
 
 struct want_address {
@@ -135,15 +138,21 @@ static unsigned rules_collect(const struct wants *w, const char *ifname,
 		{MSG_ALLOW_ESP, GUARD_ESP},
 		{MSG_ALLOW_ESP, GUARD_IKE},
 	};
+	static const struct guard_tags untagged = {0};
+	bool lldp = false;
 	unsigned n = 0;
 
-	for (size_t i = 0; i < w->port_count && n < GUARD_RULES; i++) {
+	for (size_t i = 0; i < w->port_count && n < GUARD_PORTS; i++) {
 		const struct msg_port_want *p = &w->ports[i].want;
 		struct guard_rule *r = &rules[n];
 
 		if (p->kind != MSG_PORT_WAN || strcmp(p->ifname, ifname) != 0)
 			continue;
-		*r = (struct guard_rule){.used = 1, .vlan = p->vlan};
+		*r = (struct guard_rule){.tags = {.vlan = p->vlan,
+						  .outer_type = p->outer_type,
+						  .outer_vlan = p->outer_vlan},
+					 .allow = 1u << GUARD_MACSEC};
+		lldp |= p->allow & MSG_ALLOW_LLDP;
 		if (p->allow & MSG_ALLOW_EAPOL)
 			r->eapol_type = p->eapol_type;
 		memcpy(r->eapol_dst, p->eapol_dst, 6);
@@ -153,6 +162,46 @@ static unsigned rules_collect(const struct wants *w, const char *ifname,
 			if (p->allow & classes[c].bit)
 				r->allow |= 1u << classes[c].class;
 		n++;
+	}
+	/* LLDP belongs to the cable, not to a VLAN on it. */
+	for (unsigned i = 0; lldp && i <= n; i++) {
+		if (i == n)
+			rules[n++] = (struct guard_rule){.tags = untagged};
+		else if (memcmp(&rules[i].tags, &untagged, sizeof(untagged)) != 0)
+			continue;
+		rules[i].allow |= 1u << GUARD_LLDP;
+		break;
+	}
+	return n;
+}
+
+/* A rule lets frames in in clear, behind tags of the hosts' perhaps: forward chooses from all. */
+static bool bypasses(const struct msg_port_want *p)
+{
+	for (unsigned i = 0; i < p->rules.count; i++)
+		if (p->rules.v[i].action == RULE_BYPASS)
+			return true;
+	return false;
+}
+
+/* What the packet sockets of an interface are given: MACsec of all its ports, or their MKPDUs. */
+static unsigned rows_collect(const struct wants *w, const char *ifname, bool eapol,
+			     struct iface_row rows[IFACE_ROWS_MAX])
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->port_count && n < IFACE_ROWS_MAX; i++) {
+		const struct msg_port_want *p = &w->ports[i].want;
+
+		if (p->kind == MSG_PORT_WAN && strcmp(p->ifname, ifname) == 0 &&
+		    (!eapol || p->eapol_type))
+			rows[n++] = (struct iface_row){.type = eapol ? p->eapol_type : 0x88e5,
+						       .for_others = !eapol && p->others,
+						       .all = !eapol && bypasses(p),
+						       .esp = !eapol && p->allow & MSG_ALLOW_ESP,
+						       .vlan = p->vlan,
+						       .outer_type = p->outer_type,
+						       .outer_vlan = p->outer_vlan};
 	}
 	return n;
 }
@@ -164,6 +213,62 @@ static int guards_put(struct wants *w, const char *ifname, unsigned ifindex)
 	unsigned n = rules_collect(w, ifname, rules);
 
 	return guarded_put(&w->guarded, ifname, ifindex, rules, n);
+}
+
+/* Another descriptor of a packet socket that a port of this interface has, told what all its ports
+ * are given now, or a new socket. The descriptor or -errno. */
+static int socket_get(const struct wants *w, const struct want_port *p, bool eapol)
+{
+	struct iface_row rows[IFACE_ROWS_MAX];
+	unsigned n = rows_collect(w, p->want.ifname, eapol, rows);
+
+	for (size_t i = 0; i < w->port_count; i++) {
+		const struct want_port *o = &w->ports[i];
+		int fd = eapol ? o->eapol : o->fd, err;
+
+		if (o->want.kind != MSG_PORT_WAN || o->ifindex != p->ifindex || fd < 0)
+			continue;
+		err = iface_packet_filter(fd, rows, n);
+		if (err)
+			return err;
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	}
+	return iface_packet_open(p->ifindex, rows, n);
+}
+
+/* A port went, or has other frames: the sockets of those that stay are told. */
+static void sockets_tell(const struct wants *w, const char *ifname)
+{
+	for (int eapol = 0; eapol < 2; eapol++)
+		for (size_t i = 0; i < w->port_count; i++) {
+			const struct want_port *p = &w->ports[i];
+			struct iface_row rows[IFACE_ROWS_MAX];
+			int fd = eapol ? p->eapol : p->fd;
+
+			if (p->want.kind != MSG_PORT_WAN || strcmp(p->want.ifname, ifname) != 0 ||
+			    fd < 0)
+				continue;
+			(void)iface_packet_filter(fd, rows, rows_collect(w, ifname, eapol, rows));
+			break;
+		}
+}
+
+/* The keying's socket of a wan port, if it has keying. 0 or -errno. */
+static int eapol_open(const struct wants *w, struct want_port *p)
+{
+	int err;
+
+	if (!p->want.eapol_type)
+		return 0;
+	if (p->eapol < 0)
+		p->eapol = socket_get(w, p, true);
+	if (p->eapol < 0)
+		return p->eapol;
+	err = iface_packet_join(p->eapol, p->ifindex, p->want.eapol_dst);
+	if (err)
+		close_fd(&p->eapol);
+	return err;
 }
 
 static void address_apply(struct wants *w, const struct want_port *p,
@@ -227,30 +332,28 @@ static unsigned port_count_on(const struct wants *w, const char *ifname, enum ms
 	return n;
 }
 
-/* What forward's socket of a wan port is handed: MACsec, and where a rule lets frames in in clear,
- * all, of which forward chooses. */
-static struct iface_filter macsec_filter(const struct msg_port_want *want)
+/* What the interface must carry besides the MTU. The kernel gives a single 802.1Q tag room of its
+ * own and no other: a frame with two counts with both of them. */
+static uint16_t tags_room(const struct msg_port_want *want)
 {
-	struct iface_filter f = {.type = 0x88e5,
-				 .vlan = want->vlan,
-				 .others = want->others,
-				 .esp = want->allow & MSG_ALLOW_ESP};
+	return want->outer_type ? 8 : 0;
+}
 
-	for (unsigned i = 0; i < want->rules.count; i++)
-		f.clear |= want->rules.v[i].action == RULE_BYPASS;
-	return f;
+/* Bytes; 0: whatever it has. */
+static uint16_t mtu_needed(const struct msg_port_want *want)
+{
+	return want->mtu ? (uint16_t)(want->mtu + tags_room(want)) : 0;
 }
 
 /* Each open function returns 0, or -errno and names the step in *what. */
 static int wan_open(struct wants *w, struct want_port *p, const char **what)
 {
 	const struct msg_port_want *want = &p->want;
-	const struct iface_filter macsec = macsec_filter(want);
-	const struct iface_filter eapol = {.type = want->eapol_type, .vlan = want->vlan};
 	int err;
 
-	*what = "have so many wan ports on it";
-	if (port_count_on(w, want->ifname, MSG_PORT_WAN) > GUARD_RULES)
+	*what = "have more than 64 wan ports on it";
+	_Static_assert(GUARD_PORTS == 64 && IFACE_ROWS_MAX == 64, "as the message says");
+	if (port_count_on(w, want->ifname, MSG_PORT_WAN) > GUARD_PORTS)
 		return -ENOSPC;
 	*what = "guard it";
 	err = guards_put(w, want->ifname, p->ifindex);
@@ -258,7 +361,7 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 		return err;
 	*what = "set its MTU";
 	/* Never lowered: other VLANs of the interface may need what it has. */
-	err = want->mtu > p->mtu ? netlink_link_mtu(w->nl, p->ifindex, want->mtu) : 0;
+	err = mtu_needed(want) > p->mtu ? netlink_link_mtu(w->nl, p->ifindex, mtu_needed(want)) : 0;
 	if (err)
 		return err;
 	*what = "set it up";
@@ -266,21 +369,22 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 	if (err)
 		return err;
 	*what = "open a packet socket on it";
-	p->fd = iface_packet_open(p->ifindex, &macsec, NULL);
+	p->fd = socket_get(w, p, false);
 	if (p->fd < 0)
 		return p->fd;
 	err = iface_packet_mark(p->fd, GUARD_FORWARD_MARK);
+	if (!err)
+		err = iface_packet_join(p->fd, p->ifindex, NULL);
+	if (!err && want->others)
+		err = iface_packet_promisc(p->fd, p->ifindex);
 	if (err)
 		return err;
 	*what = "open a socket for DHCP on it";
 	p->dhcp = want->dhcp ? iface_dhcp_open(p->ifindex) : -1;
 	if (want->dhcp && p->dhcp < 0)
 		return p->dhcp;
-	if (!want->eapol_type)
-		return 0;
 	*what = "open a socket for keying on it";
-	p->eapol = iface_packet_open(p->ifindex, &eapol, want->eapol_dst);
-	return p->eapol < 0 ? p->eapol : 0;
+	return eapol_open(w, p);
 }
 
 static int overlay_open(struct wants *w, struct want_port *p, const char **what)
@@ -397,7 +501,9 @@ static void port_give(struct wants *w, const struct want_port *p)
 				.port = p->want.port,
 				.kind = p->want.kind,
 				.vlan = p->want.vlan,
-				.mtu = p->mtu,
+				.outer_type = p->want.outer_type,
+				.outer_vlan = p->want.outer_vlan,
+				.mtu = (uint16_t)(p->mtu - tags_room(&p->want)),
 				.eapol_type = p->want.eapol_type,
 				.integrity = p->want.allow & MSG_ALLOW_INTEGRITY,
 				.over = p->want.kind == MSG_PORT_LAN ? p->want.over : 0,
@@ -454,6 +560,8 @@ static void port_close(struct wants *w, struct want_port *p)
 	close_fd(&p->dhcp);
 	p->open = false;
 	p->ifindex = 0;
+	if (p->want.kind == MSG_PORT_WAN)
+		sockets_tell(w, p->want.ifname);
 }
 
 /* Opens the port and tells both roles; a failure is told once, and tried again at the next tick. */
@@ -489,9 +597,9 @@ static void port_open(struct wants *w, struct want_port *p, bool asked)
 			port_ready(w, p, what);
 		return;
 	}
-	if (p->want.mtu && (p->want.kind == MSG_PORT_OVERLAY || p->want.mtu > p->mtu ||
+	if (p->want.mtu && (p->want.kind == MSG_PORT_OVERLAY || mtu_needed(&p->want) > p->mtu ||
 			    (p->want.kind == MSG_PORT_LAN && !p->want.over)))
-		p->mtu = p->want.mtu;
+		p->mtu = mtu_needed(&p->want);
 	p->open = p->up = true;
 	p->error = 0;
 	log_info("%s: open (port %u)", p->want.ifname, p->want.port);
@@ -516,33 +624,31 @@ void wants_begin(struct wants *w)
 static bool wan_change(struct wants *w, struct want_port *p, const struct msg_port_want *want)
 {
 	const struct msg_port_want was = p->want;
-	const struct iface_filter filter = {.type = want->eapol_type, .vlan = want->vlan};
 	bool keying = was.eapol_type != want->eapol_type ||
 		      memcmp(was.eapol_dst, want->eapol_dst, sizeof(was.eapol_dst)) != 0;
 	bool integrity = (was.allow ^ want->allow) & MSG_ALLOW_INTEGRITY;
-	bool larger = want->mtu > p->mtu;
+	bool larger = mtu_needed(want) > p->mtu;
 	bool rules = memcmp(&was.rules, &want->rules, sizeof(was.rules)) != 0;
-	const struct iface_filter macsec = macsec_filter(want);
 
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
 	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan ||
+	    was.outer_type != want->outer_type || was.outer_vlan != want->outer_vlan ||
 	    was.others != want->others || was.dhcp != want->dhcp)
 		return false;
-	if (larger && netlink_link_mtu(w->nl, p->ifindex, want->mtu) < 0)
+	if (larger && netlink_link_mtu(w->nl, p->ifindex, mtu_needed(want)) < 0)
 		return false;
-	p->mtu = larger ? want->mtu : p->mtu;
+	p->mtu = larger ? mtu_needed(want) : p->mtu;
 	memcpy(&p->want, want, sizeof(*want));
 	if (guards_put(w, want->ifname, p->ifindex) < 0)
 		return false;
 	if (keying) {
-		close_fd(&p->eapol);
-		if (want->eapol_type)
-			p->eapol = iface_packet_open(p->ifindex, &filter, want->eapol_dst);
-		if (want->eapol_type && p->eapol < 0)
+		if (!want->eapol_type)
+			close_fd(&p->eapol);
+		if (eapol_open(w, p) < 0)
 			return false;
 	}
-	if (rules && iface_packet_filter(p->fd, &macsec) < 0)
-		return false;
+	if (keying || rules)
+		sockets_tell(w, want->ifname);
 	/* What of it forward's guard knows. */
 	if (keying || integrity || larger || rules)
 		port_give(w, p);
@@ -707,12 +813,16 @@ void wants_done(struct wants *w)
 		port_close(w, &w->ports[i]);
 	}
 	w->port_count = kept;
+	for (size_t i = 0; i < w->guarded.count; i++)
+		sockets_tell(w, w->guarded.v[i].ifname);
 	/* What a port that went had opened is shut again. */
 	for (size_t i = 0; i < w->guarded.count; i++) {
 		struct guard_rule rules[GUARD_RULES];
 		unsigned n = rules_collect(w, w->guarded.v[i].ifname, rules);
 
-		guarded_rules(&w->guarded.v[i], rules, n);
+		if (guarded_rules(&w->guarded.v[i], rules, n) < 0)
+			log_error("%s: its guards keep the rules of ports that went",
+				  w->guarded.v[i].ifname);
 	}
 }
 

@@ -9,8 +9,9 @@
  * it. All else is dropped, whatever the state of the daemon: these programs hold everything they
  * need.
  *
- * A tag may stand in the frame or beside it (the kernel takes the outer one out on receive and
- * may do so on transmit); both are read, one is tolerated, and it must be the port's.
+ * The outermost tag may stand in the frame or beside it (the kernel takes it out on receive and
+ * may do so on transmit), a second one in the frame. The tags together must be those of a port,
+ * whose rule they find; frames with none and with a priority tag are the untagged port's.
  */
 #include "guard_bpf.h"
 #include "wire/l2cp.h"
@@ -41,43 +42,69 @@
 #define SL_LIMIT 48
 #define ICV_LEN 16
 #define MIN_FRAME 60
+#define TAGS_LEN 8 /* of two tags */
 
-struct guard_rule guard_rules[GUARD_RULES] = {};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GUARD_RULES);
+	__type(key, struct guard_tags);
+	__type(value, struct guard_rule);
+} guard_rules SEC(".maps");
+
 __u64 guard_counts[GUARD_DIRECTIONS][GUARD_CLASSES] = {};
 
 struct frame {
 	__u32 at; /* offset behind the EtherType */
 	__u16 type;
-	__u16 vlan;
 	__u8 dst[6];
+	struct guard_tags tags;
 };
 
-/* 0, or -1: too short, or more tags than one. */
+/* Takes the tag at the EtherType in as the innermost so far. 0, or -1: cut short. */
+static __always_inline int read_tag(struct __sk_buff *skb, struct frame *f, __u16 *vlan)
+{
+	__be16 tag[2];
+
+	if (bpf_skb_load_bytes(skb, f->at, tag, sizeof(tag)) < 0)
+		return -1;
+	*vlan = bpf_ntohs(tag[0]) & 0xfff;
+	f->type = bpf_ntohs(tag[1]);
+	f->at += sizeof(tag);
+	return 0;
+}
+
+/* 0, or -1: too short, or tags that no port has. */
 static __always_inline int read_frame(struct __sk_buff *skb, struct frame *f)
 {
+	__u16 outer_type = 0, outer = 0, vlan = 0;
 	struct ethhdr eth;
-	__be16 tag[2];
 
 	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)) < 0)
 		return -1;
 	__builtin_memcpy(f->dst, eth.h_dest, 6);
 	f->at = sizeof(eth);
 	f->type = bpf_ntohs(eth.h_proto);
-	f->vlan = 0;
+	__builtin_memset(&f->tags, 0, sizeof(f->tags));
 	if (skb->vlan_present) {
-		if (skb->vlan_proto != bpf_htons(ETH_P_8021Q))
+		outer_type = bpf_ntohs((__u16)skb->vlan_proto);
+		outer = skb->vlan_tci & 0xfff;
+	} else if (f->type == ETH_P_8021Q || f->type == ETH_P_8021AD) {
+		outer_type = f->type;
+		if (read_tag(skb, f, &outer) < 0)
 			return -1;
-		f->vlan = skb->vlan_tci & 0xfff;
+	} else {
 		return 0;
 	}
-	if (f->type != ETH_P_8021Q)
+	if (f->type == ETH_P_8021Q) {
+		if (read_tag(skb, f, &vlan) < 0)
+			return -1;
+		f->tags.outer_type = outer_type;
+		f->tags.outer_vlan = outer;
+		f->tags.vlan = vlan;
 		return 0;
-	if (bpf_skb_load_bytes(skb, f->at, tag, sizeof(tag)) < 0)
-		return -1;
-	f->vlan = bpf_ntohs(tag[0]) & 0xfff;
-	f->type = bpf_ntohs(tag[1]);
-	f->at += sizeof(tag);
-	return 0;
+	}
+	f->tags.vlan = outer;
+	return outer_type == ETH_P_8021Q ? 0 : -1; /* a service tag needs another in it */
 }
 
 /* MACsec, encrypted or for integrity only, or neither. */
@@ -106,7 +133,7 @@ static __always_inline int class_macsec(struct __sk_buff *skb, const struct fram
 	if (tag[1] >= SL_LIMIT || skb->len < f->at + head + ICV_LEN)
 		return GUARD_DROPPED;
 	body = skb->len - f->at - head - ICV_LEN;
-	if (tag[1] ? body == tag[1] || (body > tag[1] && skb->len <= MIN_FRAME + 4)
+	if (tag[1] ? body == tag[1] || (body > tag[1] && skb->len <= MIN_FRAME + TAGS_LEN)
 		   : body >= SL_LIMIT)
 		return class;
 	return GUARD_DROPPED;
@@ -341,7 +368,7 @@ static __always_inline int load16(struct __sk_buff *skb, __u32 at, __u16 *v)
 	return 0;
 }
 
-/* A frame in clear that a bypass rule is the first to match, behind the port's own tag. */
+/* A frame in clear that a bypass rule is the first to match, behind the port's own tags. */
 static __always_inline int is_bypassed(struct __sk_buff *skb, const struct guard_rule *r)
 {
 	__u16 type, tci, vlan = 0;
@@ -350,9 +377,15 @@ static __always_inline int is_bypassed(struct __sk_buff *skb, const struct guard
 
 	if (bpf_skb_load_bytes(skb, 0, dst, sizeof(dst)) < 0 || load16(skb, at, &type) < 0)
 		return 0;
-	if (r->vlan) {
+	if (r->tags.outer_type) {
+		if (type != r->tags.outer_type || load16(skb, at + 2, &tci) < 0 ||
+		    (tci & 0xfff) != r->tags.outer_vlan || load16(skb, at + 4, &type) < 0)
+			return 0;
+		at += 4;
+	}
+	if (r->tags.vlan) {
 		if (type != ETH_P_8021Q || load16(skb, at + 2, &tci) < 0 ||
-		    (tci & 0xfff) != r->vlan || load16(skb, at + 4, &type) < 0)
+		    (tci & 0xfff) != r->tags.vlan || load16(skb, at + 4, &type) < 0)
 			return 0;
 		at += 4;
 	}
@@ -372,36 +405,44 @@ static __always_inline int is_bypassed(struct __sk_buff *skb, const struct guard
 	return 0;
 }
 
+/* The rules are of the port with the frame's tags, or else of the one with all of them but the
+ * innermost, which may be a host's. */
+static __always_inline int bypass_fits(struct __sk_buff *skb, const struct frame *f, int tags)
+{
+	struct guard_tags at = {0};
+	const struct guard_rule *r = tags ? bpf_map_lookup_elem(&guard_rules, &f->tags) : 0;
+
+	if (!r && tags && f->tags.outer_type == ETH_P_8021Q) {
+		at.vlan = f->tags.outer_vlan;
+		r = bpf_map_lookup_elem(&guard_rules, &at);
+		at.vlan = 0;
+	}
+	if (!r)
+		r = bpf_map_lookup_elem(&guard_rules, &at);
+	return r && is_bypassed(skb, r);
+}
+
 static __always_inline int judge(struct __sk_buff *skb, int direction)
 {
+	const struct guard_rule *r;
 	struct frame f;
-	int class;
+	int class, tagged;
 
-	if (direction == GUARD_EGRESS && skb->mark == GUARD_FORWARD_MARK && !skb->vlan_present)
-		for (int i = 0; i < GUARD_RULES; i++)
-			if (guard_rules[i].used && is_bypassed(skb, &guard_rules[i]))
-				return GUARD_BYPASSED;
-	if (read_frame(skb, &f) < 0)
+	tagged = read_frame(skb, &f);
+	if (direction == GUARD_EGRESS && skb->mark == GUARD_FORWARD_MARK && !skb->vlan_present &&
+	    bypass_fits(skb, &f, tagged == 0))
+		return GUARD_BYPASSED;
+	if (tagged < 0)
 		return GUARD_DROPPED;
+	r = bpf_map_lookup_elem(&guard_rules, &f.tags);
+	if (!r)
+		return GUARD_DROPPED;
+	if (is_mkpdu(skb, &f, r, direction))
+		return GUARD_EAPOL;
 	class = class_of(skb, &f, direction);
-	for (int i = 0; i < GUARD_RULES; i++) {
-		const struct guard_rule *r = &guard_rules[i];
-
-		if (!r->used)
-			continue;
-		/* LLDP belongs to the cable, not to a VLAN on it. */
-		if (class == GUARD_LLDP && !f.vlan && (r->allow & 1u << GUARD_LLDP))
-			return class;
-		if (f.vlan != r->vlan)
-			continue;
-		if (is_mkpdu(skb, &f, r, direction))
-			return GUARD_EAPOL;
-		if (class == GUARD_MACSEC)
-			return class;
-		if (class != GUARD_DROPPED && (r->allow & 1u << class))
-			return class;
-	}
-	return GUARD_DROPPED;
+	if (class < 0 || class >= GUARD_DROPPED || !(r->allow & 1u << class))
+		return GUARD_DROPPED;
+	return class;
 }
 
 static __always_inline int guard(struct __sk_buff *skb, int direction)

@@ -90,12 +90,34 @@ static bool guard_attached(const struct guard *g, unsigned direction)
 	return !bpf_tc_query(&hook, &opts) && opts.prog_id == g->prog_id[direction];
 }
 
-void guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count)
+static bool tags_listed(const struct guard_rule *rules, unsigned count,
+			const struct guard_tags *tags)
 {
+	for (unsigned i = 0; i < count; i++)
+		if (memcmp(&rules[i].tags, tags, sizeof(*tags)) == 0)
+			return true;
+	return false;
+}
+
+int guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count)
+{
+	int fd = bpf_map__fd(g->skel->maps.guard_rules), err = 0;
+	struct guard_tags stale[GUARD_RULES], at;
+	unsigned n = 0;
+
 	if (count > GUARD_RULES)
-		count = GUARD_RULES;
-	memset(g->skel->bss->guard_rules, 0, sizeof(g->skel->bss->guard_rules));
-	memcpy(g->skel->bss->guard_rules, rules, count * sizeof(*rules));
+		return -E2BIG;
+	/* First out with what is no more, then each rule in one step: a frame between the two meets
+	 * the old rule or the new one. */
+	for (int more = bpf_map_get_next_key(fd, NULL, &at); !more && n < GUARD_RULES;
+	     more = bpf_map_get_next_key(fd, &at, &at))
+		if (!tags_listed(rules, count, &at))
+			stale[n++] = at;
+	for (unsigned i = 0; i < n && !err; i++)
+		err = bpf_map_delete_elem(fd, &stale[i]) < 0 ? -errno : 0;
+	for (unsigned i = 0; i < count && !err; i++)
+		err = bpf_map_update_elem(fd, &rules[i].tags, &rules[i], BPF_ANY) < 0 ? -errno : 0;
+	return err;
 }
 
 /* The programs, not in place yet. NULL with errno. */
@@ -140,11 +162,13 @@ struct guard *guard_new(const char *ifname, unsigned ifindex, const struct guard
 			unsigned count)
 {
 	struct guard *g = guard_load(ifname, ifindex, false);
+	int err = g ? guard_rules_set(g, rules, count) : 0;
 
-	if (!g)
-		return NULL;
-	guard_rules_set(g, rules, count);
-	return guard_place(g);
+	if (!g || !err)
+		return g ? guard_place(g) : NULL;
+	guard_free(g);
+	errno = -err;
+	return NULL;
 }
 
 struct guard *guard_new_bridge(const char *ifname, unsigned ifindex, unsigned to, uint32_t peers)

@@ -41,8 +41,10 @@ void guard_unbridge(unsigned ifindex);
 /* Frees the memory; the programs stay where they are. */
 void guard_free(struct guard *g);
 
-/* Puts other rules in the place of the present ones (at most GUARD_RULES). */
-void guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count);
+/* Puts other rules in the place of the present ones, one for each set of tags; those that stay as
+ * they are let their frames pass meanwhile. 0 or -errno (E2BIG: more than GUARD_RULES), when some
+ * may stand and what has none is dropped. */
+int guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count);
 
 /* Looks whether both programs are still in place and puts back what is not. 0: all was well;
  * 1: something was put back; -errno: it could not be. */

@@ -8,7 +8,8 @@
 
 #include <linux/types.h>
 
-#define GUARD_RULES 8 /* wan ports (VLANs) of one interface */
+#define GUARD_PORTS 64                /* wan ports (VLANs) of one interface */
+#define GUARD_RULES (GUARD_PORTS + 1) /* LLDP is the cable's, whichever port opens it */
 
 enum guard_direction { GUARD_INGRESS, GUARD_EGRESS, GUARD_DIRECTIONS };
 
@@ -36,9 +37,16 @@ enum guard_class {
 /* What forward's socket on a wan marks: the kernel's own senders have no bypass. "myel" + 1 */
 #define GUARD_FORWARD_MARK 0x6d79656d
 
-struct guard_rule {
-	__u16 used;
+/* The tags in clear of a port's frames. */
+struct guard_tags {
 	__u16 vlan;       /* 0: untagged */
+	__u16 outer_type; /* TPID of a tag around it, 0: none */
+	__u16 outer_vlan;
+	__u16 zero;
+};
+
+struct guard_rule {
+	struct guard_tags tags;
 	__u16 eapol_type; /* 0: none */
 	__u8 eapol_dst[6];
 	__u32 allow; /* 1 << enum guard_class */

@@ -76,104 +76,196 @@ int iface_promisc_open(unsigned ifindex)
 
 /* Loads at SKF_AD_OFF are what the kernel knows of the frame. A = that word. */
 #define LOAD(what) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + (what)))
+#define LOAD_HALF(at) BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (at))
+#define LOAD_KEPT(cell) BPF_STMT(BPF_LD | BPF_MEM, (cell))
+#define KEEP(cell) BPF_STMT(BPF_ST, (cell))
+#define ALU(op, k) BPF_STMT(BPF_ALU | (op) | BPF_K, (k))
 #define JUMP_EQ(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
+#define TAKE BPF_STMT(BPF_RET | BPF_K, 0x40000)
+#define DROP BPF_STMT(BPF_RET | BPF_K, 0)
 
 #define NET(size, at) BPF_STMT(BPF_LD | (size) | BPF_ABS, (uint32_t)(SKF_NET_OFF + (at)))
 #define UPPER(size, at) BPF_STMT(BPF_LD | (size) | BPF_IND, (uint32_t)(SKF_NET_OFF + (at)))
-#define TAKE BPF_STMT(BPF_RET | BPF_K, 0x40000)
-#define DROP BPF_STMT(BPF_RET | BPF_K, 0)
-#define FILTER_MAX 64
 
 /* Of IP, at the instruction that has the protocol in A and the offset of what it is in X: falls
- * through when it is ESP, UDP to port 4500, or ICMP of that type and code; else drops. */
-#define ESP_OR_DROP(icmp, type)                                                                    \
-	JUMP_EQ(IPPROTO_ESP, 7, 0), JUMP_EQ(IPPROTO_UDP, 0, 2), UPPER(BPF_H, 2),                   \
-		JUMP_EQ(4500, 4, 3), JUMP_EQ(icmp, 0, 2), UPPER(BPF_H, 0), JUMP_EQ(type, 1, 0),    \
+ * through when it is ESP, UDP to port 4500, or ICMP of that type and code; else drops. `in`: bytes
+ * of a tag in front of the IP header. */
+#define ESP_OR_DROP(icmp, type, in)                                                                \
+	JUMP_EQ(IPPROTO_ESP, 7, 0), JUMP_EQ(IPPROTO_UDP, 0, 2), UPPER(BPF_H, 2 + (in)),            \
+		JUMP_EQ(4500, 4, 3), JUMP_EQ(icmp, 0, 2), UPPER(BPF_H, (in)), JUMP_EQ(type, 1, 0), \
 		DROP
 
-int iface_packet_filter(int fd, const struct iface_filter *f)
+/* Cells of the filter's memory. */
+enum { CELL_TAGS, CELL_TYPE, CELL_OUTER, CELL_FOR };
+
+/* The tags of a frame as one number, a bit for each TPID above the two identifiers. */
+#define TAGS_TWO (1u << 24)
+#define TAGS_S (2u << 24)
+
+static uint32_t row_tags(const struct iface_row *r)
 {
-	const uint32_t not_ours = f->others ? UINT32_MAX : PACKET_OTHERHOST;
-	const uint32_t vid = f->vlan;
+	if (!r->outer_type)
+		return r->vlan;
+	return (r->outer_type == ETH_P_8021AD ? TAGS_S : TAGS_TWO) | (uint32_t)r->outer_vlan << 12 |
+	       r->vlan;
+}
+
+/* What a row for tunnels takes besides, at most of so many instructions; returns how many. */
+#define ESP_ROW 40
+
+static unsigned esp_row(struct sock_filter f[ESP_ROW], const struct iface_row *r)
+{
+	const int in =
+		r->outer_type ? 4 : 0; /* the outer tag is out of the frame, the inner in it */
 	/* Of what came in pieces all pieces are taken: only the first one shows its ports. */
-	struct sock_filter esp[] = {
+	const struct sock_filter esp[] = {
+		LOAD_KEPT(CELL_TYPE),
 		JUMP_EQ(ETH_P_IP, 0, 15),
-		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, (uint32_t)SKF_NET_OFF),
-		NET(BPF_H, 6),
+		BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, (uint32_t)(SKF_NET_OFF + in)),
+		NET(BPF_H, 6 + in),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x1fff, 0, 2),
-		NET(BPF_B, 9),
+		NET(BPF_B, 9 + in),
 		JUMP_EQ(IPPROTO_UDP, 9, 1),
-		NET(BPF_B, 9),
-		ESP_OR_DROP(IPPROTO_ICMP, 3 << 8 | 4),
+		NET(BPF_B, 9 + in),
+		ESP_OR_DROP(IPPROTO_ICMP, 3 << 8 | 4, in),
 		BPF_STMT(BPF_JMP | BPF_JA, 13),
 		JUMP_EQ(ETH_P_IPV6, 1, 0),
 		DROP,
-		NET(BPF_B, 6),
+		NET(BPF_B, 6 + in),
 		JUMP_EQ(IPPROTO_FRAGMENT, 9, 0),
 		BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 40),
-		ESP_OR_DROP(IPPROTO_ICMPV6, 2 << 8),
-	};
-	/* Untagged means also priority-tagged: a tag that names no VLAN. */
-	struct sock_filter tag[] = {
-		LOAD(SKF_AD_VLAN_TAG_PRESENT),
-		JUMP_EQ(0, vid ? 4 : 3, 0),
-		LOAD(SKF_AD_VLAN_TAG),
-		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xfff),
-		JUMP_EQ(vid, 0, f->clear && !vid ? 0 : 1),
+		ESP_OR_DROP(IPPROTO_ICMPV6, 2 << 8, in),
 		TAKE,
-		DROP,
 	};
-	struct sock_filter all[FILTER_MAX];
-	struct sock_fprog prog = {.len = 0, .filter = all};
-	const uint8_t skip = f->esp ? sizeof(esp) / sizeof(esp[0]) : 1;
+	enum { LEN = sizeof(esp) / sizeof(esp[0]) };
 	const struct sock_filter head[] = {
-		LOAD(SKF_AD_PKTTYPE),
-		JUMP_EQ(not_ours, 0, 1),
-		DROP,
-		LOAD(SKF_AD_PROTOCOL),
-		JUMP_EQ(f->type, skip, f->clear ? skip : 0),
+		LOAD_KEPT(CELL_TAGS),
+		JUMP_EQ(row_tags(r), 0, 2 + LEN),
+		LOAD_KEPT(CELL_FOR),
+		JUMP_EQ(PACKET_OTHERHOST, LEN, 0),
 	};
-	const struct sock_filter drop[] = {DROP};
 
-	_Static_assert(sizeof(head) + sizeof(esp) + sizeof(tag) <= sizeof(all), "it fits");
-#define APPEND(part)                                                                               \
-	do {                                                                                       \
-		memcpy(all + prog.len, part, sizeof(part));                                        \
-		prog.len = (uint16_t)(prog.len + sizeof(part) / sizeof((part)[0]));                \
-	} while (0)
-	APPEND(head);
-	if (f->esp)
-		APPEND(esp);
-	else
-		APPEND(drop);
-	APPEND(tag);
-#undef APPEND
+	_Static_assert(sizeof(head) + sizeof(esp) <= ESP_ROW * sizeof(*f), "it fits");
+	memcpy(f, head, sizeof(head));
+	memcpy(f + sizeof(head) / sizeof(head[0]), esp, sizeof(esp));
+	return sizeof(head) / sizeof(head[0]) + LEN;
+}
+
+int iface_packet_filter(int fd, const struct iface_row *rows, unsigned count)
+{
+	/* Leaves the tags and the EtherType behind them in the cells. The outermost tag is beside
+	 * the frame whatever the driver did, a second one is in it. */
+	static const struct sock_filter head[] = {
+		LOAD(SKF_AD_PKTTYPE),
+		KEEP(CELL_FOR),
+		LOAD(SKF_AD_PROTOCOL),
+		KEEP(CELL_TYPE),
+		LOAD(SKF_AD_VLAN_TAG_PRESENT),
+		JUMP_EQ(0, 25, 0), /* A is 0: no tags */
+		LOAD(SKF_AD_VLAN_TAG),
+		ALU(BPF_AND, 0xfff),
+		KEEP(CELL_OUTER),
+		LOAD_KEPT(CELL_TYPE),
+		JUMP_EQ(ETH_P_8021Q, 5, 0),
+		LOAD(SKF_AD_VLAN_TPID), /* one tag */
+		JUMP_EQ(ETH_P_8021Q, 1, 0),
+		DROP,
+		LOAD_KEPT(CELL_OUTER),
+		BPF_STMT(BPF_JMP | BPF_JA, 15),
+		LOAD_HALF(16), /* two */
+		KEEP(CELL_TYPE),
+		LOAD_HALF(14),
+		ALU(BPF_AND, 0xfff),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		LOAD_KEPT(CELL_OUTER),
+		ALU(BPF_LSH, 12),
+		BPF_STMT(BPF_ALU | BPF_OR | BPF_X, 0),
+		BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		LOAD(SKF_AD_VLAN_TPID),
+		JUMP_EQ(ETH_P_8021AD, 2, 0),
+		BPF_STMT(BPF_LD | BPF_IMM, TAGS_TWO),
+		BPF_STMT(BPF_JMP | BPF_JA, 1),
+		BPF_STMT(BPF_LD | BPF_IMM, TAGS_S),
+		BPF_STMT(BPF_ALU | BPF_OR | BPF_X, 0),
+		KEEP(CELL_TAGS),
+	};
+	enum { HEAD = sizeof(head) / sizeof(head[0]), ROW = 7 };
+	struct sock_filter f[HEAD + (ROW + ESP_ROW) * IFACE_ROWS_MAX + 1];
+	struct sock_fprog prog = {.filter = f};
+	unsigned n = HEAD;
+
+	if (count > IFACE_ROWS_MAX)
+		return -E2BIG;
+	memcpy(f, head, sizeof(head));
+	for (unsigned i = 0; i < count; i++) {
+		const struct sock_filter all[] = {
+			LOAD_KEPT(CELL_FOR),
+			JUMP_EQ(rows[i].for_others ? UINT32_MAX : PACKET_OTHERHOST, 1, 0),
+			TAKE,
+		};
+		const struct sock_filter row[ROW] = {
+			LOAD_KEPT(CELL_TAGS),
+			JUMP_EQ(row_tags(&rows[i]), 0, 5),
+			LOAD_KEPT(CELL_TYPE),
+			JUMP_EQ(rows[i].type, 0, 3),
+			LOAD_KEPT(CELL_FOR),
+			JUMP_EQ(rows[i].for_others ? UINT32_MAX : PACKET_OTHERHOST, 1, 0),
+			TAKE,
+		};
+
+		if (rows[i].all) {
+			memcpy(f + n, all, sizeof(all));
+			n += sizeof(all) / sizeof(all[0]);
+			continue;
+		}
+		memcpy(f + n, row, sizeof(row));
+		n += ROW;
+		if (rows[i].esp)
+			n += esp_row(f + n, &rows[i]);
+	}
+	f[n++] = (struct sock_filter)DROP;
+	prog.len = (unsigned short)n;
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0 ? -errno : 0;
 }
 
-static int packet_setup(int fd, unsigned ifindex, const struct iface_filter *f,
-			const uint8_t *group)
+int iface_packet_mark(int fd, uint32_t mark)
 {
-	const int on = 1, size = SOCKET_BUFFER;
-	struct packet_mreq join = {.mr_ifindex = (int)ifindex,
-				   .mr_type = f->others ? PACKET_MR_PROMISC
-					      : group   ? PACKET_MR_MULTICAST
-							: PACKET_MR_ALLMULTI};
-	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
-				 .sll_protocol = htons(ETH_P_ALL),
-				 .sll_ifindex = (int)ifindex};
-	int err = iface_packet_filter(fd, f);
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
+}
 
-	if (err)
-		return err;
+int iface_packet_promisc(int fd, unsigned ifindex)
+{
+	struct packet_mreq all = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC};
+
+	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) < 0 ? -errno
+											: 0;
+}
+
+int iface_packet_join(int fd, unsigned ifindex, const uint8_t *group)
+{
+	struct packet_mreq join = {.mr_ifindex = (int)ifindex,
+				   .mr_type = group ? PACKET_MR_MULTICAST : PACKET_MR_ALLMULTI};
+
+	if (group && !(group[0] & 1))
+		return 0; /* our own address is heard anyway */
 	if (group) {
 		join.mr_alen = 6;
 		memcpy(join.mr_address, group, 6);
 	}
-	/* Only a group address can be joined; our own is heard anyway. */
-	if ((!group || (group[0] & 1)) &&
-	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &join, sizeof(join)) < 0)
-		return -errno;
+	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &join, sizeof(join)) < 0 ? -errno
+											  : 0;
+}
+
+static int packet_setup(int fd, unsigned ifindex, const struct iface_row *rows, unsigned count)
+{
+	const int on = 1, size = SOCKET_BUFFER;
+	struct sockaddr_ll sa = {.sll_family = AF_PACKET,
+				 .sll_protocol = htons(ETH_P_ALL),
+				 .sll_ifindex = (int)ifindex};
+	int err = iface_packet_filter(fd, rows, count);
+
+	if (err)
+		return err;
 	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0)
 		return -errno;
@@ -183,14 +275,14 @@ static int packet_setup(int fd, unsigned ifindex, const struct iface_filter *f,
 	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
 }
 
-int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const uint8_t *group)
+int iface_packet_open(unsigned ifindex, const struct iface_row *rows, unsigned count)
 {
 	/* Protocol 0: nothing is received before the filter stands and bind() names one. */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
 
 	if (fd < 0)
 		return -errno;
-	err = packet_setup(fd, ifindex, filter, group);
+	err = packet_setup(fd, ifindex, rows, count);
 	if (!err)
 		return fd;
 	close(fd);
@@ -239,11 +331,6 @@ int iface_dhcp_open(unsigned ifindex)
 		return fd;
 	close(fd);
 	return err;
-}
-
-int iface_packet_mark(int fd, uint32_t mark)
-{
-	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
 }
 
 static int sysctl_set(const char *family, const char *ifname, const char *name)

@@ -18,28 +18,37 @@ int iface_bridge_open(const char *ifname);
 /* Has the interface receive frames for whomever, for as long as the descriptor is open. */
 int iface_promisc_open(unsigned ifindex);
 
-/* What a packet socket on a wan interface is given, decided in the kernel before it is queued. */
-struct iface_filter {
-	uint16_t type; /* EtherType, behind the tag if there is one */
-	uint16_t vlan; /* 0: untagged or priority-tagged */
-	bool clear;    /* frames of whatever type, and where vlan is 0 in whatever VLAN */
-	bool others;   /* frames for other hosts too: they are behind a bridge of ours */
-	bool esp;      /* also ESP, UDP of port 4500, and ICMP that a packet is too big */
+/* One kind of frame that a packet socket on a wan interface is given. What none of its rows names
+ * is dropped in the kernel before it is queued. */
+struct iface_row {
+	uint16_t type;       /* EtherType, behind the tags */
+	bool all;            /* whatever comes, whatever its type and tags */
+	bool for_others;     /* frames for other hosts too: they are behind a bridge of ours */
+	bool esp;            /* also ESP, UDP of port 4500, and ICMP that a packet is too big */
+	uint16_t vlan;       /* 0: untagged or priority-tagged */
+	uint16_t outer_type; /* TPID of a tag around it; 0: none */
+	uint16_t outer_vlan;
 };
 
+#define IFACE_ROWS_MAX 64
+
 /*
- * A raw packet socket bound to the interface. It receives what passes the filter and is for this
- * host or a group (or, if so wished, for anybody), from the wire only, with PACKET_AUXDATA: the kernel takes 802.1Q tags out of
- * the frame and tells them beside it. `group` (or NULL: every group) is joined.
+ * A raw packet socket bound to the interface. It receives what a row names and is for this host
+ * or a group (or, if so wished, for anybody), from the wire only, with PACKET_AUXDATA: the kernel
+ * takes the outermost tag out of the frame and tells it beside it.
  *
  * The socket is bound to all EtherTypes: for one bound to a single type the kernel has
  * forgotten the tag by the time the frame is handed over, and the guard has dropped it.
  */
-int iface_packet_open(unsigned ifindex, const struct iface_filter *filter, const uint8_t *group);
-/* Another filter in the place of the present one. What it sends is marked, which the wan's guard
- * wants of what a rule lets out in clear. 0 or -errno. */
-int iface_packet_filter(int fd, const struct iface_filter *filter);
+int iface_packet_open(unsigned ifindex, const struct iface_row *rows, unsigned count);
+/* Other rows for one that is open, at once. 0 or -errno. */
+int iface_packet_filter(int fd, const struct iface_row *rows, unsigned count);
+/* What it sends is marked, which the wan's guard wants of what may leave in clear. 0 or -errno. */
 int iface_packet_mark(int fd, uint32_t mark);
+/* Has the interface hear frames for whomever, while the socket is open. 0 or -errno. */
+int iface_packet_promisc(int fd, unsigned ifindex);
+/* Hears this group too; NULL: every group. An address that is no group's needs no joining. */
+int iface_packet_join(int fd, unsigned ifindex, const uint8_t *group);
 
 /*
  * A raw packet socket that receives the replies of a DHCP server: untagged, UDP to port 68, no

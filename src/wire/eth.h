@@ -1,6 +1,6 @@
 /*
- * eth: Ethernet frames and 802.1Q tags (IEEE 802.1Q-2018 clause 9). Pure codec, no state; safe
- * from any thread.
+ * eth: Ethernet frames and the tags of 802.1Q and 802.1ad (IEEE 802.1Q-2018 clause 9). Pure
+ * codec, no state; safe from any thread.
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #define ETH_HEAD_LEN 14    /* two addresses and the EtherType */
 #define ETH_ADDRS_LEN 12   /* the two addresses */
 #define ETH_VLAN_TAG_LEN 4 /* one 802.1Q tag */
+#define ETH_TAGS_MAX 8     /* bytes of the tags in clear: two */
 #define ETH_FRAME_MIN 60   /* shorter frames are padded to it, without FCS */
 #define ETH_TYPE_IPV4 0x0800
 #define ETH_TYPE_IPV6 0x86dd
@@ -40,6 +41,49 @@ static inline struct eth eth_read(struct rd *r)
 		e.tagged = true;
 		e.tci = rd_u16(r);
 		e.type = rd_u16(r);
+	}
+	return e;
+}
+
+/* What stands in front of a SecTAG: up to two tags. */
+struct eth_clear {
+	uint16_t type; /* EtherType behind them */
+	uint8_t len;   /* bytes of the tags: 0, 4 or 8 */
+	uint32_t tags; /* which, as eth_tags() has it */
+};
+
+/* A set of tags in clear as one number. outer_type: TPID of the outer one, 0 when there is none;
+ * a VLAN identifier of 0 names no VLAN, so a priority tag by itself is like no tag. */
+static inline uint32_t eth_tags(uint16_t outer_type, uint16_t outer, uint16_t vlan)
+{
+	uint32_t kind = outer_type == ETH_TYPE_STAG ? 2 : outer_type ? 1 : 0;
+
+	return kind << 24 | (uint32_t)(outer & ETH_VID_MASK) << 12 | (vlan & ETH_VID_MASK);
+}
+
+#define ETH_TAGS_STAG_ALONE (UINT32_C(3) << 24) /* an S-tag without a C-tag: no port's */
+
+/* Reads addresses, up to two tags and the EtherType; r then stands behind it. An outer tag is an
+ * S-tag or a C-tag, an inner one a C-tag. r is bad when cut short. */
+static inline struct eth_clear eth_read_clear(struct rd *r)
+{
+	struct eth_clear e = {0};
+	uint16_t first, tci, inner;
+
+	rd_skip(r, ETH_ADDRS_LEN);
+	e.type = first = rd_u16(r);
+	if (first != ETH_TYPE_CTAG && first != ETH_TYPE_STAG)
+		return e;
+	tci = rd_u16(r);
+	e.type = rd_u16(r);
+	e.len = ETH_VLAN_TAG_LEN;
+	if (e.type == ETH_TYPE_CTAG) {
+		inner = rd_u16(r);
+		e.type = rd_u16(r);
+		e.len = ETH_TAGS_MAX;
+		e.tags = eth_tags(first, tci, inner);
+	} else {
+		e.tags = first == ETH_TYPE_STAG ? ETH_TAGS_STAG_ALONE : eth_tags(0, 0, tci);
 	}
 	return e;
 }

@@ -50,12 +50,10 @@ network={{
             while kill -0 $pid 2>/dev/null; do sleep 0.05; done
             ip -n {self.ns} link del macsec0""")
 
-    def on_vlan(self, vlan):
+    def on_vlan(self, vlan, outer=None):
         """Before start(): runs on a VLAN of the interface, so that all it sends is tagged."""
-        self.guest.run(f"""set -e
-            ip -n {self.ns} link add link {self.ifname} name {self.ifname}.{vlan} type vlan id {vlan}
-            ip -n {self.ns} link set {self.ifname}.{vlan} up""")
-        self.under = f"{self.ifname}.{vlan}"
+        vlans, self.under = vlan_links(self.ns, self.ifname, vlan, outer)
+        self.guest.run(f"set -e\n{vlans}")
 
     def macsec(self):
         """What the kernel says of macsec0, with counters; None when there is no such interface."""
@@ -92,23 +90,34 @@ network={{
             rm -rf {self.dir}""", check=False)
 
 
+def vlan_links(ns, ifname, vlan=None, outer=None):
+    """Commands that make the VLAN interface of a port with these tags in clear, and its name. outer
+    is (TPID, VLAN) of a tag around `vlan`."""
+    commands, under = [], ifname
+    for tpid, number in [outer] * bool(outer) + [(0x8100, vlan)] * bool(vlan):
+        proto = {0x8100: "802.1Q", 0x88A8: "802.1ad"}[tpid]
+        name = f"{under}.{number}"
+        commands += [f"ip -n {ns} link add link {under} name {name} type vlan proto {proto} "
+                     f"id {number}", f"ip -n {ns} link set {name} up"]
+        under = name
+    return "\n".join(commands), under
+
+
 class KernelMacsec:
     """Linux MACsec with keys set by hand, on an interface of the guest or on a VLAN of it.
     options: of `ip link add … type macsec`."""
 
     def __init__(self, guest, ifname, suite, address, vlan=None, window=None,
-                 options="encrypt on"):
+                 options="encrypt on", outer=None):
         self.guest, self.ns, self.ifname = guest, f"ms-{ifname}", ifname
         self.xpn = "xpn" in suite
-        under = f"{ifname}.{vlan}" if vlan else ifname
+        vlans, under = vlan_links(self.ns, ifname, vlan, outer)
         protect = "" if window is None else f"replay on window {window}"
         guest.run(f"""set -e
             ip netns add {self.ns}
             ip link set {ifname} netns {self.ns}
             ip -n {self.ns} link set {ifname} allmulticast on up
-            {f"ip -n {self.ns} link add link {ifname} name {under} type vlan id {vlan}"
-             if vlan else ""}
-            ip -n {self.ns} link set {under} up
+            {vlans}
             ip -n {self.ns} link add link {under} ms0 type macsec cipher {suite} {options} \\
                 {protect}
             ip -n {self.ns} addr add {address} dev ms0""")

@@ -16,7 +16,7 @@ AN_US, AN_THEM = 1, 2
 
 class PskSetup(Setup):
     def __init__(self, guest, tmp_path, suite="gcm-aes-xpn-256", window=1024, vlan=None,
-                 kernel_window=None, macsec="", options="encrypt on"):
+                 kernel_window=None, macsec="", options="encrypt on", outer=None):
         self.readable = "encrypt off" in options
         n = 32 if suite.endswith("256") else 16
         self.ours, self.theirs = bytes(range(n)), bytes(range(n))[::-1]
@@ -26,13 +26,19 @@ class PskSetup(Setup):
         tail = [f" ssci {i} salt {SALT.hex()}" if self.xpn else "" for i in (1, 2)]
         secret = (f"sa us {AN_US} {self.ours.hex()}{tail[0]}\n"
                   f"sa them {AN_THEM} {self.theirs.hex()} sci {self.peer_sci:016x}{tail[1]}\n")
+        port = f"vlan {vlan};" if vlan else ""
+        if outer:
+            port += f" outer-vlan {outer[1]}; outer-tpid 0x{outer[0]:x};"
         super().__init__(guest, tmp_path, f"""
     keying psk; auth psk keys;
     macsec {{ cipher-suite {suite}; replay-window {window}; {macsec} }}
-    member them {{ address {THEM}; }}""", {"keys": secret}, f"vlan {vlan};" if vlan else "")
-        self.peer = KernelMacsec(guest, "eth0", suite, THEM + "/24", vlan, kernel_window, options)
+    member them {{ address {THEM}; }}""", {"keys": secret}, port)
+        self.our_sci = OUR_SCI if not vlan else OUR_SCI - 1 + (
+            0x8000 | (20251 * outer[1] + vlan) & 0x7FFF if outer else vlan)
+        self.peer = KernelMacsec(guest, "eth0", suite, THEM + "/24", vlan, kernel_window, options,
+                                 outer)
         self.peers.append(self.peer)
-        self.peer.receive(OUR_SCI, AN_US, self.ours, b"\x01", ssci=1, salt=SALT)
+        self.peer.receive(self.our_sci, AN_US, self.ours, b"\x01", ssci=1, salt=SALT)
         self.peer.transmit(AN_THEM, self.theirs, b"\x02", ssci=2, salt=SALT)
         self.node.new_lease("keys")
 
@@ -48,8 +54,8 @@ class PskSetup(Setup):
     def open(self, seen):
         """(Macsec, plaintext) of a frame on the wire, by the keys in the secret."""
         frame = Macsec(Frame(seen.raw))
-        ours = frame.sci == OUR_SCI
-        assert frame.sci in (OUR_SCI, self.peer_sci)
+        ours = frame.sci == self.our_sci
+        assert frame.sci in (self.our_sci, self.peer_sci)
         assert frame.an == (AN_US if ours else AN_THEM) and frame.e and frame.c
         plain = frame.open(self.ours if ours else self.theirs, ssci=1 if ours else 2,
                            salt=SALT if self.xpn else None)
@@ -179,7 +185,26 @@ def test_tag_in_clear_with_the_priority_of_what_is_inside(guest, tmp_path):
         assert {f.vlan for f in frames} == {100}
         urgent = [f for f in map(Frame, (s.raw for s in setup.wire.since(mark) if s.side == 0))]
         assert sum(f.pcp == 5 for f in urgent) >= 3      # DSCP EF: precedence 5
-        assert setup.sent(OUR_SCI) and setup.sent(setup.peer_sci)
+        assert setup.sent(setup.our_sci) and setup.sent(setup.peer_sci)
+
+
+@pytest.mark.parametrize("tpid", [0x88A8, 0x8100], ids=["802.1ad", "802.1Q"])
+def test_two_tags_in_clear(guest, tmp_path, tpid):
+    """Linux MACsec on a VLAN in a service VLAN; the kernel takes an outer tag out of what it sends
+    or leaves it in, as its drivers like, and so do we receive it."""
+    with PskSetup(guest, tmp_path, vlan=100, outer=(tpid, 200)) as setup:
+        setup.bring_up()
+        assert setup.ping(THEM, 5) == 5
+        assert setup.peer.ping(US, 5) == 5
+        mark = len(setup.wire.frames)
+        setup.namespace.run("ping", "-c", 3, "-i", "0.2", "-Q", "0xb8", THEM)
+        frames = [Frame(seen.raw) for seen in setup.wire.since(0)]
+        assert {(f.vlan, f.outer[:2]) for f in frames} == {(100, (tpid, 200))}
+        urgent = [Frame(s.raw) for s in setup.wire.since(mark) if s.side == 0]
+        assert sum(f.pcp == f.outer[2] == 5 for f in urgent) >= 3
+        assert setup.sent(setup.our_sci) and setup.sent(setup.peer_sci)
+        ports = [p for p in setup.node.show("ports")["ports"] if p["side"] == "wan"]
+        assert ports[0]["port-id"] == setup.our_sci & 0xFFFF
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

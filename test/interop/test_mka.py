@@ -115,6 +115,19 @@ def test_tag_in_clear_is_sent_by_both(guest, tmp_path):
         assert {m.frame.vlan for m in listener.mkpdus} == {100}
 
 
+def test_two_tags_in_clear_are_sent_by_both(guest, tmp_path):
+    """wpa_supplicant on a VLAN in a service VLAN of 802.1ad."""
+    with MkaSetup(guest, tmp_path, CAKS[128], we_serve=True,
+                  port="vlan 100; outer-vlan 200;") as setup:
+        setup.peer.on_vlan(100, (0x88A8, 200))
+        setup.bring_up()
+        assert setup.ping(THEM, 5) == 5
+        listener = setup.listen()
+        assert not listener.faults
+        for frame in [f.frame for f, _, _ in listener.opened] + [m.frame for m in listener.mkpdus]:
+            assert (frame.vlan, frame.outer[:2]) == (100, (0x88A8, 200))
+
+
 @pytest.mark.parametrize("role", ["control", "forward"])
 def test_supplicant_sees_no_stranger_when_a_role_dies(guest, tmp_path, role):
     """Same member, same SAK, no packet number twice; control's death costs no packet at all."""

@@ -243,18 +243,18 @@ class Lab:
         assert count == 0, f"{count} frames left in clear: {kept}"
         assert sum(p["macsec"] for p in self.ports().values()) > 0, "no ciphertext at all"
 
-    def capture(self):
-        return Capture(self)
+    def capture(self, service="wave"):
+        return Capture(self, service)
 
 
 class Capture:
     """What enters the carrier while it is open, in order."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, service):
         self.lab, self.frames, self._stop = lab, [], False
         self.missed = 0
         self.socket = lab.carrier_socket()
-        self.socket.send(b"capture wave")
+        self.socket.send(f"capture {service}".encode())
         assert self.socket.recv(100) == b"{}"
         self.socket.settimeout(0.2)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)

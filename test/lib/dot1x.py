@@ -90,20 +90,24 @@ def sscis(scis):
 # Frames
 
 class Frame:
-    """An Ethernet frame, one 802.1Q tag taken off (`vlan`, None without)."""
+    """An Ethernet frame, its tags in clear taken off: `vlan` and `pcp` of the only or inner one, None
+    without; `outer` is (TPID, VLAN, priority) of one around it, or None."""
 
     def __init__(self, raw):
         if len(raw) < 14:
             raise ValueError("shorter than an Ethernet header")
         self.raw, self.dst, self.src = raw, raw[0:6], raw[6:12]
-        self.vlan = self.pcp = None
-        rest = raw[12:]
-        if rest[0:2] == ETHERTYPE_VLAN.to_bytes(2, "big"):
+        self.vlan = self.pcp = self.outer = None
+        rest, tags = raw[12:], []
+        while len(tags) < 2 and int.from_bytes(rest[0:2], "big") in (ETHERTYPE_VLAN, 0x88A8):
             if len(rest) < 6:
                 raise ValueError("tag cut short")
             tci = int.from_bytes(rest[2:4], "big")
-            self.vlan, self.pcp = tci & 0xFFF, tci >> 13
+            tags.append((int.from_bytes(rest[0:2], "big"), tci & 0xFFF, tci >> 13))
             rest = rest[4:]
+        if tags:
+            _, self.vlan, self.pcp = tags[-1]
+            self.outer = tags[0] if len(tags) == 2 else None
         self.ethertype = int.from_bytes(rest[0:2], "big")
         self.payload = rest[2:]
 

@@ -4,7 +4,8 @@
  * that everything around it is the daemon's own.
  *
  * A command is one line over the node's CLI socket; the answer is text, then end of file:
- *   want PORT KIND IFNAME VLAN MTU OVER EAPOL-TYPE ALLOW    (KIND 1 wan, 2 lan, 3 overlay)
+ *   want PORT KIND IFNAME TAGS MTU OVER EAPOL-TYPE ALLOW    (KIND 1 wan, 2 lan, 3 overlay; TAGS
+ *                        VLAN, or VLAN:OUTER-VLAN:TPID)
  *   address PORT FAMILY PREFIX HEX     route PORT FAMILY PREFIX HEX HEX METRIC     done
  *   file KIND NAME       opens, and shows error, path and first line
  *   append KIND NAME TEXT  opens and writes at the end
@@ -106,14 +107,18 @@ static size_t unhex(const char *hex, uint8_t *out, size_t max)
 static void cmd_want(struct script *s, const char *line, FILE *out)
 {
 	struct msg m = {.type = MSG_PORT_WANT, .port_want.eapol_dst = {1, 0x80, 0xc2, 0, 0, 3}};
-	unsigned port, kind, vlan, mtu, over, type, allow;
+	unsigned port, kind, vlan, mtu, over, type, allow, outer = 0, tpid = 0;
+	char tags[32];
 
-	if (sscanf(line, "want %u %u %15s %u %u %u %x %x", &port, &kind, m.port_want.ifname, &vlan,
-		   &mtu, &over, &type, &allow) != 8)
+	if (sscanf(line, "want %u %u %15s %31s %u %u %x %x", &port, &kind, m.port_want.ifname, tags,
+		   &mtu, &over, &type, &allow) != 8 ||
+	    sscanf(tags, "%u:%u:%x", &vlan, &outer, &tpid) < 1)
 		return;
 	m.port_want.port = (uint16_t)port;
 	m.port_want.kind = (uint8_t)kind;
 	m.port_want.vlan = (uint16_t)vlan;
+	m.port_want.outer_vlan = (uint16_t)outer;
+	m.port_want.outer_type = (uint16_t)tpid;
 	m.port_want.mtu = (uint16_t)mtu;
 	m.port_want.over = (uint16_t)over;
 	m.port_want.eapol_type = (uint16_t)type;

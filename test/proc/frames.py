@@ -20,6 +20,11 @@ def vlan(vid, pcp=0):
     return ((0x8100, pcp << 13 | vid),)
 
 
+def qinq(outer, vid, pcp=0, tpid=0x88A8):
+    """Two tags in clear: of 802.1ad, or with another TPID outside."""
+    return ((tpid, pcp << 13 | outer),) + vlan(vid, pcp)
+
+
 def macsec(tci=0x2C, sl=0, body=64, icv=16, tags=(), sci=True):
     """A SecTAG and something that looks like ciphertext; every one is different."""
     n = next(_serial)

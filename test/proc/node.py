@@ -108,8 +108,10 @@ class Node:
         return 0
 
     # The wan port and its guards.
-    def want_wan(self, allow=EAPOL, vlan=0, eapol=0x888e, port=1, ifname="wan0"):
-        answer = self.ask(f"want {port} 1 {ifname} {vlan} 0 0 {eapol:x} {allow:x}")
+    def want_wan(self, allow=EAPOL, vlan=0, eapol=0x888e, port=1, ifname="wan0", outer=0,
+                 tpid=0x88a8):
+        tags = f"{vlan}:{outer}:{tpid:x}" if outer else vlan
+        answer = self.ask(f"want {port} 1 {ifname} {tags} 0 0 {eapol:x} {allow:x}")
         assert answer.startswith("0 "), answer + self.log()
 
     def want_overlay(self, name="core", port=2, over=1, mtu=1468):

@@ -179,6 +179,64 @@ def test_two_ports_of_one_interface_have_a_rule_each(node):
     assert node.left(f.macsec(tags=f.vlan(200))) == good
 
 
+def test_a_port_with_two_tags_sends_in_them_alone(node):
+    node.want_wan(vlan=100, outer=200)
+    mine = f.qinq(200, 100, 6)
+    good = [f.macsec(tags=mine), f.mkpdu(tags=mine), f.macsec(tags=f.qinq(200, 100)),
+            f.macsec(tags=mine, sl=5, body=5)]
+    foreign = {
+        "no tag": (), "a priority tag": f.vlan(0), "the inner tag alone": f.vlan(100),
+        "the outer VLAN as its only tag": f.vlan(200), "the outer tag alone": ((0x88A8, 200),),
+        "another outer VLAN": f.qinq(201, 100), "another inner VLAN": f.qinq(200, 101),
+        "the VLANs exchanged": f.qinq(100, 200), "another TPID": f.qinq(200, 100, tpid=0x8100),
+        "an old TPID": f.qinq(200, 100, tpid=0x9100), "outer VLAN 0": f.qinq(0, 100),
+        "inner VLAN 0": f.qinq(200, 0), "two service tags": ((0x88A8, 200), (0x88A8, 100)),
+        "a third tag": f.qinq(200, 100) + f.vlan(1),
+    }
+    for what, tags in foreign.items():
+        before = node.counters()
+        node.send_raw(f.macsec(tags=tags), f.mkpdu(tags=tags))
+        assert node.left(f.macsec(tags=mine)) == [], what
+        assert moved(before, node.counters()) == {"egress-dropped": 2, "egress-macsec": 1}, what
+    for frame in (f.arp(tags=mine), f.lldp(tags=mine), f.ip4(17, f.udp(5000, 5001), tags=mine),
+                  f.macsec(tci=0x20, tags=mine), f.mkpdu(tags=mine, ethertype=0x876F),
+                  f.mkpdu(tags=mine, packet_type=1), f.mkpdu(tags=mine, dst=f.FAR)):
+        node.send_raw(frame)
+        assert node.left(f.macsec(tags=mine)) == [], frame.hex()
+    node.send_raw(*good)
+    assert node.left(f.macsec(tags=mine)) == good
+
+
+def test_exceptions_of_a_port_with_two_tags_are_open_in_its_tags(node):
+    node.want_wan(vlan=100, outer=200, allow=EAPOL | ARP_ND | LLDP)
+    mine = f.qinq(200, 100)
+    good = [f.arp(tags=mine), f.lldp(tags=mine), f.lldp()]     # LLDP is the cable's too
+    node.send_raw(f.arp(), f.arp(tags=f.vlan(100)), f.arp(tags=f.qinq(200, 101)),
+                  f.macsec(), f.mkpdu(), *good)
+    assert node.left(f.macsec(tags=mine)) == good
+
+
+def test_an_outer_tag_may_be_of_8021q(node):
+    node.want_wan(vlan=100, outer=200, tpid=0x8100)
+    mine = f.qinq(200, 100, tpid=0x8100)
+    good = [f.macsec(tags=mine), f.mkpdu(tags=mine)]
+    node.send_raw(f.macsec(tags=f.qinq(200, 100)), f.macsec(tags=f.vlan(200)), *good)
+    assert node.left(f.macsec(tags=mine)) == good
+
+
+def test_untagged_tagged_and_twice_tagged_ports_share_an_interface(node):
+    node.want_wan()
+    node.want_wan(vlan=100, port=3)
+    node.want_wan(vlan=100, outer=200, port=4)
+    node.want_wan(vlan=101, outer=200, port=5, eapol=0x876F)
+    sets = [(), f.vlan(100), f.qinq(200, 100), f.qinq(200, 101)]
+    good = [f.macsec(tags=t) for t in sets] + [f.mkpdu(tags=t) for t in sets[:3]] \
+        + [f.mkpdu(tags=sets[3], ethertype=0x876F)]
+    node.send_raw(f.macsec(tags=f.vlan(101)), f.macsec(tags=f.qinq(201, 100)),
+                  f.mkpdu(tags=sets[3]), f.mkpdu(tags=sets[2], ethertype=0x876F), *good)
+    assert node.left(f.macsec()) == good
+
+
 def attack(node):
     """What the kernel itself sends when it is made to, and raw sockets."""
     node.send_raw(*REFUSED.values())

@@ -122,10 +122,10 @@ def test_a_wan_is_never_made_a_lan(busy):
 
 
 def test_more_ports_than_an_interface_can_have_are_refused_and_the_others_live(busy):
-    for n in range(7):
+    for n in range(63):
         busy.want_wan(vlan=100 + n, port=20 + n)
-    answer = busy.ask("want 30 1 wan0 200 0 0 888e 1")
-    assert answer.split()[0] != "0" and "so many wan ports" in answer
-    good = [f.macsec(), f.macsec(tags=f.vlan(106))]
-    busy.send_raw(*good, f.macsec(tags=f.vlan(200)))
+    answer = busy.ask("want 90 1 wan0 200 0 0 888e 1")
+    assert answer.split()[0] != "0" and "more than 64 wan ports" in answer
+    good = [f.macsec(), *[f.macsec(tags=f.vlan(100 + n)) for n in range(63)]]
+    busy.send_raw(*good, f.macsec(tags=f.vlan(200)), f.macsec(tags=f.vlan(99)))
     assert busy.left(f.macsec()) == good

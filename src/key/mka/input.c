@@ -37,6 +37,20 @@ static bool addressed(const struct mka *m, const uint8_t *macs)
 	return !memcmp(macs, m->cfg.destination, 6) || !memcmp(macs, own, 6);
 }
 
+static bool tag_skip(struct rd *r, uint16_t type, uint16_t vlan)
+{
+	uint16_t got = rd_u16(r), tci = rd_u16(r);
+
+	return got == type && (tci & 0xfff) == vlan;
+}
+
+/* Ours and no others; what their priority bits say is the carrier's affair. */
+static bool tags_skip(const struct mka *m, struct rd *r)
+{
+	return (!m->cfg.outer_type || tag_skip(r, m->cfg.outer_type, m->cfg.outer_vlan)) &&
+	       (!m->cfg.vlan || tag_skip(r, TAG_8021Q, m->cfg.vlan));
+}
+
 static enum mka_result frame_split(const struct mka *m, const uint8_t *frame, size_t len,
 				   struct framed *f)
 {
@@ -45,16 +59,10 @@ static enum mka_result frame_split(const struct mka *m, const uint8_t *frame, si
 	uint8_t version;
 
 	f->macs = rd_bytes(&r, 12);
+	if (!tags_skip(m, &r))
+		return MKA_NOT_MKPDU;
 	f->eapol = r.p;
 	type = rd_u16(&r);
-	if (m->cfg.vlan) {
-		uint16_t tci = rd_u16(&r);
-
-		if (type != TAG_8021Q || (tci & 0xfff) != m->cfg.vlan)
-			return MKA_NOT_MKPDU;
-		f->eapol = r.p;
-		type = rd_u16(&r);
-	}
 	if (r.bad || type != m->cfg.ethertype || !addressed(m, f->macs))
 		return MKA_NOT_MKPDU;
 	version = rd_u8(&r);

@@ -14,13 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool tags_valid(const struct mka_config *c)
+{
+	if (!c->outer_type)
+		return c->vlan < 4095 && !c->outer_vlan;
+	return (c->outer_type == 0x8100 || c->outer_type == 0x88a8) && c->vlan && c->vlan < 4095 &&
+	       c->outer_vlan && c->outer_vlan < 4095;
+}
+
 static bool config_valid(const struct mka_config *c)
 {
 	return keys_valid(c->keys, c->key_count) && c->sci && c->suite >= 0 &&
 	       c->suite < MACSEC_SUITE_COUNT && c->conf < MACSEC_CONF_COUNT &&
 	       macsec_conf_fits(&macsec_suites[c->suite], c->conf) && c->accept_suites &&
 	       c->accept_suites < 1u << MACSEC_SUITE_COUNT && c->hello_ns &&
-	       c->life_ns >= 2 * c->hello_ns && c->vlan < 4095 && c->pcp < 8 &&
+	       c->life_ns >= 2 * c->hello_ns && tags_valid(c) && c->pcp < 8 &&
 	       c->ssci_order < MKA_SSCI_ORDER_COUNT && mkpdu_peers_fit(c->mtu) &&
 	       c->ethertype >= 0x600;
 }

@@ -11,7 +11,7 @@
  * daemon, the tests, the fuzzers and the simulator run the same code. One thread per engine.
  *
  * Time is nanoseconds of the boot-time clock. Frames are whole Ethernet frames as on the wire,
- * without FCS, with the 802.1Q tag in clear if the participant has one.
+ * without FCS, with the tags in clear that the participant has.
  */
 #pragma once
 
@@ -27,7 +27,7 @@
 
 #define MKA_MI_LEN 12
 #define MKA_CKN_MAX 32
-#define MKA_FRAME_MAX 1522 /* bytes of the longest frame mka_output() gives */
+#define MKA_FRAME_MAX 1526 /* bytes of the longest frame mka_output() gives */
 #define MKA_PEERS_MAX 80   /* what an MKPDU that distributes a SAK has room to list at MTU 1500 */
 #define MKA_SUSPENSION_LIMIT_S 120                   /* MKA Suspension Limit (table 9-3) */
 #define MKA_BOUNDED_HELLO_NS (500ull * 1000 * 1000)  /* MKA Bounded Hello Time */
@@ -91,7 +91,9 @@ struct mka_config {
 	uint8_t destination[6]; /* of MKPDUs */
 	uint16_t ethertype;     /* 0x888e, 0x876f, … */
 	uint16_t vlan;          /* tag in clear, 0: none */
-	uint8_t pcp;            /* its priority bits */
+	uint16_t outer_type;    /* TPID of a tag around it, 0x88a8 or 0x8100; 0: none */
+	uint16_t outer_vlan;    /* of that tag */
+	uint8_t pcp;            /* priority bits of every tag */
 };
 
 struct mka_env {

@@ -604,6 +604,59 @@ static void tag_destination_and_ethertype_are_as_configured(void **state)
 	lan_free(l);
 }
 
+static void qinq(struct mka_config *c, unsigned i)
+{
+	wan(c, i);
+	c->outer_type = 0x88a8;
+	c->outer_vlan = 200;
+}
+
+static void both_tags_are_as_configured(void **state)
+{
+	struct lan *l = configured(2, qinq);
+	const uint8_t head[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,    0,   0,    0,    0, 1,
+				0x88, 0xa8, 0xa0, 200,  0x81, 0x00, 0xa0, 100, 0x87, 0x6f, 3, 5};
+
+	(void)state;
+	assert_true(lan_until(l, lan_agreed, 10 * NS_PER_S));
+	assert_memory_equal(l->last[0].b, head, sizeof(head));
+	lan_free(l);
+}
+
+/* What stands in the tags besides the identifiers is not authenticated and not looked at; a frame
+ * under other identifiers is another network's. */
+static void frames_under_other_tags_are_not_for_us(void **state)
+{
+	static const struct {
+		unsigned at;
+		uint8_t value;
+		enum mka_result result;
+	} rows[] = {
+		{13, 0xa9, MKA_NOT_MKPDU}, {12, 0x81, MKA_NOT_MKPDU}, {15, 201, MKA_NOT_MKPDU},
+		{14, 0xa1, MKA_NOT_MKPDU}, {17, 0x01, MKA_NOT_MKPDU}, {16, 0x88, MKA_NOT_MKPDU},
+		{19, 101, MKA_NOT_MKPDU},  {18, 0xa8, MKA_NOT_MKPDU}, {14, 0x10, MKA_OK},
+		{18, 0xf0, MKA_OK},
+	};
+	struct lan *l = configured(2, qinq);
+
+	(void)state;
+	assert_true(lan_until(l, lan_agreed, 10 * NS_PER_S));
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct lan_frame f;
+		uint64_t digest = mka_digest(l->nodes[1].m);
+
+		lan_run(l, l->now + 3 * NS_PER_S);
+		f = l->last[0];
+		digest = mka_digest(l->nodes[1].m);
+		f.b[rows[i].at] = rows[i].value;
+		/* One that is ours was had already. */
+		assert_int_equal(mka_input(l->nodes[1].m, f.b, f.len, l->now),
+				 rows[i].result == MKA_OK ? MKA_REPLAYED : rows[i].result);
+		assert_true(mka_digest(l->nodes[1].m) == digest);
+	}
+	lan_free(l);
+}
+
 static void each_other(struct mka_config *c, unsigned i)
 {
 	memcpy(c->destination, (const uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(2 - i)}, 6);
@@ -679,6 +732,11 @@ static void configurations_that_cannot_be_are_refused(void **state)
 	REFUSED(c.hello_ns = 0);
 	REFUSED(c.life_ns = c.hello_ns);
 	REFUSED(c.vlan = 4095);
+	REFUSED(c.outer_vlan = 5);
+	REFUSED((c.outer_type = 0x88a8, c.outer_vlan = 5));
+	REFUSED((c.outer_type = 0x88a8, c.vlan = 5));
+	REFUSED((c.outer_type = 0x9100, c.vlan = 5, c.outer_vlan = 5));
+	REFUSED((c.outer_type = 0x8100, c.vlan = 5, c.outer_vlan = 4095));
 	REFUSED(c.pcp = 8);
 	REFUSED(c.ethertype = 0x5ff);
 }
@@ -712,6 +770,8 @@ int main(void)
 		cmocka_unit_test(records_of_others_and_spoilt_ones_are_refused),
 		cmocka_unit_test(new_name_before_message_numbers_run_out),
 		cmocka_unit_test(tag_destination_and_ethertype_are_as_configured),
+		cmocka_unit_test(both_tags_are_as_configured),
+		cmocka_unit_test(frames_under_other_tags_are_not_for_us),
 		cmocka_unit_test(unicast_destinations_work),
 		cmocka_unit_test(other_times_and_ckn_lengths),
 		cmocka_unit_test(hellos_come_when_they_should),

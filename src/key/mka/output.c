@@ -138,7 +138,7 @@ static size_t frame_build(struct actor *a, uint8_t buf[MKA_FRAME_MAX])
 {
 	const struct mka *m = a->m;
 	uint8_t plain[MKA_FRAME_MAX], icv[CMAC_LEN];
-	struct wr w = wr_init(plain, sizeof(plain) - 4), out = wr_init(buf, MKA_FRAME_MAX);
+	struct wr w = wr_init(plain, sizeof(plain) - 8), out = wr_init(buf, MKA_FRAME_MAX);
 	size_t hole;
 
 	wr_bytes(&w, m->cfg.destination, 6);
@@ -155,6 +155,10 @@ static size_t frame_build(struct actor *a, uint8_t buf[MKA_FRAME_MAX])
 		goto fail;
 	wr_bytes(&w, icv, sizeof(icv));
 	wr_bytes(&out, plain, 12);
+	if (m->cfg.outer_type) {
+		wr_u16(&out, m->cfg.outer_type);
+		wr_u16(&out, (uint16_t)(m->cfg.pcp << 13 | m->cfg.outer_vlan));
+	}
 	if (m->cfg.vlan) {
 		wr_u16(&out, TAG_8021Q);
 		wr_u16(&out, (uint16_t)(m->cfg.pcp << 13 | m->cfg.vlan));
