@@ -1,8 +1,10 @@
 /*
- * fuzz_sectag: the whole receive path of a wan port, from the bytes of the carrier to the
- * overlay. The input is one octet of set-up and then frames, each an octet of how, two of
- * length, and the octets: raw, or as user data that is given a SecTAG of the input's choice and a
- * right ICV, so that what lies behind the ICV is reached as well.
+ * fuzz_sectag: the whole receive path of a wan interface, from the bytes of the carrier to the
+ * overlays. It has two ports: one with the tags in clear of the set-up's choice, and one in VLAN 9
+ * whose SecY knows nobody. The input is one octet of set-up and then frames, each an octet of how,
+ * two of length, and the octets: raw, or as user data that is given a SecTAG of the input's choice
+ * and a right ICV, so that what lies behind the ICV is reached as well; either behind the first
+ * port's tags or not.
  */
 #include "base/log.h"
 #include "base/rd.h"
@@ -20,7 +22,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort();                                                                   \
 	} while (0)
 
-enum { SECY = 1, OVERLAY, WAN, POOL = 256, FRAME_MAX = 1600 };
+enum { SECY = 1, OVERLAY, WAN, OTHER, OTHER_OVERLAY, OTHER_WAN, POOL = 256, FRAME_MAX = 1600 };
+
+/* The octet of set-up. */
+enum {
+	SETUP_VLAN = 1,
+	SETUP_WINDOW = 2,
+	SETUP_NO_REPLAY = 4,
+	SETUP_XPN = 8,
+	SETUP_STAG = 16, /* a service tag around the VLAN */
+	SETUP_CTAG = 32, /* a second tag around it */
+	SETUP_SHOULD_SECURE = 64,
+};
+
+/* And of a frame. */
+enum { HOW_SEALED = 1, HOW_TAGS = 2 };
 
 static const uint8_t key[32] = {0x6b};
 static const uint64_t peer = UINT64_C(0x0200000000010001);
@@ -28,7 +44,8 @@ static const uint64_t peer = UINT64_C(0x0200000000010001);
 static struct {
 	struct fwd *f;
 	struct pkt_pool *pool;
-	struct port *overlay, *wan; /* far ends */
+	struct port *overlay, *wan, *other_overlay, *other_wan; /* far ends */
+	const struct fwd_port *port;
 	struct aead_key *aead;
 } net;
 
@@ -38,11 +55,17 @@ static void hear(void *ctx, const struct msg *m)
 	(void)m;
 }
 
-static struct port *port_make(uint16_t id, uint8_t kind, uint16_t vlan)
+static struct port *port_make(uint16_t id, uint8_t kind, uint16_t vlan, uint8_t setup)
 {
 	struct port *near = port_memory_new(128, net.pool), *far = port_memory_new(128, net.pool);
 	struct msg_port_give give = {.port = id, .kind = kind, .vlan = vlan, .eapol_type = 0x888e};
 
+	if (setup & (SETUP_STAG | SETUP_CTAG)) {
+		give.vlan = 5;
+		give.outer_type = setup & SETUP_STAG ? ETH_TYPE_STAG : ETH_TYPE_CTAG;
+		give.outer_vlan = 6;
+	}
+	give.clear = setup & SETUP_SHOULD_SECURE;
 	port_memory_join(near, far);
 	MUST(fwd_port_add(net.f, &give, near) == 0);
 	return far;
@@ -62,22 +85,39 @@ static void net_reset(uint8_t setup, enum macsec_suite suite)
 		net.pool = pkt_pool_new(POOL, FRAME_MAX);
 		net.f = fwd_new(area, fwd_state_size(), net.pool, hear, NULL);
 		MUST(net.f);
-		net.overlay = port_make(OVERLAY, MSG_PORT_OVERLAY, 0);
+		net.overlay = port_make(OVERLAY, MSG_PORT_OVERLAY, 0, 0);
+		net.other_overlay = port_make(OTHER_OVERLAY, MSG_PORT_OVERLAY, 0, 0);
+		m = (struct msg){.type = MSG_SECY_ADD};
+		m.secy_add = (struct msg_secy){.secy = OTHER,
+					       .overlay = OTHER_OVERLAY,
+					       .wan = OTHER_WAN,
+					       .sci = UINT64_C(0x0200000000020009),
+					       .window = 64,
+					       .send_sci = true,
+					       .replay_protect = true};
+		MUST(fwd_control(net.f, &m) == 0);
+		m = (struct msg){.type = MSG_SECY_DEL, .secy = SECY};
 		net.aead = aead_key_new(key, sizeof(key));
 		MUST(net.aead);
 	}
-	if (net.wan)
+	if (net.wan) {
 		net.wan->ops->close(net.wan);
-	net.wan = port_make(WAN, MSG_PORT_WAN, setup & 1 ? 5 : 0);
+		net.other_wan->ops->close(net.other_wan);
+	}
+	/* The one that is given last is the interface's. */
+	net.other_wan = port_make(OTHER_WAN, MSG_PORT_WAN, 9, 0);
+	net.wan = port_make(WAN, MSG_PORT_WAN, setup & SETUP_VLAN ? 5 : 0, setup);
+	net.port = fwd_port_find(net.f, WAN);
 	MUST(fwd_control(net.f, &m) == 0);
 	m = (struct msg){.type = MSG_SECY_ADD};
 	m.secy_add = (struct msg_secy){.secy = SECY,
 				       .overlay = OVERLAY,
 				       .wan = WAN,
 				       .sci = UINT64_C(0x0200000000020001),
-				       .window = setup & 2 ? 64 : 0,
+				       .window = setup & SETUP_WINDOW ? 64 : 0,
 				       .send_sci = true,
-				       .replay_protect = !(setup & 4)};
+				       .replay_protect = !(setup & SETUP_NO_REPLAY),
+				       .should_secure = setup & SETUP_SHOULD_SECURE};
 	MUST(fwd_control(net.f, &m) == 0);
 	m = (struct msg){.type = MSG_SA_RECEIVE};
 	m.sa = (struct msg_sa){
@@ -116,11 +156,22 @@ static void frame_seal(struct pkt *p, struct rd *r, bool xpn)
 	p->len = (uint32_t)(head + n + MACSEC_ICV_LEN);
 }
 
+static void tags_put(struct pkt *p)
+{
+	uint8_t addrs[ETH_ADDRS_LEN];
+
+	memcpy(addrs, p->data, sizeof(addrs));
+	p->data -= net.port->tag_len;
+	p->len += net.port->tag_len;
+	memcpy(p->data, addrs, sizeof(addrs));
+	memcpy(p->data + ETH_ADDRS_LEN, net.port->tag, net.port->tag_len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rd r = rd_init(data, size);
 	uint8_t setup = rd_u8(&r);
-	bool xpn = setup & 8;
+	bool xpn = setup & SETUP_XPN, clear = setup & SETUP_SHOULD_SECURE;
 	uint64_t fates = 0;
 	unsigned frames = 0, n;
 	struct pkt v[PKT_BURST];
@@ -133,12 +184,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct pkt p;
 
 		MUST(pkt_alloc(net.pool, &p));
-		if (how & 1) {
+		if (how & HOW_SEALED) {
 			frame_seal(&p, &frame, xpn);
 		} else {
 			p.len = (uint32_t)rd_left(&frame);
 			rd_copy(&frame, p.data, p.len);
 		}
+		if (how & HOW_TAGS && p.len >= ETH_ADDRS_LEN)
+			tags_put(&p);
 		p.mark = how;
 		MUST(net.wan->ops->tx(net.wan, &p, 1) == 1);
 		frames++;
@@ -148,10 +201,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(net.wan->ops->rx(net.wan, v, PKT_BURST) == 0); /* nothing is ever sent in answer */
 	n = net.overlay->ops->rx(net.overlay, v, PKT_BURST);
 	MUST(n == net.f->fates[FATE_SENT_OVERLAY]);
+	/* No key is in use to send, so what comes in clear is taken where the file says so. */
 	for (unsigned i = 0; i < n; i++) {
-		MUST(v[i].len >= ETH_HEAD_LEN && v[i].mark & PKT_OPENED);
+		MUST(v[i].len >= ETH_HEAD_LEN);
+		MUST(v[i].mark & PKT_OPENED || (clear && v[i].mark & PKT_CLEAR));
 		pkt_release(net.pool, &v[i]);
 	}
+	MUST(net.other_overlay->ops->rx(net.other_overlay, v, PKT_BURST) == 0);
 	for (unsigned i = 0; i < FATE_COUNT; i++)
 		fates += net.f->fates[i];
 	MUST(fates == frames); /* each has exactly one fate */

@@ -300,6 +300,7 @@ static void make_macsec(const struct conf_tree *t, const struct conf_node *overl
 	m->validate = (enum macsec_validate)pick(tree_leaf(t, n, "validate"), validates);
 	send = tree_leaf(t, n, "send-sci");
 	m->send_sci = !send || strcmp(send, "true") == 0;
+	m->should_secure = n != &none && tree_child(t, n, "should-secure");
 	protect = tree_leaf(t, n, "replay-protect");
 	m->replay_protect = protect && strcmp(protect, "true") == 0;
 }

@@ -115,6 +115,7 @@ struct bb_macsec {
 	uint32_t window; /* packets */
 	bool replay_protect;
 	bool send_sci;
+	bool should_secure; /* in clear while no key is in use; without it never */
 	enum macsec_validate validate;
 };
 

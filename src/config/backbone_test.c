@@ -129,6 +129,45 @@ static void an_identifier_of_ones_own_is_taken_as_it_is(void **state)
 	conf_free(c);
 }
 
+/* What is said of a file with one mistake. */
+static void assert_told(const char *text, const char *what)
+{
+	struct conf_errors errs;
+
+	assert_null(conf_read("x", text, strlen(text), &errs));
+	assert_int_equal(errs.count, 1);
+	assert_non_null(strstr(errs.v[0].text, what));
+	conf_errors_free(&errs);
+}
+
+#define PAIR                                                                                       \
+	"backbone b; site s; service w type ethernet; "                                            \
+	"node n { site s; id 1; port p { interface e; service w; } } "                             \
+	"node m { site s; id 2; port p { interface e; service w; } } "
+
+static void should_secure_goes_with_mka_and_without_a_bridge(void **state)
+{
+	struct conf_errors errs;
+	const char good[] =
+		PAIR "overlay o { design macsec; over w; mka key-chain k; macsec should-secure; }";
+	struct conf *c = conf_read("x", good, sizeof(good) - 1, &errs);
+	struct backbone *b = backbone_new(c);
+
+	(void)state;
+	assert_true(b->overlays[0].macsec.should_secure);
+	backbone_free(b);
+	conf_errors_free(&errs);
+	conf_free(c);
+	assert_told(
+		PAIR
+		"overlay o { design macsec; over w; keying psk; auth psk k; macsec should-secure; }",
+		"goes with keying mka only");
+	assert_told(PAIR
+		    "overlay o { design macsec; over w; mka key-chain k; macsec should-secure; } "
+		    "node n port l { interface f; lan; bridge o; }",
+		    "takes nothing in clear: no `should-secure` there");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +175,7 @@ int main(void)
 		cmocka_unit_test(ports_of_one_interface_have_tags_and_identifiers_of_their_own),
 		cmocka_unit_test(identifiers_of_two_tags_differ_where_vlans_are_numbered_as_usual),
 		cmocka_unit_test(an_identifier_of_ones_own_is_taken_as_it_is),
+		cmocka_unit_test(should_secure_goes_with_mka_and_without_a_bridge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,18 @@ static void check_macsec(const struct check *c, const struct conf_node *n,
 		errlist_add(
 			c->errs, check_at(c, macsec, "validate"),
 			"`validate disabled` takes no encrypted frame, so nothing would pass; it goes with `confidentiality off` only");
+	for (size_t i = 0; m->should_secure && i < o->member_count; i++)
+		if (o->members[i].node && backbone_bridged(o->members[i].node, o)) {
+			errlist_add(
+				c->errs, check_at(c, macsec, "should-secure"),
+				"node `%s` bridges a lan into overlay `%s`, which takes nothing in clear: no `should-secure` there",
+				o->members[i].node->name, o->name);
+			break;
+		}
+	if (m->should_secure && o->keying != BB_MKA && !check_bad(n, "keying"))
+		errlist_add(
+			c->errs, check_at(c, macsec, "should-secure"),
+			"`should-secure` waits for a key to be agreed upon, so it goes with keying mka only");
 	if (!m->send_sci && !check_bad(n, "members") && o->member_count != 2)
 		errlist_add(c->errs, check_at(c, macsec, "send-sci"),
 			    "`send-sci false` is for an overlay of two members; `%s` has %zu",
@@ -398,6 +410,11 @@ static void warn_overlay(const struct check *c, const struct conf_node *n,
 			c->warns, check_at(c, macsec, "confidentiality-offset"),
 			"overlay `%s` shows the carrier the first %u octets of every frame behind the SecTAG: inner EtherType, addresses and, in part, ports",
 			o->name, macsec_confs[o->macsec.conf].clear);
+	if (o->macsec.should_secure)
+		errlist_add(
+			c->warns, check_at(c, macsec, "should-secure"),
+			"overlay `%s` sends and takes frames in clear while no key is in use: the carrier can read and forge them, and whoever holds back its MKPDUs can make it so",
+			o->name);
 	if (o->macsec.validate != MACSEC_STRICT)
 		errlist_add(
 			c->warns, check_at(c, macsec, "validate"),

@@ -31,39 +31,65 @@ static enum fwd_fate drop_at_secy(struct fwd_port *wan, enum sa_count what, enum
 	return fate;
 }
 
+/* A frame without a SecTAG that a should-secure SecY takes; bridges' own are nobody's. */
+static bool takes_clear(const struct fwd_port *wan, const struct pkt *p, uint16_t type)
+{
+	static const uint8_t reserved[5] = {0x01, 0x80, 0xc2, 0, 0};
+
+	return wan->clear && wan->secy && wan->secy->takes_clear && type != ETH_TYPE_CTAG &&
+	       type != ETH_TYPE_STAG &&
+	       (memcmp(p->data, reserved, sizeof(reserved)) != 0 || p->data[5] > 0x0f);
+}
+
+/* Takes the tags out, of so many bytes. */
+static void tags_cut(struct pkt *p, uint8_t len)
+{
+	uint8_t addrs[ETH_ADDRS_LEN];
+
+	if (!len)
+		return;
+	memcpy(addrs, p->data, sizeof(addrs));
+	memcpy(p->data + len, addrs, sizeof(addrs));
+	p->data += len;
+	p->len -= len;
+}
+
 /*
- * Finds the port of the tags in clear and takes them out of the frame. FATE_SENT_OVERLAY: MACsec,
- * without a tag. What the tags hold beyond the port's identifiers is the carrier's affair.
+ * Finds the port of the tags in clear and takes them out of the frame. FATE_SENT_OVERLAY: without
+ * a tag it is MACsec, or *clear. What the tags hold beyond the port's identifiers is the
+ * carrier's affair.
  */
-static enum fwd_fate tags_strip(struct fwd *f, struct fwd_hint *hint, struct pkt *p)
+static enum fwd_fate tags_strip(struct fwd *f, struct fwd_hint *hint, struct pkt *p, bool *clear)
 {
 	struct rd r = rd_init(p->data, p->len);
-	struct eth_clear e = eth_read_clear(&r);
-	const struct fwd_port *wan = hint->wan;
+	struct eth_clear e;
 
+	/* Mostly it is what the frame before it was. */
+	if (fwd_type_behind_tags(hint->wan, &r) == ETH_TYPE_MACSEC) {
+		tags_cut(p, hint->wan->tag_len);
+		return FATE_SENT_OVERLAY;
+	}
+	r = rd_init(p->data, p->len);
+	e = eth_read_clear(&r);
 	if (r.bad)
 		return FATE_DROP_RUNT;
-	if (e.tags != wan->tags) {
-		struct fwd_port *other = fwd_wan_find(f, wan->port, e.tags);
+	if (e.tags != hint->wan->tags) {
+		struct fwd_port *other = fwd_wan_find(f, hint->wan->port, e.tags);
 
 		if (!other)
 			return e.tags > eth_tags(0, 0, ETH_VID_MASK) ? FATE_DROP_STAG
 								     : FATE_DROP_VLAN;
 		*hint = (struct fwd_hint){.wan = other};
-		wan = other;
 	}
-	if (e.type != ETH_TYPE_MACSEC)
-		return e.type == ETH_TYPE_EAPOL || (wan->eapol_type && e.type == wan->eapol_type)
-			       ? FATE_DROP_EAPOL
-			       : FATE_DROP_CLEAR;
-	if (e.len) {
-		uint8_t addrs[ETH_ADDRS_LEN];
-
-		memcpy(addrs, p->data, sizeof(addrs));
-		memcpy(p->data + e.len, addrs, sizeof(addrs));
-		p->data += e.len;
-		p->len -= e.len;
+	if (e.type != ETH_TYPE_MACSEC) {
+		if (e.type == ETH_TYPE_EAPOL ||
+		    (hint->wan->eapol_type && e.type == hint->wan->eapol_type))
+			return FATE_DROP_EAPOL;
+		if (!takes_clear(hint->wan, p, e.type))
+			return FATE_DROP_CLEAR;
+		*clear = true;
 	}
+	tags_cut(p, e.len);
 	return FATE_SENT_OVERLAY;
 }
 
@@ -122,7 +148,8 @@ static enum fwd_fate sc_of(struct fwd *f, struct fwd_hint *hint, const struct ma
 
 enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, struct fwd_hint *hint)
 {
-	enum fwd_fate fate = tags_strip(f, hint, p);
+	bool clear = false;
+	enum fwd_fate fate = tags_strip(f, hint, p, &clear);
 	struct fwd_port *wan = hint->wan;
 	enum macsec_defect defect;
 	struct macsec_tag t;
@@ -143,6 +170,12 @@ enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, stru
 		return fate; /* another network's frame: none of the SecY's business */
 	if (!wan->secy)
 		return FATE_DROP_NO_SECY;
+	if (clear) {
+		wan->secy->counters.v[IN_PKTS_UNTAGGED]++;
+		*rx = (struct fwd_rx){
+			.secy = wan->secy, .secure = p->len - ETH_ADDRS_LEN, .clear = true};
+		return FATE_SENT_OVERLAY;
+	}
 	defect = macsec_parse(&t, p->data, p->len);
 	if (defect != MACSEC_TAG_OK)
 		return drop_at_secy(wan, IN_PKTS_BAD_TAG, defect_fates[defect]);

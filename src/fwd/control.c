@@ -34,6 +34,7 @@ static int on_secy_add(struct fwd *f, const struct msg_secy *s)
 		.send_sci = s->send_sci,
 		.replay_protect = s->replay_protect,
 		.report_ms = s->report_ms,
+		.should_secure = s->should_secure,
 		.validate = s->validate,
 	};
 
@@ -207,6 +208,7 @@ void fwd_tick(struct fwd *f, uint64_t now)
 	f->now = now;
 	tunnels_tick(f, now);
 	bridges_tick(f);
+	fwd_clear_update(f);
 	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
 		struct sa *sa = y->tx_current;
 

@@ -9,7 +9,9 @@
 	FATE(SENT_WAN, "sent-wan", "ciphertext handed to a wan port")                              \
 	FATE(SENT_BYPASS, "sent-bypass", "in clear to a wan port: a bypass rule of the file")      \
 	FATE(RECEIVED_BYPASS, "received-bypass", "in clear from a wan port, by a bypass rule")     \
-	FATE(SENT_OVERLAY, "sent-overlay", "verified and handed to an overlay port")               \
+	FATE(SENT_CLEAR, "sent-clear",                                                             \
+	     "handed to a wan port in clear: should-secure without a key")                         \
+	FATE(SENT_OVERLAY, "sent-overlay", "handed to an overlay port")                            \
 	FATE(SENT_LAN, "sent-lan", "verified and handed to a lan port")                            \
 	FATE(BRIDGE_CONTROL, "bridge-control", "what another bridge said to this one")             \
 	FATE(SENT_LOCAL, "sent-local", "from one lan port of a bridge to another")                 \
@@ -97,8 +99,7 @@
 	/* ports and guards */                                                                     \
 	FATE(DROP_LAN, "drop.lan", "from a lan port that no bridge has")                           \
 	FATE(GUARD_UNSEALED, "drop.guard-unsealed", "towards a wan without the AEAD's mark")       \
-	FATE(GUARD_MALFORMED, "drop.guard-malformed",                                              \
-	     "towards a wan, neither MACsec as it may leave nor ESP of ours")                      \
+	FATE(GUARD_MALFORMED, "drop.guard-malformed", "towards a wan, not as it may leave")        \
 	FATE(GUARD_UNOPENED, "drop.guard-unopened", "towards an overlay without the AEAD's mark")  \
 	FATE(GUARD_CLEAR, "drop.guard-clear", "in clear, and no bypass rule is for it")            \
 	FATE(GUARD_LAN, "drop.guard-lan", "towards a lan, neither verified nor from another lan")  \

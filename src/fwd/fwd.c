@@ -125,6 +125,7 @@ static void wans_index(struct fwd *f)
 			continue;
 		for (unsigned k = 0; k < i && p->polled; k++)
 			p->polled = f->ports[k].port != p->port;
+		p->port->clear = p->clear || (!p->polled && p->port->clear);
 		if (fwd_wan_find(f, p->port, p->tags))
 			continue; /* the first has them; control plans no two */
 		for (at = tags_slot(p->port, p->tags); f->by_tags[at].port;)
@@ -157,12 +158,31 @@ static bool may_send(const struct fwd *f, const struct fwd_port *p)
 
 	if (p->tunnels)
 		return tunnels_carry(f, p);
-	return y && y->tx_current && y->tx_current->next < y->tx_current->bound;
+	if (!y || !y->tx_current)
+		return y && y->config.should_secure;
+	return y->tx_current->next < y->tx_current->bound;
+}
+
+void fwd_clear_update(struct fwd *f)
+{
+	for (struct secy *y = secy_next(f->sas, NULL); y; y = secy_next(f->sas, y)) {
+		if (!y->config.should_secure) {
+			y->takes_clear = false;
+		} else if (!y->tx_current) {
+			y->takes_clear = true;
+			y->secured_at = 0;
+		} else if (y->takes_clear && f->now) {
+			if (!y->secured_at)
+				y->secured_at = f->now;
+			y->takes_clear = f->now - y->secured_at < FWD_CLEAR_GRACE;
+		}
+	}
 }
 
 void fwd_carriers(struct fwd *f)
 {
 	ports_relink(f);
+	fwd_clear_update(f);
 	for (unsigned i = 0; i < f->port_count; i++) {
 		struct fwd_port *p = &f->ports[i];
 		bool up = may_send(f, p);
@@ -238,6 +258,7 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 		.over = give->over,
 		.link = give->link,
 		.rules = give->rules,
+		.clear = give->clear,
 		.frame_max = give->mtu ? (uint32_t)give->mtu + ETH_HEAD_LEN : 0,
 	};
 	memcpy(p->mac, give->mac, sizeof(p->mac));

@@ -3,9 +3,11 @@
  * queueing discipline, so forward checks its own frames, as bytes and without trusting how they
  * were made: out of a wan port goes encrypted MACsec, or ESP where tunnels run over the port, with
  * the AEAD's mark and nothing else (or unencrypted MACsec with the same mark, where the file opens
- * that port to it); into an overlay only what the AEAD verified (or what an overlay's own validate
- * lets through, or what a bypass rule lets in), and ICMP that the worker itself has to say; into a lan that and what came from
- * another lan of the same bridge.
+ * that port to it; or, where it says should-secure, an overlay's own frames as long as no key is in
+ * use; or what a bypass rule is for); into an overlay only what the AEAD verified (or what an
+ * overlay's own validate, should-secure or bypass rule lets through), and ICMP that the worker itself
+ * has to say; into a lan what the AEAD verified (or validate or a bypass rule lets through) and what
+ * came from another lan of the same bridge.
  */
 #include "fwd/path.h"
 #include "wire/eth.h"
@@ -16,14 +18,14 @@ static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
 {
 	const uint8_t sealed = MACSEC_TCI_E | MACSEC_TCI_C;
 	struct rd r = rd_init(p->data, p->len);
-	struct eth_clear e = eth_read_clear(&r);
+	uint16_t type = fwd_type_behind_tags(wan, &r);
 	uint8_t tci = rd_u8(&r), how = tci & (sealed | MACSEC_TCI_VERSION);
 
 	rd_skip(&r, 5); /* SL, PN */
 	if (tci & MACSEC_TCI_SC)
 		rd_skip(&r, 8);
-	return e.type == ETH_TYPE_MACSEC && e.tags == wan->tags && e.len == wan->tag_len &&
-	       (how == sealed || (how == 0 && wan->integrity)) && rd_left(&r) > MACSEC_ICV_LEN;
+	return type == ETH_TYPE_MACSEC && (how == sealed || (how == 0 && wan->integrity)) &&
+	       rd_left(&r) > MACSEC_ICV_LEN;
 }
 
 /* What an outer header says of the packet. False: it is not one that a tunnel makes. */
@@ -56,11 +58,10 @@ static bool outer_read(struct rd *r, uint16_t type, uint8_t *protocol)
 static bool may_leave_ip(const struct fwd_port *wan, const struct pkt *p)
 {
 	struct rd r = rd_init(p->data, p->len);
-	struct eth_clear e = eth_read_clear(&r);
+	uint16_t type = fwd_type_behind_tags(wan, &r);
 	uint8_t protocol = 0;
 
-	if (r.bad || e.tags != wan->tags || e.len != wan->tag_len ||
-	    !outer_read(&r, e.type, &protocol))
+	if (r.bad || !outer_read(&r, type, &protocol))
 		return false;
 	while (!r.bad && (protocol == IP_HOP_BY_HOP || protocol == IP_ROUTING ||
 			  protocol == IP_DST_OPTIONS)) {
@@ -72,6 +73,19 @@ static bool may_leave_ip(const struct fwd_port *wan, const struct pkt *p)
 	else if (protocol != IP_ESP)
 		return false;
 	return rd_u32(&r) >= ESP_SPI_MIN && rd_left(&r) > 4 + AEAD_TAG_LEN;
+}
+
+/* In clear: the port is open to it, there is no key to use, and it is neither another network's
+ * frame (with a tag of its own it would be) nor one that looks like MACsec or keying. */
+static bool may_leave_clear(const struct fwd_port *wan, const struct pkt *p)
+{
+	struct rd r = rd_init(p->data, p->len);
+	uint16_t type = fwd_type_behind_tags(wan, &r);
+
+	return wan->clear && wan->secy && wan->secy->config.should_secure &&
+	       !wan->secy->tx_current && !r.bad && type && type != ETH_TYPE_MACSEC &&
+	       type != ETH_TYPE_EAPOL && type != wan->eapol_type && type != ETH_TYPE_CTAG &&
+	       type != ETH_TYPE_STAG;
 }
 
 static bool shape_right(const struct fwd_port *wan, const struct pkt *p)
@@ -103,14 +117,33 @@ void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 	port_send(f, wan, v, k, FATE_SENT_WAN);
 }
 
-void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
+void guard_unsecured(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
-	bool unverified = overlay->secy && overlay->secy->config.validate != MACSEC_STRICT;
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (v[i].mark & (PKT_OPENED | PKT_OWN | PKT_BYPASSED) ||
-		    (unverified && v[i].mark & PKT_UNVERIFIED))
+		if (!(v[i].mark & PKT_CLEAR))
+			fwd_drop(f, &v[i], FATE_GUARD_UNSEALED);
+		else if (!may_leave_clear(wan, &v[i]))
+			fwd_drop(f, &v[i], FATE_GUARD_MALFORMED);
+		else
+			pkt_keep(v, k++, i);
+	}
+	if (wan->secy)
+		wan->secy->counters.v[OUT_PKTS_UNTAGGED] += k;
+	port_send(f, wan, v, k, FATE_SENT_CLEAR);
+}
+
+void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
+{
+	const struct secy *y = overlay->secy;
+	const unsigned may = PKT_OPENED | PKT_OWN | PKT_BYPASSED |
+			     (y && y->config.validate != MACSEC_STRICT ? PKT_UNVERIFIED : 0) |
+			     (y && y->takes_clear ? PKT_CLEAR : 0);
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (v[i].mark & may)
 			pkt_keep(v, k++, i);
 		else
 			fwd_drop(f, &v[i], FATE_GUARD_UNOPENED);

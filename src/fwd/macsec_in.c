@@ -2,7 +2,8 @@
  * macsec_in: frames from a wan port, verified, decrypted and handed to the overlay of their SecY
  * (802.1AE-2018 10.6). Nothing of a frame is used before its ICV was right; the replay window
  * has its say once more after that, for two copies may travel in one burst. Where the file sets
- * validate to check or disabled, frames that did not verify go on too, under a mark of their own.
+ * validate to check or disabled, frames that did not verify go on too, under a mark of their own;
+ * so do frames without a SecTAG where it says should-secure and no key is in use.
  */
 #include "fwd/bridge.h"
 #include "fwd/path.h"
@@ -71,7 +72,7 @@ static void unwrap(struct pkt *p, const struct fwd_rx *rx, bool verified)
 	memcpy(p->data + rx->tag_len, addrs, sizeof(addrs));
 	p->data += rx->tag_len;
 	p->len = ETH_ADDRS_LEN + rx->secure;
-	p->mark |= verified ? PKT_OPENED : PKT_UNVERIFIED;
+	p->mark |= verified ? PKT_OPENED : rx->clear ? PKT_CLEAR : PKT_UNVERIFIED;
 }
 
 /* from: the secure channel of all of them, NULL where it is not known. */

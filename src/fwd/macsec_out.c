@@ -1,6 +1,7 @@
 /*
- * macsec_out: frames from an overlay port, protected (encrypted, unless the SA says otherwise) under the transmit SA in use and sent by the
- * SecY's wan port (802.1AE-2018 10.5). Must-secure: without that SA nothing leaves.
+ * macsec_out: frames from an overlay port, protected (encrypted, unless the SA says otherwise)
+ * under the transmit SA in use and sent by the SecY's wan port (802.1AE-2018 10.5). Without that
+ * SA nothing leaves (must-secure), unless the file says should-secure: then it leaves in clear.
  */
 #include "fwd/path.h"
 #include "wire/eth.h"
@@ -13,16 +14,15 @@ static void drop_all(struct fwd *f, struct pkt *v, unsigned n, enum fwd_fate why
 		fwd_drop(f, &v[i], why);
 }
 
-static enum fwd_fate fits(const struct fwd *f, const struct secy *y, const struct fwd_port *wan,
-			  const struct pkt *p)
+/* tag_len, icv_len: what MACsec adds in front and behind. */
+static enum fwd_fate fits(const struct fwd *f, const struct fwd_port *wan, const struct pkt *p,
+			  size_t tag_len, size_t icv_len)
 {
-	size_t head = (size_t)y->tx_current->tag_len + wan->tag_len;
-
 	if (p->len < ETH_HEAD_LEN)
 		return FATE_DROP_RUNT;
-	if (wan->frame_max && p->len + y->tx_current->tag_len + MACSEC_ICV_LEN > wan->frame_max)
+	if (wan->frame_max && p->len + tag_len + icv_len > wan->frame_max)
 		return FATE_DROP_TOO_LONG;
-	if (pkt_headroom(f->pool, p) < head || pkt_tailroom(f->pool, p) < MACSEC_ICV_LEN)
+	if (pkt_headroom(f->pool, p) < tag_len + wan->tag_len || pkt_tailroom(f->pool, p) < icv_len)
 		return FATE_DROP_NO_ROOM;
 	return FATE_SENT_WAN;
 }
@@ -106,6 +106,28 @@ static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, s
 	return k;
 }
 
+/* Should-secure, and no key in use: the frames as they are, behind the port's tags. */
+static void send_clear(struct fwd *f, struct secy *y, struct fwd_port *wan, struct pkt *v,
+		       unsigned n)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		enum fwd_fate fate = fits(f, wan, &v[i], 0, 0);
+
+		if (fate != FATE_SENT_WAN) {
+			y->counters.v[OUT_PKTS_TOO_LONG] += fate == FATE_DROP_TOO_LONG;
+			fwd_drop(f, &v[i], fate);
+			continue;
+		}
+		if (wan->tag_len)
+			tags_push(wan, &v[i], eth_priority(v[i].data, v[i].len));
+		v[i].mark |= PKT_CLEAR;
+		pkt_keep(v, k++, i);
+	}
+	guard_unsecured(f, wan, v, k);
+}
+
 void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
 {
 	struct fwd_port *wan = y ? fwd_port_find(f, y->config.wan) : NULL;
@@ -125,11 +147,14 @@ void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
 	if (!n)
 		return;
 	if (!y->tx_current) {
-		drop_all(f, v, n, FATE_DROP_NO_TX_SA);
+		if (y->config.should_secure && wan->clear)
+			send_clear(f, y, wan, v, n);
+		else
+			drop_all(f, v, n, FATE_DROP_NO_TX_SA);
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		enum fwd_fate fate = fits(f, y, wan, &v[i]);
+		enum fwd_fate fate = fits(f, wan, &v[i], y->tx_current->tag_len, MACSEC_ICV_LEN);
 
 		__builtin_prefetch(v[i].data + v[i].len, 1); /* where the ICV will stand */
 		if (fate == FATE_SENT_WAN) {

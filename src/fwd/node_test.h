@@ -28,6 +28,7 @@ struct node {
 	struct port *overlay, *wan; /* the far ends */
 	uint16_t vlan, mtu;
 	uint32_t window;
+	bool should_secure;
 	struct msg said[NODE_SAID];
 	unsigned said_count;
 };
@@ -53,6 +54,7 @@ static inline void node_port(struct node *n, uint16_t id, uint8_t kind, struct p
 		give.vlan = n->vlan;
 		give.mtu = n->mtu;
 		give.eapol_type = 0x876f;
+		give.clear = n->should_secure;
 	}
 	*far = port_memory_new(1024, n->pool);
 	port_memory_join(near, *far);
@@ -87,6 +89,7 @@ static inline int node_secy(struct node *n)
 				       .window = n->window,
 				       .send_sci = true,
 				       .replay_protect = true,
+				       .should_secure = n->should_secure,
 				       .name = "core"};
 	return fwd_control(n->f, &m);
 }

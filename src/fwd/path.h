@@ -35,11 +35,12 @@ struct fwd_port {
 	uint32_t tags;             /* wan: the same as eth_tags() has them */
 	char ifname[16];           /* wan */
 	uint16_t eapol_type;
-	bool integrity;         /* wan: unencrypted MACsec may leave */
-	uint32_t frame_max;     /* wan: bytes without tags in clear; 0: whatever fits a buffer */
-	bool carrier;           /* overlay: as last told to the kernel */
-	uint16_t over;          /* lan: the overlay it is bridged into */
-	bool link;              /* its interface has one, as far as was told */
+	bool integrity;     /* wan: unencrypted MACsec may leave */
+	bool clear;         /* wan: its SecY's frames may go in clear while it has no key in use */
+	uint32_t frame_max; /* wan: bytes without tags in clear; 0: whatever fits a buffer */
+	bool carrier;       /* overlay: as last told to the kernel */
+	uint16_t over;      /* lan: the overlay it is bridged into */
+	bool link;          /* its interface has one, as far as was told */
 	struct msg_rules rules; /* wan: of its overlay */
 	bool bypasses;          /* one of them lets frames pass in clear */
 	uint8_t mac[ETH_ADDR_LEN];
@@ -117,6 +118,7 @@ struct fwd_rx {
 	uint32_t secure; /* octets of secure data */
 	uint8_t tag_len;
 	bool encrypted;
+	bool clear; /* without a SecTAG */
 };
 
 /* A place of the table of wan ports by interface and tags in clear. */
@@ -180,7 +182,12 @@ static inline uint16_t fwd_type_behind_tags(const struct fwd_port *wan, struct r
 
 /* The wan port of that interface with those tags in clear, or NULL. On the packet path. */
 struct fwd_port *fwd_wan_find(struct fwd *f, const struct port *port, uint32_t tags);
-/* Tells the overlays' kernels whether they have a transmit SA. */
+/* How long frames in clear are still taken when a key has come into use: the peers may begin to
+ * use it a little later, as with a key before it (802.1X-2020 9.8, MKA's SAK Retire Time). */
+#define FWD_CLEAR_GRACE (3 * NS_PER_S)
+/* Which SecYs take frames in clear, after a transmit SA came or went, or time passed. */
+void fwd_clear_update(struct fwd *f);
+/* Tells the overlays' kernels whether they can send. */
 void fwd_carriers(struct fwd *f);
 
 /* The tag in clear goes in front of what stands behind the addresses (macsec_out.c). */
@@ -208,6 +215,8 @@ void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
+/* The same for frames in clear of an overlay that may send such, while it has no key in use. */
+void guard_unsecured(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
 /* What leaves in clear: a bypass rule must be for it. */
 void guard_clear(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);

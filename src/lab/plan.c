@@ -230,6 +230,17 @@ static uint32_t allow_of(const struct bb_port *port)
 	return view;
 }
 
+/* An overlay over this service that may go in clear. */
+static bool goes_clear(const struct plan *p, const struct bb_service *s)
+{
+	for (size_t i = 0; i < p->b->overlay_count; i++)
+		for (size_t k = 0; k < p->b->overlays[i].over_count; k++)
+			if (p->b->overlays[i].over[k] == s &&
+			    p->b->overlays[i].macsec.should_secure)
+				return true;
+	return false;
+}
+
 static void eapol_types(const struct plan *p, const struct bb_service *s,
 			uint16_t type[VIEW_EAPOL_TYPES])
 {
@@ -395,7 +406,9 @@ void plan_print_carrier(const struct plan *p, FILE *out)
 			fprintf(out, "port %td %zu %s %s %u %u %x %u %x,%x,%x,%x\n",
 				port->service - p->b->services, wire_of(p, n, port->interface),
 				n->name, port->name, port->vlan, port->outer_vlan, port->outer_type,
-				allow_of(port), e[0], e[1], e[2], e[3]);
+				allow_of(port) |
+					(goes_clear(p, port->service) ? 1u << VIEW_CLEAR : 0),
+				e[0], e[1], e[2], e[3]);
 			if (port->service->type != BB_ETHERNET)
 				print_router(port, count, out);
 			if (port->service->customer_routes)

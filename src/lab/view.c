@@ -4,8 +4,8 @@
 #include <string.h>
 
 const char *const view_class_name[VIEW_CLASS_COUNT] = {
-	"macsec", "eapol", "esp", "ike",  "arp-nd", "dhcp",
-	"bgp",    "lldp",  "ssh", "ping", "bypass", "neither",
+	"macsec", "eapol", "esp",  "ike",    "arp-nd", "dhcp",    "bgp",
+	"lldp",   "ssh",   "ping", "bypass", "clear",  "neither",
 };
 
 static uint16_t be16(const uint8_t *p)
@@ -208,7 +208,11 @@ enum view_class view_classify(const struct view_rule *rule, const uint8_t *frame
 			return eapol_is_mka(frame + at, len - at) ? VIEW_EAPOL : VIEW_NEITHER;
 	}
 	c = clear_class(type, frame + at, len - at);
-	return rule->allow & 1u << c ? c : VIEW_NEITHER;
+	if (rule->allow & 1u << c)
+		return c;
+	return rule->allow & 1u << VIEW_CLEAR && type != 0x888e && type != 0x8100 && type != 0x88a8
+		       ? VIEW_CLEAR
+		       : VIEW_NEITHER;
 }
 
 enum view_class view_count(struct view *v, const struct view_rule *rule, const uint8_t *frame,

@@ -24,6 +24,7 @@ enum view_class {
 	VIEW_SSH,
 	VIEW_PING,
 	VIEW_BYPASS,  /* in clear, and a bypass rule of the file is the first to match it */
+	VIEW_CLEAR,   /* what an overlay that may go in clear carries, whatever it is */
 	VIEW_NEITHER, /* anything else, and any exception that is not configured: must stay 0 */
 	VIEW_CLASS_COUNT
 };

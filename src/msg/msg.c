@@ -72,7 +72,7 @@ struct layout {
 /* Identifiers are numbered from 1; 0 stands for "none" where a field may be absent. */
 #define ID(m) U16(m, 1, UINT16_MAX)
 #define VLAN(m) U16(m, 0, 4094)
-#define ALLOW_ALL (MSG_ALLOW_ESP * 2 - 1)
+#define ALLOW_ALL (MSG_ALLOW_CLEAR * 2 - 1)
 
 static const struct field none_fields[] = {END};
 static const struct field port_want_fields[] = {
@@ -143,6 +143,7 @@ static const struct field port_give_fields[] = {
 	BYTES(port_give.mac),
 	U16(port_give.eapol_type, 0, UINT16_MAX),
 	FLAG(port_give.integrity),
+	FLAG(port_give.clear),
 	U16(port_give.over, 0, UINT16_MAX),
 	FLAG(port_give.link),
 	{.form = FORM_RULES, .at = offsetof(struct msg, port_give.rules)},
@@ -160,6 +161,7 @@ static const struct field secy_add_fields[] = {
 	FLAG(secy_add.replay_protect),
 	U16(secy_add.report_ms, 0, UINT16_MAX),
 	U8(secy_add.validate, 0, 2),
+	FLAG(secy_add.should_secure),
 	NAME(secy_add.name),
 	END,
 };

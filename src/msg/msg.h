@@ -87,6 +87,7 @@ enum msg_allow {
 	MSG_ALLOW_PING = 1 << 6,
 	MSG_ALLOW_INTEGRITY = 1 << 7, /* MACsec without encryption; never by `allow` */
 	MSG_ALLOW_ESP = 1 << 8,       /* tunnels run over it: ESP and IKE; never by `allow` */
+	MSG_ALLOW_CLEAR = 1 << 9, /* frames of an overlay that may go in clear; never by `allow` */
 };
 
 /* Zero behind count. */
@@ -184,6 +185,7 @@ struct msg_port_give {
 	uint8_t mac[6];
 	uint16_t eapol_type; /* the guard of forward needs no more: control sends its own MKPDUs */
 	bool integrity;      /* wan: MACsec frames may leave without encryption */
+	bool clear;          /* wan: an overlay's frames may, while it has no key in use */
 	uint16_t over;       /* lan: the overlay it is bridged into */
 	bool link;           /* its interface has one now */
 	struct msg_rules rules; /* wan: its overlay's */
@@ -204,6 +206,7 @@ struct msg_secy {
 	bool replay_protect;
 	uint16_t report_ms; /* how often the transmit SA's next PN is reported; 0: near its end */
 	uint8_t validate;   /* enum macsec_validate */
+	bool should_secure; /* in clear while no transmit SA is in use */
 	char name[16];      /* the overlay's */
 };
 

@@ -49,6 +49,7 @@ struct control;
 /* A SecY as it was when it was last looked at. */
 struct watch {
 	bool quiet; /* a predecessor's: what he had is no news */
+	bool clear; /* should-secure: told that it is in clear */
 	unsigned peer_count, key_count;
 	uint64_t peers[MKA_SHOW_PEERS]; /* SCIs of those live */
 	uint64_t key_server;            /* its SCI, ours if we are; 0: nobody */

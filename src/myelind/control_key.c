@@ -406,6 +406,7 @@ static void secy_announce(struct control_secy *s)
 	m.secy_add.replay_protect = o->macsec.replay_protect;
 	if (o->keying == BB_MKA && o->mka.delay_protect)
 		m.secy_add.report_ms = MKA_LPN_REPORT_NS / NS_PER_MS;
+	m.secy_add.should_secure = o->macsec.should_secure;
 	snprintf(m.secy_add.name, sizeof(m.secy_add.name), "%s", o->name);
 	s->announced = control_tell_forward(s->c, &m) == 0 && bridge_announce(s) == 0;
 }

@@ -259,6 +259,8 @@ static void openings_put(struct js *o, const struct bb_overlay *b)
 			snprintf(word, sizeof(word), "bypass %s", b->rules[i].name);
 			js_push_text(list, word);
 		}
+	if (b->macsec.should_secure)
+		js_push_text(list, "should-secure");
 	if (b->macsec.conf == MACSEC_CONF_NONE)
 		js_push_text(list, "integrity-only");
 	else if (macsec_confs[b->macsec.conf].clear)
@@ -312,7 +314,7 @@ static void overlay_put(struct js *list, struct control_secy *s, uint64_t now)
 	else
 		js_set_text(o, "address", NULL);
 	js_set_u64(o, "mtu", backbone_overlay_mtu(b));
-	js_set_text(o, "state", tx ? "secured" : "closed");
+	js_set_text(o, "state", tx ? "secured" : b->macsec.should_secure ? "clear" : "closed");
 	js_set_text(o, "cipher", macsec_suites[tx ? tx->sa.suite : (unsigned)b->macsec.suite].name);
 	js_set_text(o, "confidentiality",
 		    macsec_confs[tx ? tx->sa.conf : (unsigned)b->macsec.conf].name);
@@ -425,7 +427,7 @@ static void allow_put(struct js *o, uint32_t allow, bool bypass)
 		{MSG_ALLOW_DHCP, "dhcp"},   {MSG_ALLOW_BGP, "bgp"},
 		{MSG_ALLOW_LLDP, "lldp"},   {MSG_ALLOW_SSH, "ssh"},
 		{MSG_ALLOW_PING, "ping"},   {MSG_ALLOW_INTEGRITY, "integrity-only"},
-		{MSG_ALLOW_ESP, "esp-ike"},
+		{MSG_ALLOW_ESP, "esp-ike"}, {MSG_ALLOW_CLEAR, "should-secure"},
 	};
 	struct js *list = js_set_array(o, "open");
 
@@ -528,7 +530,8 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 			bypass |= pp->want.rules.v[k].action == RULE_BYPASS;
 		allow_put(o, pp->want.allow, bypass);
 		js_set_bool(o, "deviates",
-			    pp->port->allow || pp->want.allow & MSG_ALLOW_INTEGRITY || bypass);
+			    pp->port->allow || bypass ||
+				    pp->want.allow & (MSG_ALLOW_INTEGRITY | MSG_ALLOW_CLEAR));
 		js_set_u64(o, "mkpdu-send-errors", p->send_errors);
 		js_set_text(o, "dhcp", p->dhcp ? path_dhcp_state(p->dhcp) : NULL);
 		addresses_put(o, c, pp->want.port);

@@ -147,9 +147,18 @@ static void watch_transmit(struct control_secy *s, uint64_t now)
 				  "sending under AN %u, %s, SCI %016llx", e->sa.an,
 				  macsec_suites[e->sa.suite].name, (unsigned long long)s->sci);
 	}
-	if (!!e != w->secured && !w->quiet)
+	if (s->plan->o->macsec.should_secure && !e) {
+		/* Told when it begins too, and by a successor again. */
+		if (s->announced && !w->clear)
+			event_put(ev, EVENT_OVERLAY_CLEAR, name, 0, now,
+				  "should-secure, and no key to send under: frames go out and are "
+				  "taken IN CLEAR");
+		w->clear = s->announced || w->clear;
+	} else if (!!e != w->secured && !w->quiet) {
 		event_put(ev, e ? EVENT_OVERLAY_SECURED : EVENT_OVERLAY_CLOSED, name, 0, now,
 			  e ? "traffic passes, encrypted" : "no key to send under: nothing passes");
+	}
+	w->clear = w->clear && !e;
 	w->secured = e != NULL;
 }
 

@@ -27,6 +27,7 @@ static const struct {
 	[EVENT_SECRET_MENDED] = {"secret-mended", LOG_LVL_INFO},
 	[EVENT_OVERLAY_SECURED] = {"overlay-secured", LOG_LVL_INFO},
 	[EVENT_OVERLAY_CLOSED] = {"overlay-closed", LOG_LVL_WARN},
+	[EVENT_OVERLAY_CLEAR] = {"overlay-clear", LOG_LVL_WARN},
 	[EVENT_PEER_LIVE] = {"peer-live", LOG_LVL_INFO},
 	[EVENT_PEER_LOST] = {"peer-lost", LOG_LVL_WARN},
 	[EVENT_KEY_SERVER] = {"key-server", LOG_LVL_INFO},

@@ -342,6 +342,8 @@ static int overlay_add(struct planner *w, const struct bb_overlay *o, const stru
 		wan->want.allow |= MSG_ALLOW_INTEGRITY;
 	for (size_t i = 0; i < o->rule_count && i < RULES_MAX; i++)
 		wan->want.rules.v[wan->want.rules.count++] = o->rules[i].rule;
+	if (o->macsec.should_secure)
+		wan->want.allow |= MSG_ALLOW_CLEAR;
 	tap = port_new(w, o->name);
 	if (!tap)
 		return -EINVAL;
@@ -531,8 +533,9 @@ static bool keying_same(const struct plan_secy *a, const struct plan_secy *b)
 	    !text_same(x->psk, y->psk) || x->macsec.suite != y->macsec.suite ||
 	    x->macsec.conf != y->macsec.conf || x->macsec.window != y->macsec.window ||
 	    x->macsec.replay_protect != y->macsec.replay_protect ||
-	    x->macsec.validate != y->macsec.validate || x->macsec.send_sci != y->macsec.send_sci ||
-	    a->self->priority != b->self->priority)
+	    x->macsec.validate != y->macsec.validate ||
+	    x->macsec.should_secure != y->macsec.should_secure ||
+	    x->macsec.send_sci != y->macsec.send_sci || a->self->priority != b->self->priority)
 		return false;
 	return x->keying != BB_MKA ||
 	       (text_same(x->mka.key_chain, y->mka.key_chain) &&

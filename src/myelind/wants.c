@@ -137,6 +137,7 @@ static unsigned rules_collect(const struct wants *w, const char *ifname,
 		{MSG_ALLOW_INTEGRITY, GUARD_INTEGRITY},
 		{MSG_ALLOW_ESP, GUARD_ESP},
 		{MSG_ALLOW_ESP, GUARD_IKE},
+		{MSG_ALLOW_CLEAR, GUARD_CLEAR},
 	};
 	static const struct guard_tags untagged = {0};
 	bool lldp = false;
@@ -184,7 +185,25 @@ static bool bypasses(const struct msg_port_want *p)
 	return false;
 }
 
-/* What the packet sockets of an interface are given: MACsec of all its ports, or their MKPDUs. */
+static struct iface_row row_of(const struct msg_port_want *p, bool eapol)
+{
+	struct iface_row r = {.type = eapol ? p->eapol_type : 0x88e5,
+			      .for_others = !eapol && p->others,
+			      .all = !eapol && bypasses(p),
+			      .esp = !eapol && p->allow & MSG_ALLOW_ESP,
+			      .vlan = p->vlan,
+			      .outer_type = p->outer_type,
+			      .outer_vlan = p->outer_vlan};
+
+	if (!eapol && p->allow & MSG_ALLOW_CLEAR) {
+		r.type = p->eapol_type;
+		r.other_types = true;
+	}
+	return r;
+}
+
+/* What the packet sockets of an interface are given: the MKPDUs of all its ports, or their MACsec
+ * frames, and where an overlay may go in clear all but the MKPDUs. */
 static unsigned rows_collect(const struct wants *w, const char *ifname, bool eapol,
 			     struct iface_row rows[IFACE_ROWS_MAX])
 {
@@ -195,13 +214,7 @@ static unsigned rows_collect(const struct wants *w, const char *ifname, bool eap
 
 		if (p->kind == MSG_PORT_WAN && strcmp(p->ifname, ifname) == 0 &&
 		    (!eapol || p->eapol_type))
-			rows[n++] = (struct iface_row){.type = eapol ? p->eapol_type : 0x88e5,
-						       .for_others = !eapol && p->others,
-						       .all = !eapol && bypasses(p),
-						       .esp = !eapol && p->allow & MSG_ALLOW_ESP,
-						       .vlan = p->vlan,
-						       .outer_type = p->outer_type,
-						       .outer_vlan = p->outer_vlan};
+			rows[n++] = row_of(p, eapol);
 	}
 	return n;
 }
@@ -506,6 +519,7 @@ static void port_give(struct wants *w, const struct want_port *p)
 				.mtu = (uint16_t)(p->mtu - tags_room(&p->want)),
 				.eapol_type = p->want.eapol_type,
 				.integrity = p->want.allow & MSG_ALLOW_INTEGRITY,
+				.clear = p->want.allow & MSG_ALLOW_CLEAR,
 				.over = p->want.kind == MSG_PORT_LAN ? p->want.over : 0,
 				.link = p->link,
 				.rules = p->want.rules,
@@ -626,7 +640,6 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 	const struct msg_port_want was = p->want;
 	bool keying = was.eapol_type != want->eapol_type ||
 		      memcmp(was.eapol_dst, want->eapol_dst, sizeof(was.eapol_dst)) != 0;
-	bool integrity = (was.allow ^ want->allow) & MSG_ALLOW_INTEGRITY;
 	bool larger = mtu_needed(want) > p->mtu;
 	bool rules = memcmp(&was.rules, &want->rules, sizeof(was.rules)) != 0;
 
@@ -647,10 +660,10 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 		if (eapol_open(w, p) < 0)
 			return false;
 	}
-	if (keying || rules)
+	if (keying || rules || was.allow != want->allow)
 		sockets_tell(w, want->ifname);
-	/* What of it forward's guard knows. */
-	if (keying || integrity || larger || rules)
+	/* What of it forward's guard knows: the keying's EtherType, and what may leave unencrypted. */
+	if (keying || was.allow != want->allow || larger || rules)
 		port_give(w, p);
 	return true;
 }

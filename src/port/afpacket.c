@@ -5,7 +5,8 @@
  * The kernel takes the outer 802.1Q tag out of a received frame and tells it beside the frame
  * (packet(7), PACKET_AUXDATA); it is put back in, so that the rest sees what was on the wire.
  * Only wan interfaces have such ports: a frame that carries neither the AEAD stage's mark nor
- * that of a bypass rule is not sent, whoever asks.
+ * that of a bypass rule is not sent, whoever asks, nor one that is marked to go in clear for want
+ * of a key where nothing may.
  */
 #include "port/port.h"
 
@@ -164,6 +165,7 @@ static unsigned send_burst(struct afpacket *a, unsigned n, uint64_t *bytes)
 static unsigned afpacket_tx(struct port *port, struct pkt *v, unsigned n)
 {
 	struct afpacket *a = afpacket_of(port);
+	const unsigned may = PKT_SEALED | PKT_BYPASSED | (port->clear ? PKT_CLEAR : 0);
 	unsigned sent = 0;
 	uint64_t bytes = 0;
 
@@ -171,7 +173,7 @@ static unsigned afpacket_tx(struct port *port, struct pkt *v, unsigned n)
 		unsigned some = n - at < PKT_BURST ? n - at : PKT_BURST, sealed = 0;
 
 		for (unsigned i = 0; i < some; i++) {
-			if (!(v[at + i].mark & (PKT_SEALED | PKT_BYPASSED)))
+			if (!(v[at + i].mark & may))
 				continue;
 			a->iov[sealed].iov_base = v[at + i].data;
 			a->iov[sealed].iov_len = v[at + i].len;

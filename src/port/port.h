@@ -24,6 +24,7 @@ enum {
 	PKT_OWN = 1 << 3,      /* made by the worker itself, towards an overlay: ICMP */
 	PKT_BYPASSED = 1 << 5, /* set by the rules stage alone: to pass in clear, the file says */
 	PKT_LOCAL = 1 << 4,    /* set by the bridge alone: from a lan port, for another */
+	PKT_CLEAR = 1 << 6, /* set where an overlay goes in clear: it has no key in use, and may */
 };
 
 struct pkt {
@@ -76,6 +77,7 @@ struct port {
 	const struct port_ops *ops;
 	struct pkt_pool *pool; /* where rx takes and tx returns buffers; not owned */
 	struct port_stats stats;
+	bool clear; /* a wan interface: frames marked PKT_CLEAR go out too */
 	char ifname[16];
 };
 

@@ -6,8 +6,8 @@
  * the file names; MACsec frames that are not encrypted are one of these, ESP and IKE of the ports
  * that tunnels run over are others. In come the exceptions alone: ciphertext and MKPDUs have been
  * handed to our packet sockets, which stand before this hook, and are of no use to anybody behind
- * it. All else is dropped, whatever the state of the daemon: these programs hold everything they
- * need.
+ * it; so are an overlay's frames in clear. All else is dropped, whatever the state of the daemon:
+ * these programs hold everything they need.
  *
  * The outermost tag may stand in the frame or beside it (the kernel takes it out on receive and
  * may do so on transmit), a second one in the frame. The tags together must be those of a port,
@@ -28,6 +28,7 @@
 
 #define ETHERTYPE_MACSEC 0x88e5
 #define ETHERTYPE_LLDP 0x88cc
+#define ETHERTYPE_EAPOL 0x888e
 #define EAPOL_TYPE_MKA 5
 #define AF_INET_ 2
 #define AF_INET6_ 10
@@ -422,6 +423,17 @@ static __always_inline int bypass_fits(struct __sk_buff *skb, const struct frame
 	return r && is_bypassed(skb, r);
 }
 
+/*
+ * A frame of an overlay that the file lets go in clear. Whether it does so now is forward's to
+ * say, which has the keys; nothing with a SecTAG or of the keying is one.
+ */
+static __always_inline int may_be_clear(const struct frame *f, const struct guard_rule *r)
+{
+	return (r->allow & 1u << GUARD_CLEAR) && f->type != ETHERTYPE_MACSEC &&
+	       f->type != ETHERTYPE_EAPOL && f->type != r->eapol_type && f->type != ETH_P_8021Q &&
+	       f->type != ETH_P_8021AD;
+}
+
 static __always_inline int judge(struct __sk_buff *skb, int direction)
 {
 	const struct guard_rule *r;
@@ -440,9 +452,11 @@ static __always_inline int judge(struct __sk_buff *skb, int direction)
 	if (is_mkpdu(skb, &f, r, direction))
 		return GUARD_EAPOL;
 	class = class_of(skb, &f, direction);
-	if (class < 0 || class >= GUARD_DROPPED || !(r->allow & 1u << class))
-		return GUARD_DROPPED;
-	return class;
+	if (direction == GUARD_EGRESS && may_be_clear(&f, r) && skb->mark == GUARD_FORWARD_MARK)
+		return GUARD_CLEAR;
+	if (class >= 0 && class < GUARD_DROPPED && (r->allow & 1u << class))
+		return class;
+	return direction == GUARD_INGRESS && may_be_clear(&f, r) ? GUARD_CLEAR : GUARD_DROPPED;
 }
 
 static __always_inline int guard(struct __sk_buff *skb, int direction)
@@ -454,8 +468,9 @@ static __always_inline int guard(struct __sk_buff *skb, int direction)
 	__sync_fetch_and_add(&guard_counts[direction][class], 1);
 	if (class == GUARD_DROPPED)
 		return TC_ACT_SHOT;
-	if (direction == GUARD_INGRESS && (class == GUARD_MACSEC || class == GUARD_INTEGRITY ||
-					   class == GUARD_EAPOL || class == GUARD_ESP))
+	if (direction == GUARD_INGRESS &&
+	    (class == GUARD_MACSEC || class == GUARD_INTEGRITY || class == GUARD_EAPOL ||
+	     class == GUARD_ESP || class == GUARD_CLEAR))
 		return TC_ACT_SHOT;
 	return TC_ACT_OK;
 }

@@ -281,6 +281,7 @@ const char *guard_class_name(enum guard_class c)
 		[GUARD_BYPASSED] = "bypassed",
 		[GUARD_BRIDGED] = "bridged",
 		[GUARD_PEERED] = "peered",
+		[GUARD_CLEAR] = "clear",
 		[GUARD_DROPPED] = "dropped",
 	};
 

@@ -28,6 +28,7 @@ enum guard_class {
 	GUARD_BYPASSED,  /* in clear by a rule of the overlay, and sent by forward alone */
 	GUARD_BRIDGED,   /* lan: between the interface and forward */
 	GUARD_PEERED,    /* lan: a control protocol that is this machine's own */
+	GUARD_CLEAR,     /* an overlay's own, where it may go in clear */
 	GUARD_DROPPED,
 	GUARD_CLASSES
 };

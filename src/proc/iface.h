@@ -23,6 +23,7 @@ int iface_promisc_open(unsigned ifindex);
 struct iface_row {
 	uint16_t type;       /* EtherType, behind the tags */
 	bool all;            /* whatever comes, whatever its type and tags */
+	bool other_types;    /* every other EtherType instead */
 	bool for_others;     /* frames for other hosts too: they are behind a bridge of ours */
 	bool esp;            /* also ESP, UDP of port 4500, and ICMP that a packet is too big */
 	uint16_t vlan;       /* 0: untagged or priority-tagged */

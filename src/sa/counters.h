@@ -13,7 +13,7 @@
 
 enum sa_count {
 	/* SecY, receive */
-	IN_PKTS_UNTAGGED,    /* without a SecTAG and let through: never here, in no mode */
+	IN_PKTS_UNTAGGED,    /* without a SecTAG and let through: should-secure, no key in use */
 	IN_PKTS_NO_TAG,      /* without a SecTAG, dropped */
 	IN_PKTS_BAD_TAG,     /* SecTAG invalid, or PN 0 */
 	IN_PKTS_UNKNOWN_SCI, /* no such SC and let through: validate check, disabled */
@@ -31,7 +31,7 @@ enum sa_count {
 	IN_OCTETS_VALIDATED, /* user data of frames that were integrity protected only */
 	IN_OCTETS_DECRYPTED,
 	/* SecY, transmit */
-	OUT_PKTS_UNTAGGED, /* sent without a SecTAG: never here */
+	OUT_PKTS_UNTAGGED, /* sent without a SecTAG: should-secure, no key in use */
 	OUT_PKTS_TOO_LONG,
 	/* SC and SA, transmit */
 	OUT_PKTS_PROTECTED, /* integrity only */

@@ -35,9 +35,10 @@ struct secy_config {
 	uint32_t window; /* of receive SAs installed from now on; 0: strict order */
 	bool send_sci;
 	bool replay_protect;
-	uint16_t
-		report_ms; /* how often its transmit SA's next number is reported; 0: near its end */
-	uint8_t validate;  /* enum macsec_validate */
+	/* How often its transmit SA's next number is reported; 0: near its end. */
+	uint16_t report_ms;
+	uint8_t validate;   /* enum macsec_validate */
+	bool should_secure; /* in clear while tx_current is NULL */
 	char name[16];
 };
 
@@ -121,6 +122,8 @@ struct secy {
 	struct sa_counters counters;    /* its own and those of SCs that are gone */
 	struct sa_counters tx_counters; /* its transmit SC's SAs that are gone */
 	uint16_t slot;
+	bool takes_clear;    /* should-secure: frames without a SecTAG are taken */
+	uint64_t secured_at; /* boot-time clock: since when not for long any more; 0: it will be */
 };
 
 struct sa_table;

@@ -27,6 +27,7 @@ SO_RCVBUFFORCE = 33     # of asm/socket.h; the socket module has no name for it
 
 Seen = collections.namedtuple("Seen", "time port cls raw")
 CLASSES = ["macsec", "eapol", "esp", "ike", "arp-nd", "dhcp", "bgp", "lldp", "ssh", "ping", "bypass",
+           "clear",
            "neither"]
 
 

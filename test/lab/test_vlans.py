@@ -245,8 +245,10 @@ def test_tagged_ports_go_on_after_restarts(qinq):
 def test_frames_under_other_tags_do_not_come_in(qinq):
     with qinq.capture() as wire:
         qinq.ns("nyc1").run("ping", "-c", 1, "-W", 3, "10.255.0.1")
-        raw = until("a frame of nyc1", lambda: wire.of("nyc1", "macsec"), 10)[-1].raw[20:]
-    head = "026d79000101" + "026d79000201"
+        mac = bytes.fromhex(ports(qinq, "fra1")["wan"]["mac"].replace(":", ""))
+        frame = until("a frame of nyc1 to fra1", lambda: [
+            f.raw for f in wire.of("nyc1", "macsec") if f.raw[:6] == mac], 10)[-1]
+    head, raw = frame[:12].hex(), frame[20:]
     before = qinq.drops("fra1")
     for tags in ("", "81000064", "810007d0", "88a807d0", "88a807d181000064", "88a807d081000065",
                  "810007d081000064", "88a8006481000fd0", "88a807d0810000648100 0001".replace(" ", "")):

@@ -16,7 +16,8 @@ PROGRAM = pathlib.Path(os.environ.get("MYELIND_SCRIPTED", pathlib.Path(
 # leave out a part of the sandbox (src/proc/sandbox.h).
 SANITIZED = PROGRAM.exists() and b"__asan_init" in PROGRAM.read_bytes()
 WAN_MAC = "02:00:00:00:00:01"
-EAPOL, ARP_ND, DHCP, BGP, LLDP, SSH, PING, INTEGRITY, ESP = (1 << i for i in range(9))
+EAPOL, ARP_ND, DHCP, BGP, LLDP, SSH, PING, INTEGRITY, ESP, CLEAR = (1 << i for i in range(10))
+GUARD_MARK = 0x6D79656D     # of forward's own socket
 
 
 class Node:
@@ -121,7 +122,7 @@ class Node:
     def counters(self, port=1):
         return {k: int(v) for k, v in (l.split() for l in self.ask(f"stats {port}").splitlines())}
 
-    def send_raw(self, *frames):
+    def send_raw(self, *frames, mark=0):
         """As another program of the node would: by a raw socket on the wan interface."""
         if self._raw is None:
             def make():
@@ -129,6 +130,7 @@ class Node:
                 s.bind(("wan0", 0))
                 return s
             self._raw = self.ns.call(make)
+        self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
         for frame in frames:
             try:
                 self._raw.send(frame)

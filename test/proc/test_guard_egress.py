@@ -11,7 +11,8 @@ import pytest
 
 import frames as f
 from lib.until import until
-from node import ARP_ND, BGP, DHCP, EAPOL, ESP, INTEGRITY, LLDP, PING, PROGRAM, SSH
+from node import (ARP_ND, BGP, CLEAR, DHCP, EAPOL, ESP, GUARD_MARK, INTEGRITY, LLDP, PING, PROGRAM,
+                  SSH)
 
 REFUSED = {
     "IPv4": f.ip4(17, f.udp(5000, 5001)),
@@ -235,6 +236,58 @@ def test_untagged_tagged_and_twice_tagged_ports_share_an_interface(node):
     node.send_raw(f.macsec(tags=f.vlan(101)), f.macsec(tags=f.qinq(201, 100)),
                   f.mkpdu(tags=sets[3]), f.mkpdu(tags=sets[2], ethertype=0x876F), *good)
     assert node.left(f.macsec()) == good
+
+
+# What forward may not send in clear either. Another overlay's EtherType is data to this one.
+NEVER_CLEAR = {what for what in REFUSED if what != "EAPOL of another EtherType"
+               and ("EAPOL" in what or "MACsec" in what or "tag" in what)}
+
+
+def test_should_secure_opens_the_interface_to_forward_alone(node):
+    """Whoever else sends does not bear forward's mark. With it too, nothing of MACsec, of keying or
+    of other tags passes that is not right."""
+    node.want_wan(allow=EAPOL | CLEAR)
+    for what, frame in REFUSED.items():
+        node.send_raw(frame)
+        assert node.left(f.macsec()) == [], what
+    for what, frame in REFUSED.items():
+        before = node.counters()
+        node.send_raw(frame, mark=GUARD_MARK)
+        passes = what not in NEVER_CLEAR
+        assert node.left(f.macsec()) == [frame] * passes, what
+        assert moved(before, node.counters()) == {
+            "egress-clear" if passes else "egress-dropped": 1, "egress-macsec": 1}, what
+    for mark in (1, GUARD_MARK ^ 1, GUARD_MARK >> 1):
+        node.send_raw(f.ip4(17, f.udp(5000, 5001)), mark=mark)
+        assert node.left(f.macsec()) == []
+    node.want_wan()         # the line is gone
+    node.send_raw(f.ip4(17, f.udp(5000, 5001)), f.arp(), mark=GUARD_MARK)
+    assert node.left(f.macsec()) == []
+
+
+def test_forwards_mark_opens_nothing_where_the_file_does_not_say_should_secure(node):
+    node.want_wan(allow=EAPOL | ARP_ND)
+    for what, frame in REFUSED.items():
+        node.send_raw(frame, mark=GUARD_MARK)
+        assert node.left(f.macsec()) == [frame] * (what in ("ARP", "neighbour solicitation")), what
+
+
+def test_should_secure_is_of_one_port_of_an_interface(node):
+    node.want_wan(vlan=100, outer=200, allow=EAPOL | CLEAR)
+    node.want_wan(vlan=100, port=3)
+    mine, udp = f.qinq(200, 100), f.udp(5000, 5001)
+    good = f.ip4(17, udp, tags=mine)
+    node.send_raw(f.ip4(17, udp), f.ip4(17, udp, tags=f.vlan(100)),
+                  f.ip4(17, udp, tags=f.qinq(200, 101)), f.ip4(17, udp, tags=mine + f.vlan(5)),
+                  f.macsec(tci=0x20, tags=mine), good, mark=GUARD_MARK)
+    assert node.left(f.macsec(tags=mine)) == [good]
+
+
+def test_should_secure_does_not_let_out_what_the_kernel_routes(node):
+    node.want_wan(allow=EAPOL | CLEAR)
+    route_around(node)
+    attack(node)
+    assert node.left(f.macsec()) == []
 
 
 def attack(node):

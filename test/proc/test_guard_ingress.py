@@ -6,7 +6,7 @@ import pytest
 
 import frames as f
 from lib.until import until
-from node import ARP_ND, BGP, DHCP, EAPOL, ESP, LLDP, PING, SSH
+from node import ARP_ND, BGP, CLEAR as SHOULD_SECURE, DHCP, EAPOL, ESP, LLDP, PING, SSH
 
 HERE, THERE = "198.51.100.1", "198.51.100.2"
 TO_US = {"src_mac": f.FAR, "dst_mac": f.OWN}
@@ -174,3 +174,33 @@ def test_a_port_with_tunnels_hands_ike_to_the_host_and_esp_to_nobody(node):
     assert not select.select([*sockets, raw], [], [], 0)[0]
     for s in (*sockets, raw):
         s.close()
+
+
+def test_a_port_with_two_tags_takes_its_own_alone(node):
+    node.want_wan(vlan=100, outer=200)
+    mine = f.qinq(200, 100, 5)
+    from_carrier(node, f.macsec(), f.macsec(tags=f.vlan(100)), f.macsec(tags=f.vlan(200)),
+                 f.macsec(tags=f.qinq(200, 101)), f.macsec(tags=f.qinq(201, 100)),
+                 f.macsec(tags=f.qinq(200, 100, tpid=0x8100)), f.macsec(tags=((0x88A8, 200),)),
+                 f.mkpdu(tags=f.vlan(200)), f.macsec(tags=mine + f.vlan(1)),
+                 f.macsec(tags=mine), f.mkpdu(tags=mine))
+    assert ingress(node) == {"macsec": 1, "eapol": 1, "dropped": 9}
+
+
+def test_in_clear_frames_reach_neither_host_nor_lan_where_an_overlay_may_take_them(node):
+    """should-secure hands them to forward, whose socket stands before the guard; the host hears
+    nothing, and answers nothing."""
+    node.want_wan(allow=EAPOL | SHOULD_SECURE)
+    address(node)
+    listener = node.ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    listener.bind(("0.0.0.0", 7000))
+    for what, frame in CLEAR.items():
+        before = ingress(node)
+        from_carrier(node, frame)
+        after = ingress(node)
+        mine = "MACsec" not in what and "in a tag" not in what and "two tags" not in what
+        name = "clear" if mine else "dropped"
+        assert after == {**before, name: before.get(name, 0) + 1}, what
+    assert not select.select([listener], [], [], 0)[0]
+    assert node.left(f.macsec()) == []
+    listener.close()
