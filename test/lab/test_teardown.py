@@ -1,8 +1,10 @@
 """However a lab ends, nothing of it stays."""
+import json
 import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -76,6 +78,31 @@ def test_a_killed_up_is_taken_down_by_its_heir(tmp_path, step):
         up.kill()
     until(lambda: f"nothing is left: {labs.left_behind(name)}",
           lambda: not labs.left_behind(name), 15)
+
+
+def test_an_heir_does_not_touch_the_next_lab_of_the_name(tmp_path):
+    """Who finds a lab's name free again has it."""
+    name = f"t{os.getpid()}-next"
+    file = tmp_path / "lab.conf"
+    file.write_text(labs.backbone(2))
+    up = [labs.MYELIN, "lab", "up", "--quick", "--name", name, file]
+    with subprocess.Popen(up, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        until("the network began", (labs.RUN / name).exists, 10, 0.001)
+        first.kill()
+    try:
+        until("another one of the name is up", lambda: subprocess.run(
+            up, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60).returncode == 0,
+            30, 0.01)
+        time.sleep(1.5)     # longer than an heir waits
+        status = json.loads(subprocess.run(
+            [labs.MYELIN, "lab", "status", "--lab", name, "--json"], capture_output=True,
+            check=True).stdout)
+        assert [n["name"] for n in status["nodes"]] == ["fra1", "nyc1"]
+        subprocess.run([labs.MYELIN, "lab", "exec", "--lab", name, "host-fra", "--", "ping", "-c",
+                        "1", "-W", "3", "10.20.0.10"], check=True, stdout=subprocess.DEVNULL)
+    finally:
+        subprocess.run([labs.MYELIN, "lab", "down", name], timeout=30)
+    assert labs.left_behind(name) == []
 
 
 @pytest.mark.parametrize("done", ["keys", "links", "pings"])
