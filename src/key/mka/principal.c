@@ -153,7 +153,9 @@ uint64_t principal_deadline(const struct mka *m)
 	return m->rest_at ? m->rest_at + m->cfg.hello_ns : m->rival_at + m->cfg.life_ns;
 }
 
+/* A change is due a life time after its reason began. Members that go one after another are each a
+ * new reason, so two more are waited for; then whoever can be served is. */
 uint64_t principal_leaves(const struct mka *m)
 {
-	return m->rival ? m->rivalry_at + 2 * m->cfg.life_ns : 0;
+	return m->rival ? m->rivalry_at + 3 * m->cfg.life_ns : 0;
 }
