@@ -28,6 +28,8 @@ struct guard {
 	uint32_t prog_id[GUARD_DIRECTIONS];
 	uint64_t restored;
 	char ifname[16];
+	struct guard_tags placed[GUARD_RULES]; /* keys of the programs' rules */
+	unsigned placed_count;
 };
 
 static int print_quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -99,24 +101,36 @@ static bool tags_listed(const struct guard_rule *rules, unsigned count,
 	return false;
 }
 
+static bool tags_placed(const struct guard *g, const struct guard_tags *tags)
+{
+	for (unsigned i = 0; i < g->placed_count; i++)
+		if (memcmp(&g->placed[i], tags, sizeof(*tags)) == 0)
+			return true;
+	return false;
+}
+
 int guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count)
 {
 	int fd = bpf_map__fd(g->skel->maps.guard_rules), err = 0;
-	struct guard_tags stale[GUARD_RULES], at;
-	unsigned n = 0;
 
 	if (count > GUARD_RULES)
 		return -E2BIG;
 	/* First out with what is no more, then each rule in one step: a frame between the two meets
 	 * the old rule or the new one. */
-	for (int more = bpf_map_get_next_key(fd, NULL, &at); !more && n < GUARD_RULES;
-	     more = bpf_map_get_next_key(fd, &at, &at))
-		if (!tags_listed(rules, count, &at))
-			stale[n++] = at;
-	for (unsigned i = 0; i < n && !err; i++)
-		err = bpf_map_delete_elem(fd, &stale[i]) < 0 ? -errno : 0;
-	for (unsigned i = 0; i < count && !err; i++)
+	for (unsigned i = 0; i < g->placed_count && !err;) {
+		if (tags_listed(rules, count, &g->placed[i])) {
+			i++;
+			continue;
+		}
+		err = bpf_map_delete_elem(fd, &g->placed[i]) < 0 ? -errno : 0;
+		if (!err)
+			g->placed[i] = g->placed[--g->placed_count];
+	}
+	for (unsigned i = 0; i < count && !err; i++) {
 		err = bpf_map_update_elem(fd, &rules[i].tags, &rules[i], BPF_ANY) < 0 ? -errno : 0;
+		if (!err && !tags_placed(g, &rules[i].tags))
+			g->placed[g->placed_count++] = rules[i].tags;
+	}
 	return err;
 }
 
