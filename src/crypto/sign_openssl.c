@@ -229,14 +229,14 @@ size_t sign_key_public(const struct sign_key *k, uint8_t *out, size_t size)
 }
 
 /* Padding and salt: as long as the hash when we make it; when we check it, as long as it is. */
-static bool set_padding(EVP_PKEY_CTX *c, enum sign_scheme s, bool make)
+static bool set_padding(EVP_PKEY_CTX *c, enum sign_scheme s, const EVP_MD *md, bool make)
 {
 	if (schemes[s].kind == RSA_PKCS1)
 		return EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1;
 	if (schemes[s].kind != RSA_PSS)
 		return true;
 	return EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PSS_PADDING) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_mgf1_md(c, schemes[s].md()) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_mgf1_md(c, md) == 1 &&
 	       EVP_PKEY_CTX_set_rsa_pss_saltlen(c, make ? RSA_PSS_SALTLEN_DIGEST
 							: RSA_PSS_SALTLEN_AUTO) == 1;
 }
@@ -252,8 +252,8 @@ int sign_make(const struct sign_key *k, enum sign_scheme s, const void *data, si
 	if (!fits(k->pkey, s))
 		return -EINVAL;
 	c = EVP_MD_CTX_new();
-	if (c && EVP_DigestSignInit(c, &pc, md, NULL, k->pkey) == 1 && set_padding(pc, s, true) &&
-	    EVP_DigestSign(c, out, out_len, data, len) == 1)
+	if (c && EVP_DigestSignInit(c, &pc, md, NULL, k->pkey) == 1 &&
+	    set_padding(pc, s, md, true) && EVP_DigestSign(c, out, out_len, data, len) == 1)
 		err = 0;
 	EVP_MD_CTX_free(c);
 	return err;
@@ -271,7 +271,8 @@ int sign_check(const uint8_t *spki, size_t spki_len, enum sign_scheme s, const v
 	if (!pkey || !fits(pkey, s))
 		goto out;
 	c = EVP_MD_CTX_new();
-	err = c && EVP_DigestVerifyInit(c, &pc, md, NULL, pkey) == 1 && set_padding(pc, s, false) &&
+	err = c && EVP_DigestVerifyInit(c, &pc, md, NULL, pkey) == 1 &&
+			      set_padding(pc, s, md, false) &&
 			      EVP_DigestVerify(c, sig, sig_len, data, len) == 1
 		      ? 0
 		      : -EBADMSG;

@@ -22,6 +22,13 @@ static void config_of(struct designated_config *c, const struct msg_bridge *m)
 		c->site[i] = (uint16_t)(m->site[2 * i] << 8 | m->site[2 * i + 1]);
 }
 
+/* But for the instance, which is another at each start. */
+static bool config_same(const struct designated_config *a, const struct designated_config *b)
+{
+	return a->self == b->self && a->strangers == b->strangers &&
+	       memcmp(a->site, b->site, sizeof(a->site)) == 0;
+}
+
 int bridge_site_set(struct fwd *f, struct bridge *b, const struct msg_bridge *m)
 {
 	struct designated_config c;
@@ -33,8 +40,7 @@ int bridge_site_set(struct fwd *f, struct bridge *b, const struct msg_bridge *m)
 	}
 	config_of(&c, m);
 	if (b->designated) {
-		c.instance = b->designated->config.instance;
-		if (memcmp(&c, &b->designated->config, sizeof(c)) == 0)
+		if (config_same(&c, &b->designated->config))
 			return 0;
 	} else {
 		b->designated = malloc(sizeof(*b->designated));

@@ -134,16 +134,16 @@ static void esp_counts_say(struct fwd *f, const struct tunnel *n, uint64_t spi, 
 /* Says the SAs of a tunnel, then of each direction their sum and what those that are gone had. */
 static void tunnel_say(struct fwd *f, const struct tunnel *n)
 {
-	for (int8_t d = SA_RECEIVE; d <= SA_TRANSMIT; d++) {
+	for (int d = SA_RECEIVE; d <= SA_TRANSMIT; d++) {
 		uint64_t sum[ESP_COUNT_COUNT];
 
 		memcpy(sum, n->gone[d], sizeof(sum));
 		for (struct sa *sa = d == SA_TRANSMIT ? n->tx : n->rx; sa; sa = sa->esp.next) {
-			esp_counts_say(f, n, sa->esp.spi, d, sa->esp.counts, sa);
+			esp_counts_say(f, n, sa->esp.spi, (int8_t)d, sa->esp.counts, sa);
 			for (unsigned i = 0; i < ESP_COUNT_COUNT; i++)
 				sum[i] += sa->esp.counts[i];
 		}
-		esp_counts_say(f, n, 0, d, sum, NULL);
+		esp_counts_say(f, n, 0, (int8_t)d, sum, NULL);
 	}
 }
 

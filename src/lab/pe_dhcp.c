@@ -113,7 +113,7 @@ void pe_dhcp(struct provider *pr, const struct pe_packet *pk)
 		return;
 	if (*type == DISCOVER)
 		reply(pr, pk, m, OFFER);
-	if (*type != REQUEST || (server && memcmp(server, pk->in->cfg.gateway[0].addr, 4)))
+	if (*type != REQUEST || (server && memcmp(server, pk->in->cfg.gateway[0].addr, 4) != 0))
 		return; /* it took another's offer */
 	want = wish ? pe_get32(wish) : pe_get32(m + 12);
 	reply(pr, pk, m, want == pk->in->cfg.dhcp_addr ? ACK : NAK);

@@ -26,7 +26,7 @@ static void waiting_flush(struct provider *pr, struct pe_link *l, uint8_t family
 		struct pe_packet pk = {
 			.p = w->packet, .len = w->len, .family = w->family, .now = now};
 
-		if (!w->since_ns || w->family != family || memcmp(w->next, addr, 16))
+		if (!w->since_ns || w->family != family || memcmp(w->next, addr, 16) != 0)
 			continue;
 		for (size_t k = 0; k < pr->link_count; k++)
 			if (pr->links[k]->cfg.port == w->in)
@@ -108,7 +108,7 @@ void pe_arp(struct provider *pr, struct pe_link *l, const uint8_t *frame, size_t
 	const uint8_t *own = pe_own(l, 4);
 	uint8_t from[16] = {0};
 
-	if (len < 42 || !own || memcmp(frame + 14, head, sizeof(head)))
+	if (len < 42 || !own || memcmp(frame + 14, head, sizeof(head)) != 0)
 		return;
 	memcpy(from, frame + 28, 4);
 	if (pe_get32(from) && pe_prefix_has(&l->cfg.gateway[0], 4, from))
@@ -208,7 +208,7 @@ bool pe_nd(struct provider *pr, struct pe_packet *pk, const uint8_t *eth)
 		return false;
 	if (pk->p[7] != 255 || !own)
 		return true; /* it came from further away, or nobody is here */
-	named = memcmp(from, nobody, 16);
+	named = memcmp(from, nobody, 16) != 0;
 	if (body[0] == RS)
 		ra_send(pr, pk->in, named ? eth + 6 : all_mac, named ? from : all_nodes, pk->now);
 	if ((body[0] != NS && body[0] != NA) || len < 24)

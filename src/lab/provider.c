@@ -484,7 +484,7 @@ void provider_input(struct provider *p, uint16_t port, const uint8_t *frame, siz
 	if (!l || len < PE_ETH || len > sizeof(b))
 		return;
 	type = pe_get16(frame + 12);
-	if (!(frame[0] & 1) && memcmp(frame, l->cfg.mac, 6))
+	if (!(frame[0] & 1) && memcmp(frame, l->cfg.mac, 6) != 0)
 		return; /* another box's */
 	if (type == 0x0806) {
 		pe_arp(p, l, frame, len, now);

@@ -481,7 +481,7 @@ static void tags_put(struct js *o, const struct plan_port *pp)
 		js_set_u64(o, "outer-vlan", pp->want.outer_vlan);
 		js_set_format(o, "outer-tpid", "0x%04x", pp->want.outer_type);
 	}
-	if (pp->want.kind == MSG_PORT_WAN)
+	if (pp->port && pp->want.kind == MSG_PORT_WAN)
 		js_set_u64(o, "port-id", pp->port->port_id);
 }
 

@@ -377,7 +377,7 @@ static enum ikev2_result grant(struct ike_sa *sa, struct in *in, struct child_sa
 		       : error == IKE_N_NO_ADDITIONAL_SAS ? IKEV2_LIMIT
 							  : IKEV2_NO_PROPOSAL;
 	}
-	if (c.group && ke->ke.group != c.group) {
+	if (c.group && (!ke || ke->ke.group != c.group)) {
 		const uint8_t want[2] = {0, (uint8_t)c.group};
 
 		message_answer_notify(sa, IKE_CREATE_CHILD_SA, in->h->id, IKE_N_INVALID_KE, want, 2,

@@ -18,8 +18,8 @@ static void put_hashes(struct out *o)
 	uint8_t b[8];
 	struct wr w = wr_init(b, sizeof(b));
 
-	for (uint16_t h = IKE_HASH_SHA2_256; h <= IKE_HASH_IDENTITY; h++)
-		wr_u16(&w, h);
+	for (unsigned h = IKE_HASH_SHA2_256; h <= IKE_HASH_IDENTITY; h++)
+		wr_u16(&w, (uint16_t)h);
 	ike_put_notify(&o->o, IKE_N_SIGNATURE_HASHES, b, wr_len(&w));
 }
 

@@ -233,9 +233,9 @@ static void refuse_version(struct ikev2 *e, const struct in *in)
 	message_send(e, in->local, in->remote, msg, wr_len(&w));
 }
 
-static enum ikev2_result input(struct ikev2 *e, struct in *in)
+/* The header, which in->h names, is the caller's. */
+static enum ikev2_result input(struct ikev2 *e, struct in *in, struct ike_head *h)
 {
-	struct ike_head h;
 	enum ike_error err;
 
 	if (in->local->port == e->cfg.port_nat) {
@@ -248,8 +248,8 @@ static enum ikev2_result input(struct ikev2 *e, struct in *in)
 	}
 	if (in->len < IKE_HEAD_LEN)
 		return IKEV2_NOT_IKE;
-	err = ike_head_parse(&h, in->msg, in->len);
-	in->h = &h;
+	err = ike_head_parse(h, in->msg, in->len);
+	in->h = h;
 	in->c = &e->chain;
 	if (err == IKE_WIRE_VERSION) {
 		refuse_version(e, in);
@@ -257,7 +257,7 @@ static enum ikev2_result input(struct ikev2 *e, struct in *in)
 	}
 	if (err)
 		return IKEV2_MALFORMED;
-	return h.exchange == IKE_SA_INIT ? init_input(e, in) : protected_input(e, in);
+	return h->exchange == IKE_SA_INIT ? init_input(e, in) : protected_input(e, in);
 }
 
 enum ikev2_result ikev2_input(struct ikev2 *e, const struct esp_end *local,
@@ -265,7 +265,8 @@ enum ikev2_result ikev2_input(struct ikev2 *e, const struct esp_end *local,
 			      uint64_t now)
 {
 	struct in in = {.local = local, .remote = remote, .msg = data, .len = len, .now = now};
-	enum ikev2_result r = input(e, &in);
+	struct ike_head h;
+	enum ikev2_result r = input(e, &in, &h);
 
 	e->stats.results[r]++;
 	return r;

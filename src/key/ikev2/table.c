@@ -14,7 +14,7 @@ enum about { ANYTHING, A_CHILD_AGAIN, A_CHILD, THE_IKE_SA };
 
 static const struct request_row {
 	uint8_t exchange;
-	enum about about;
+	uint8_t about; /* enum about */
 	uint16_t states;
 	uint32_t required, optional;
 	enum ikev2_result (*handle)(struct ike_sa *sa, struct in *in);

@@ -48,8 +48,8 @@ static void raise_floor(struct mka *m, struct sak *s, const struct peer *p, bool
 		struct member *a = &s->members[i];
 
 		/* Under another CAK it is the same station by another name. */
-		if ((own ? memcmp(a->mi, p->mi, MKA_MI_LEN) : a->sci != p->sci) || !a->installed ||
-		    lpn <= a->lpn)
+		if ((own ? memcmp(a->mi, p->mi, MKA_MI_LEN) != 0 : a->sci != p->sci) ||
+		    !a->installed || lpn <= a->lpn)
 			continue;
 		if (sak_receive_from(m, s, a, lpn) == 0)
 			a->lpn = lpn;
