@@ -216,6 +216,36 @@ static void frame_of_another_source_names_no_sender(void **state)
 	node_fini(&b);
 }
 
+/* An EPON's single copy broadcast has the sender's address and port identifier 0 for its SCI (9.9). */
+static void single_copy_broadcast_is_port_0_of_its_sender(void **state)
+{
+	static const uint8_t src[6] = {2, 0, 0, 0, 0, 9};
+	const uint64_t sci = macsec_sci(src, 0);
+	uint8_t wire[12 + 8 + 80 + 16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, out[2048];
+	struct msg m = node_sa(MSG_SA_RECEIVE, sci, 0, 1, MACSEC_GCM_AES_256);
+	struct aead_op op = {
+		.data = wire + 20, .aad = wire, .tag = wire + 100, .len = 80, .aad_len = 20};
+	uint8_t base[AEAD_NONCE_LEN] = {0};
+	struct aead_key *key;
+	struct node b;
+
+	(void)state;
+	node_init(&b, 2, 0);
+	memcpy(wire + 6, src, 6);
+	memcpy(wire + 12, (const uint8_t[]){0x88, 0xe5, 0x1c, 0, 0, 0, 0, 1}, 8);
+	key = aead_key_new(m.sa.key.b, m.sa.key.len);
+	assert_non_null(key);
+	macsec_nonce_base(base, MACSEC_GCM_AES_256, sci, 0, base);
+	macsec_nonce(op.nonce, base, 1);
+	aead_seal(key, &op, 1);
+	aead_key_free(key);
+	assert_int_equal(node_receive(&b, wire, sizeof(wire), out), 0);
+	assert_int_equal(b.f->fates[FATE_DROP_SCB], 1);
+	assert_int_equal(fwd_control(b.f, &m), 0);
+	assert_int_equal(node_receive(&b, wire, sizeof(wire), out), 12 + 80);
+	node_fini(&b);
+}
+
 static void integrity_only_does_not_leave_a_port_not_opened_for_it(void **state)
 {
 	struct msg m = node_sa(MSG_SA_TRANSMIT, node_sci(1), 0, 1, MACSEC_GCM_AES_XPN_256);
@@ -284,6 +314,7 @@ int main(void)
 		cmocka_unit_test(vector_with_any_octet_altered_is_refused),
 		cmocka_unit_test(every_vector_is_sent),
 		cmocka_unit_test(frame_of_another_source_names_no_sender),
+		cmocka_unit_test(single_copy_broadcast_is_port_0_of_its_sender),
 		cmocka_unit_test(integrity_only_does_not_leave_a_port_not_opened_for_it),
 		cmocka_unit_test(every_vector_is_sealed_by_every_backend),
 	};

@@ -127,10 +127,10 @@ static enum fwd_fate sc_of(struct fwd *f, struct fwd_hint *hint, const struct ma
 	if (hint->sc && hint->sc->sci == t->sci && t->tci & MACSEC_TCI_SC)
 		return FATE_SENT_OVERLAY;
 	hint->sc = NULL;
-	if (t->tci & MACSEC_TCI_SCB)
-		return drop_at_secy(wan, IN_PKTS_NO_SCI, FATE_DROP_SCB);
-	if (t->tci & (MACSEC_TCI_SC | MACSEC_TCI_ES)) {
+	if (t->tci & (MACSEC_TCI_SC | MACSEC_TCI_ES | MACSEC_TCI_SCB)) {
 		hint->sc = sc_find(f->sas, wan->id, t->sci);
+		if (!hint->sc && t->tci & MACSEC_TCI_SCB)
+			return drop_at_secy(wan, IN_PKTS_NO_SCI, FATE_DROP_SCB);
 		if (!hint->sc && wan->secy->config.sci == t->sci)
 			why = FATE_DROP_OWN_SCI;
 	} else { /* of the only sender there is (9.9), or of nobody */

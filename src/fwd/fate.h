@@ -43,7 +43,7 @@
 	FATE(DROP_TAG_PN_ZERO, "drop.sectag-pn-zero", "packet number 0")                           \
 	/* from a wan: no SA, or refused by it */                                                  \
 	FATE(DROP_NO_SCI, "drop.no-sci", "no SCI, and the sender is not the only one")             \
-	FATE(DROP_SCB, "drop.single-copy-broadcast", "EPON's single copy broadcast")               \
+	FATE(DROP_SCB, "drop.single-copy-broadcast", "single copy broadcast of nobody we know")    \
 	FATE(DROP_OWN_SCI, "drop.own-sci", "our own frame came back")                              \
 	FATE(DROP_UNKNOWN_SCI, "drop.unknown-sci", "nobody we know")                               \
 	FATE(DROP_NO_SA, "drop.not-using-sa", "no SA under this AN")                               \

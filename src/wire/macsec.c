@@ -67,7 +67,7 @@ enum macsec_defect macsec_parse(struct macsec_tag *t, const uint8_t *frame, size
 	if (t->tci & MACSEC_TCI_SC) {
 		t->len = MACSEC_TAG_SCI_LEN;
 		t->sci = rd_u64(&r);
-	} else if (t->tci & MACSEC_TCI_ES) {
+	} else if (t->tci & (MACSEC_TCI_ES | MACSEC_TCI_SCB)) {
 		t->sci = macsec_sci(addrs + ETH_ADDR_LEN, t->tci & MACSEC_TCI_SCB ? 0 : 1);
 	}
 	/* A defect that a cut tag shows already is worth more than that it is cut. */

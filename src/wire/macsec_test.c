@@ -120,6 +120,9 @@ static void sci_of_an_end_station_is_its_address(void **state)
 	f[14] |= MACSEC_TCI_SCB;
 	assert_int_equal(macsec_parse(&t, f, len), MACSEC_TAG_OK);
 	assert_true(t.sci == macsec_sci(f + 6, 0));
+	f[14] &= (uint8_t)~MACSEC_TCI_ES;
+	assert_int_equal(macsec_parse(&t, f, len), MACSEC_TAG_OK);
+	assert_true(t.sci == macsec_sci(f + 6, 0));
 }
 
 static void nonce_is_sci_and_pn_or_salted_ssci_and_pn(void **state)
