@@ -187,8 +187,10 @@ static bool bypasses(const struct msg_port_want *p)
 
 static struct iface_row row_of(const struct msg_port_want *p, bool eapol)
 {
+	/* A destination that is nobody's group is not this host's either: the members share it. */
+	bool shared = !(p->eapol_dst[0] & 1);
 	struct iface_row r = {.type = eapol ? p->eapol_type : 0x88e5,
-			      .for_others = !eapol && p->others,
+			      .for_others = eapol ? shared : p->others,
 			      .all = !eapol && bypasses(p),
 			      .esp = !eapol && p->allow & MSG_ALLOW_ESP,
 			      .vlan = p->vlan,

@@ -242,16 +242,14 @@ int iface_packet_promisc(int fd, unsigned ifindex)
 											: 0;
 }
 
-int iface_packet_join(int fd, unsigned ifindex, const uint8_t *group)
+int iface_packet_join(int fd, unsigned ifindex, const uint8_t *address)
 {
-	struct packet_mreq join = {.mr_ifindex = (int)ifindex,
-				   .mr_type = group ? PACKET_MR_MULTICAST : PACKET_MR_ALLMULTI};
+	struct packet_mreq join = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_ALLMULTI};
 
-	if (group && !(group[0] & 1))
-		return 0; /* our own address is heard anyway */
-	if (group) {
+	if (address) {
+		join.mr_type = address[0] & 1 ? PACKET_MR_MULTICAST : PACKET_MR_UNICAST;
 		join.mr_alen = 6;
-		memcpy(join.mr_address, group, 6);
+		memcpy(join.mr_address, address, 6);
 	}
 	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &join, sizeof(join)) < 0 ? -errno
 											  : 0;

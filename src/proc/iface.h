@@ -48,8 +48,8 @@ int iface_packet_filter(int fd, const struct iface_row *rows, unsigned count);
 int iface_packet_mark(int fd, uint32_t mark);
 /* Has the interface hear frames for whomever, while the socket is open. 0 or -errno. */
 int iface_packet_promisc(int fd, unsigned ifindex);
-/* Hears this group too; NULL: every group. An address that is no group's needs no joining. */
-int iface_packet_join(int fd, unsigned ifindex, const uint8_t *group);
+/* Hears what is sent to this group or address too; NULL: to every group. 0 or -errno. */
+int iface_packet_join(int fd, unsigned ifindex, const uint8_t *address);
 
 /*
  * A raw packet socket that receives the replies of a DHCP server: untagged, UDP to port 68, no

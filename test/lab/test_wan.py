@@ -17,6 +17,7 @@ def ping(lab, a, b, check=True):
     ("destination bridge-group; ethertype 0x876f;", "emulate tunnel-reserved;", 0x876F,
      "0180c2000000"),
     ("destination 01:00:5e:7f:00:01; ethertype 0x9abc;", "", 0x9ABC, "01005e7f0001"),
+    ("destination 02:00:00:88:88:01;", "", 0x888E, "020000888801"),
 ])
 def test_mkpdus_go_where_and_as_the_file_says(make_lab, mka, service, kind, destination):
     lab = make_lab(labs.backbone(2, mka=mka, service=service))
