@@ -3,6 +3,7 @@
 
 #include "base/rd.h"
 #include "wire/eth.h"
+#include "wire/ip.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,23 +54,6 @@ static uint32_t *number_at(struct dhcp_msg *m, size_t i)
 	return (uint32_t *)(void *)((char *)m + numbers[i].at);
 }
 
-static uint32_t sum_of(const uint8_t *p, size_t len)
-{
-	uint32_t sum = 0;
-
-	for (; len > 1; p += 2, len -= 2)
-		sum += (uint32_t)p[0] << 8 | p[1];
-	return len ? sum + ((uint32_t)p[0] << 8) : sum;
-}
-
-/* The Internet checksum (RFC 1071) of what sum_of() added up. */
-static uint16_t sum_fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 static int options_read(struct dhcp_msg *m, struct rd *r)
 {
 	while (rd_left(r)) {
@@ -101,10 +85,10 @@ static struct rd udp_read(struct rd *r)
 	const uint8_t *ip = r->p;
 	size_t ihl = rd_left(r) ? (size_t)(ip[0] & 0x0f) * 4 : 0, total;
 	struct rd head = rd_block(r, ihl), udp, body;
-	uint32_t pseudo;
+	uint64_t pseudo;
 	uint16_t sum, len;
 
-	if (head.bad || ihl < IP_LEN || ip[0] >> 4 != 4 || sum_fold(sum_of(ip, ihl)))
+	if (head.bad || ihl < IP_LEN || ip[0] >> 4 != 4 || ip_checksum(ip_sum(ip, ihl)))
 		return none;
 	rd_skip(&head, 2);
 	total = rd_u16(&head);
@@ -120,8 +104,8 @@ static struct rd udp_read(struct rd *r)
 	sum = rd_u16(&udp);
 	if (udp.bad || len != total - ihl)
 		return none;
-	pseudo = sum_of(ip + 12, 8) + UDP_PROTOCOL + len;
-	return sum && sum_fold(sum_of(body.p, len) + pseudo) ? none : udp;
+	pseudo = ip_pseudo_sum(4, ip + 12, ip + 16, UDP_PROTOCOL, len);
+	return sum && ip_checksum(ip_sum(body.p, len) + pseudo) ? none : udp;
 }
 
 int dhcp_parse(struct dhcp_msg *m, const uint8_t **from, const uint8_t *frame, size_t len)
@@ -239,7 +223,7 @@ void dhcp_build(const struct dhcp_msg *m, const uint8_t *to, struct wr *w)
 	struct dhcp_msg told = *m;
 	uint8_t *ip = w->p + ETH_HEAD_LEN, *udp = ip + IP_LEN;
 	size_t start = wr_len(w);
-	uint16_t len;
+	uint16_t len, sum;
 
 	heads_write(w, m, to);
 	if (to)
@@ -249,8 +233,10 @@ void dhcp_build(const struct dhcp_msg *m, const uint8_t *to, struct wr *w)
 		return;
 	len = (uint16_t)(wr_len(w) - start - ETH_HEAD_LEN);
 	put16(ip + 2, len);
-	put16(ip + 10, sum_fold(sum_of(ip, IP_LEN)));
+	sum = ip_checksum(ip_sum(ip, IP_LEN));
+	memcpy(ip + 10, &sum, sizeof(sum));
 	len = (uint16_t)(len - IP_LEN);
 	put16(udp + 4, len);
-	put16(udp + 6, sum_fold(sum_of(udp, len) + sum_of(ip + 12, 8) + UDP_PROTOCOL + len));
+	sum = ip_checksum(ip_sum(udp, len) + ip_pseudo_sum(4, ip + 12, ip + 16, UDP_PROTOCOL, len));
+	memcpy(udp + 6, &sum, sizeof(sum));
 }
