@@ -318,6 +318,12 @@ static const struct layout *layout_of(unsigned type)
 	return type && type < MSG_TYPE_COUNT ? &layouts[type] : NULL;
 }
 
+bool msg_rules_same(const struct msg_rules *a, const struct msg_rules *b)
+{
+	return a->count == b->count && a->count <= RULES_MAX &&
+	       memcmp(a->v, b->v, a->count * sizeof(a->v[0])) == 0;
+}
+
 const char *msg_type_name(enum msg_type type)
 {
 	const struct layout *l = layout_of((unsigned)type);

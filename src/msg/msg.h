@@ -378,6 +378,9 @@ ssize_t msg_build(const struct msg *m, void *buf, size_t size);
 /* 0, or -EBADMSG when type, length or a field is out of range. */
 int msg_parse(struct msg *m, const void *buf, size_t len);
 
+/* The same rules in the same order. */
+bool msg_rules_same(const struct msg_rules *a, const struct msg_rules *b);
+
 /* The type's name without MSG_, or "?": for log lines. */
 const char *msg_type_name(enum msg_type type);
 

@@ -643,8 +643,7 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 	bool keying = was.eapol_type != want->eapol_type ||
 		      memcmp(was.eapol_dst, want->eapol_dst, sizeof(was.eapol_dst)) != 0;
 	bool larger = mtu_needed(want) > p->mtu;
-	// NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): as in wants_port()
-	bool rules = memcmp(&was.rules, &want->rules, sizeof(was.rules)) != 0;
+	bool rules = !msg_rules_same(&was.rules, &want->rules);
 
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
 	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan ||
