@@ -76,10 +76,20 @@ struct bb_node {
 	size_t port_count;
 };
 
+/* An identity as IKEv2 sends it (RFC 7296 §3.5). */
+struct bb_identity {
+	uint8_t type; /* enum ike_id_type; 0: none */
+	uint16_t len;
+	uint8_t b[256];
+};
+
 struct bb_peer {
 	const char *name;
 	const struct bb_site *site; /* may be NULL */
 	const struct bb_service *service;
+	struct bb_prefix *addresses; /* hosts */
+	size_t address_count;
+	struct bb_identity identity;
 };
 
 enum bb_design { BB_MACSEC, BB_IPSEC, BB_DMVPN, BB_GROUP };
@@ -93,6 +103,7 @@ struct bb_member {
 	bool has_address;
 	struct bb_prefix address; /* in the overlay's subnet, with the subnet's prefix length */
 	uint8_t priority;         /* MKA key server priority, 0 best, 255 never */
+	bool hub;                 /* design ipsec, dmvpn: of `hubs` */
 };
 
 enum bb_ssci_order { BB_SSCI_AUTO, BB_SSCI_SCI, BB_SSCI_LIST };
@@ -119,6 +130,23 @@ struct bb_macsec {
 	enum macsec_validate validate;
 };
 
+enum bb_auth { BB_AUTH_NONE, BB_AUTH_PSK, BB_AUTH_CA };
+
+/* design ipsec: IKEv2 and ESP. */
+struct bb_ipsec {
+	bool compatible; /* `proposal compatible` */
+	bool on_demand;  /* a tunnel comes up with its first packet */
+	bool encap;      /* UDP around ESP also where there is no NAT */
+	bool pfs;        /* a fresh DH exchange with every rekey of a child SA */
+	bool key_log;    /* debugging: keys in the form that Wireshark reads */
+	const char *ppk; /* secret: a post-quantum pre-shared key and its identity, or NULL */
+	bool ppk_required;
+	uint8_t dscp;    /* of outer packets; 255: copied */
+	bool df_clear;   /* outer packets may be fragmented; else DF is copied or set */
+	uint32_t window; /* replay window, packets */
+	uint64_t ike_rekey_ns, ike_reauth_ns, child_rekey_ns, dpd_ns; /* 0: never */
+};
+
 struct bb_bridge {
 	uint32_t entries, per_place; /* addresses learned */
 	uint64_t ageing_ns;
@@ -143,7 +171,10 @@ struct bb_overlay {
 	struct bb_prefix subnet;
 	bool managed; /* routing managed: we put routes to the members' networks into the kernel */
 	uint8_t preference;
+	enum bb_auth auth;
 	const char *psk; /* secret of `auth psk`, or NULL */
+	const char *ca;  /* authority of `auth ca`, or NULL */
+	struct bb_ipsec ipsec;
 	struct bb_macsec macsec;
 	struct bb_mka mka;
 	struct bb_bridge bridge;
