@@ -29,6 +29,7 @@ enum form {
 	FORM_STATS,  /* count byte and that many pairs of text and u64 */
 	FORM_END,    /* family byte, 16 bytes, u16 */
 	FORM_TS,     /* count byte and that many of family, protocol, two u16, twice 16 bytes */
+	FORM_BLOB,   /* u16 length and that many bytes */
 };
 
 struct field {
@@ -64,6 +65,10 @@ struct layout {
 #define BYTES(m) ARRAY(FORM_BYTES, m)
 #define NAME(m) ARRAY(FORM_NAME, m)
 #define TEXT(m) ARRAY(FORM_TEXT, m)
+#define BLOB(m)                                                                                    \
+	{                                                                                          \
+		.form = FORM_BLOB, .at = offsetof(struct msg, m)                                   \
+	}
 #define END                                                                                        \
 	{                                                                                          \
 		.form = 0                                                                          \
@@ -113,7 +118,7 @@ static const struct field neighbour_want_fields[] = {
 };
 static const struct field file_open_fields[] = {
 	U32(file_open.tag, UINT32_MAX),
-	U8(file_open.kind, MSG_FILE_SECRET, MSG_FILE_CONFIG),
+	U8(file_open.kind, MSG_FILE_SECRET, MSG_FILE_CHAIN),
 	NAME(file_open.name),
 	END,
 };
@@ -121,6 +126,32 @@ static const struct field file_fields[] = {
 	U32(file.tag, UINT32_MAX),
 	U16(file.error, 0, UINT16_MAX),
 	TEXT(file.where),
+	END,
+};
+static const struct field key_want_fields[] = {
+	ID(key_want.key),
+	NAME(key_want.authority),
+	END,
+};
+static const struct field key_give_fields[] = {
+	ID(key_give.key),
+	U16(key_give.error, 0, UINT16_MAX),
+	TEXT(key_give.where),
+	END,
+};
+static const struct field key_held_fields[] = {
+	ID(key_held.key),      U16(key_held.error, 0, UINT16_MAX),
+	TEXT(key_held.where),  U32(key_held.schemes, UINT32_MAX),
+	BLOB(key_held.public), END,
+};
+static const struct field sign_fields[] = {
+	U32(sign.id, UINT32_MAX), ID(sign.key), U8(sign.scheme, 0, 31), BLOB(sign.data), END,
+};
+static const struct field sign_done_fields[] = {
+	U32(sign_done.id, UINT32_MAX),
+	ID(sign_done.key),
+	U16(sign_done.error, 0, UINT16_MAX),
+	BLOB(sign_done.signature),
 	END,
 };
 static const struct field port_ready_fields[] = {
@@ -311,6 +342,12 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_ESP_RETIRE] = {"ESP_RETIRE", esp_retire_fields, FD_NONE},
 	[MSG_ESP_REPORT] = {"ESP_REPORT", esp_report_fields, FD_NONE},
 	[MSG_NEIGHBOUR_WANT] = {"NEIGHBOUR_WANT", neighbour_want_fields, FD_NONE},
+	[MSG_KEY_WANT] = {"KEY_WANT", key_want_fields, FD_NONE},
+	[MSG_KEY_GIVE] = {"KEY_GIVE", key_give_fields, FD_MAY},
+	[MSG_SIGNER_LINK] = {"SIGNER_LINK", none_fields, FD_MUST},
+	[MSG_SIGN] = {"SIGN", sign_fields, FD_NONE},
+	[MSG_KEY_HELD] = {"KEY_HELD", key_held_fields, FD_NONE},
+	[MSG_SIGNED] = {"SIGNED", sign_done_fields, FD_NONE},
 };
 
 static const struct layout *layout_of(unsigned type)
@@ -407,6 +444,13 @@ static bool fields_agree(const struct msg *m)
 	case MSG_ESP_RECEIVE:
 	case MSG_ESP_TRANSMIT:
 		return esp_agrees(&m->esp);
+	case MSG_KEY_HELD:
+		return m->key_held.error ? !m->key_held.schemes && !m->key_held.public.len
+					 : m->key_held.schemes && m->key_held.public.len;
+	case MSG_SIGN:
+		return m->sign.data.len > 0;
+	case MSG_SIGNED:
+		return (m->sign_done.error == 0) == (m->sign_done.signature.len > 0);
 	default:
 		return true;
 	}
@@ -503,6 +547,16 @@ static void build_selectors(struct wr *w, const struct msg_selectors *s)
 	}
 }
 
+static void build_blob(struct wr *w, const struct msg_blob *b)
+{
+	if (b->len > MSG_BLOB_MAX) {
+		w->bad = true;
+		return;
+	}
+	wr_u16(w, b->len);
+	wr_bytes(w, b->b, b->len);
+}
+
 static void build_integer(struct wr *w, const struct field *f, const void *at)
 {
 	uint64_t v = 0;
@@ -564,6 +618,9 @@ static void build_field(struct wr *w, const struct field *f, const struct msg *m
 		break;
 	case FORM_TS:
 		build_selectors(w, (const struct msg_selectors *)at);
+		break;
+	case FORM_BLOB:
+		build_blob(w, (const struct msg_blob *)at);
 		break;
 	default:
 		build_integer(w, f, at);
@@ -667,6 +724,18 @@ static void parse_selectors(struct rd *r, struct msg_selectors *s)
 	s->count = n;
 }
 
+static void parse_blob(struct rd *r, struct msg_blob *b)
+{
+	uint16_t n = rd_u16(r);
+
+	if (n > MSG_BLOB_MAX) {
+		r->bad = true;
+		return;
+	}
+	rd_copy(r, b->b, n);
+	b->len = n;
+}
+
 static void parse_integer(struct rd *r, const struct field *f, void *at)
 {
 	uint64_t v;
@@ -726,6 +795,9 @@ static void parse_field(struct rd *r, const struct field *f, struct msg *m)
 		break;
 	case FORM_TS:
 		parse_selectors(r, (struct msg_selectors *)at);
+		break;
+	case FORM_BLOB:
+		parse_blob(r, (struct msg_blob *)at);
 		break;
 	default:
 		parse_integer(r, f, at);
@@ -841,6 +913,8 @@ int msg_recv(int sock, struct msg *m, int *fd)
 		rule = layout_of((unsigned)m->type)->fd;
 		if (m->type == MSG_FILE || m->type == MSG_CONFIG)
 			rule = m->file.error ? FD_NONE : FD_MUST;
+		if (m->type == MSG_KEY_GIVE)
+			rule = m->key_give.error ? FD_NONE : FD_MUST;
 		if (surplus || (rule == FD_NONE && *fd >= 0) || (rule == FD_MUST && *fd < 0))
 			err = -EBADMSG;
 	}

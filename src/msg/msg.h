@@ -71,6 +71,16 @@ enum msg_type {
 	MSG_BRIDGE, /* how a SecY's overlay is bridged, or that it is not */
 	/* control → parent */
 	MSG_NEIGHBOUR_WANT, /* the kernel's neighbour table must have this entry */
+	MSG_KEY_WANT,       /* the signer must hold this node's private key of an authority */
+	/* parent → signer */
+	MSG_KEY_GIVE, /* fd: the file of a private key; or why there is none */
+	/* parent → control and signer: an end of the link between them; fd */
+	MSG_SIGNER_LINK,
+	/* control → signer */
+	MSG_SIGN, /* answered by MSG_SIGNED */
+	/* signer → control */
+	MSG_KEY_HELD, /* the key under a number, or why there is none; after every link and key */
+	MSG_SIGNED,
 	MSG_TYPE_COUNT
 };
 
@@ -149,6 +159,10 @@ enum msg_file_kind {
 	MSG_FILE_LEASE,      /* read and write, must exist: ENOENT is a lease that was lost */
 	MSG_FILE_LEASE_NEW,  /* read and write, empty, must not exist yet (EEXIST) */
 	MSG_FILE_CONFIG, /* read only, beside the backbone file, readable by all: what it includes */
+	/* Of the authority `name`, read only; all may read them, but root alone may write: */
+	MSG_FILE_AUTHORITY, /* its certificates */
+	MSG_FILE_CRL,       /* its revocation list */
+	MSG_FILE_CHAIN,     /* this node's certificate, and those between it and the authority */
 };
 
 /* Whose include a MSG_FILE_CONFIG is: copies are kept, so what runs reads the same again. */
@@ -164,6 +178,47 @@ struct msg_file {
 	uint32_t tag;
 	uint16_t error;  /* errno, 0: the descriptor is attached */
 	char where[128]; /* path that was opened or tried, for messages */
+};
+
+/* Keys are numbered by control, from 1; each is of another authority. */
+struct msg_key_want {
+	uint16_t key;
+	char authority[32];
+};
+
+struct msg_key_give {
+	uint16_t key;
+	uint16_t error;  /* errno, 0: the descriptor is attached. ENOKEY: it is to be forgotten */
+	char where[128]; /* path that was opened or tried, for messages */
+};
+
+#define MSG_BLOB_MAX 3584
+
+struct msg_blob {
+	uint16_t len;
+	uint8_t b[MSG_BLOB_MAX];
+};
+
+struct msg_key_held {
+	uint16_t key;
+	uint16_t error;         /* errno, 0: it is held. EKEYREJECTED: the file has no usable key */
+	char where[128];        /* the file */
+	uint32_t schemes;       /* 1 << enum sign_scheme of what it can make */
+	struct msg_blob public; /* SubjectPublicKeyInfo, DER */
+};
+
+struct msg_sign {
+	uint32_t id; /* echoed */
+	uint16_t key;
+	uint8_t scheme; /* enum sign_scheme */
+	struct msg_blob data;
+};
+
+struct msg_signed {
+	uint32_t id;
+	uint16_t key;
+	uint16_t error; /* errno, 0: there is a signature. ENOKEY: no key under that number */
+	struct msg_blob signature;
 };
 
 struct msg_port_ready {
@@ -370,6 +425,11 @@ struct msg {
 		struct msg_esp esp; /* ESP_RECEIVE, ESP_TRANSMIT */
 		struct msg_esp_retire esp_retire;
 		struct msg_esp_report esp_report;
+		struct msg_key_want key_want;
+		struct msg_key_give key_give;
+		struct msg_key_held key_held;
+		struct msg_sign sign;
+		struct msg_signed sign_done; /* SIGNED */
 	};
 };
 

@@ -179,6 +179,22 @@ static const struct msg samples[] = {
 			.packets = 5,
 			.octets = 6,
 			.remote = {.family = 4, .addr = {192, 0, 2, 9}, .port = 4500}}},
+	{.type = MSG_KEY_WANT, .key_want = {.key = 1, .authority = "acme-ca"}},
+	{.type = MSG_KEY_GIVE,
+	 .key_give = {.key = 1, .error = EACCES, .where = "/etc/myelin/secrets/acme-ca/fra1.key"}},
+	{.type = MSG_SIGNER_LINK},
+	{.type = MSG_KEY_HELD,
+	 .key_held = {.key = 1,
+		      .where = "/etc/myelin/secrets/acme-ca/fra1.key",
+		      .schemes = 1 << 9,
+		      .public = {.len = 3, .b = {0x30, 1, 2}}}},
+	{.type = MSG_SIGN,
+	 .sign = {.id = UINT32_MAX,
+		  .key = 1,
+		  .scheme = 9,
+		  .data = {.len = MSG_BLOB_MAX, .b = {[MSG_BLOB_MAX - 1] = 7}}}},
+	{.type = MSG_SIGNED,
+	 .sign_done = {.id = 7, .key = 1, .signature = {.len = 64, .b = {[63] = 1}}}},
 };
 #define SAMPLES (sizeof(samples) / sizeof(samples[0]))
 
@@ -314,6 +330,16 @@ static void a_field_out_of_range_is_refused(void **state)
 		{"addresses out of order", MSG_ESP_RECEIVE, 58, 11},
 		{"address hidden behind the last byte", MSG_ESP_RECEIVE, 89, 1},
 		{"event 5", MSG_ESP_REPORT, 3, 5},
+		{"authority with a slash", MSG_KEY_WANT, 3, '/'},
+		{"key 0", MSG_KEY_WANT, 1, 0},
+		{"a key that is held in spite of an error", MSG_KEY_HELD, 3, 1},
+		{"a key without its public part", MSG_KEY_HELD, 137, 0},
+		{"a key that makes no signature", MSG_KEY_HELD, 134, 0},
+		{"scheme 32", MSG_SIGN, 6, 32},
+		{"more to sign than fits", MSG_SIGN, 7, 0x0f},
+		{"less to sign than said", MSG_SIGN, 7, 0x0d},
+		{"a signature in spite of an error", MSG_SIGNED, 7, 1},
+		{"a signature longer than said", MSG_SIGNED, 9, 63},
 	};
 
 	(void)state;

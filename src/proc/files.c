@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,10 @@ static int open_in(const char *dir, const char *name, int flags, char where[128]
 	return fd < 0 ? err : fd;
 }
 
-static int check_private(int fd, bool roots)
+/* What group and others may not have of a file that was opened. */
+enum keep { KEEP_PRIVATE = S_IRWXG | S_IRWXO, KEEP_UNCHANGED = S_IWGRP | S_IWOTH };
+
+static int check_kept(int fd, enum keep keep)
 {
 	struct stat st;
 
@@ -41,37 +45,78 @@ static int check_private(int fd, bool roots)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	if ((st.st_mode & (S_IRWXG | S_IRWXO)) || (roots && st.st_uid != geteuid()))
-		return -EACCES;
-	return 0;
+	return st.st_mode & (mode_t)keep || st.st_uid != geteuid() ? -EACCES : 0;
 }
 
-static int open_checked(const char *dir, const char *name, int flags, char where[128])
+static int open_checked(const char *dir, const char *name, int flags, enum keep keep,
+			char where[128])
 {
 	int fd = open_in(dir, name, flags, where), err;
 
 	if (fd < 0)
 		return fd;
-	err = check_private(fd, true);
+	err = check_kept(fd, keep);
 	if (!err)
 		return fd;
 	close(fd);
 	return err;
 }
 
+/* Secrets have plain names: a private key under a name of the credentials directory is none. */
 static int open_secret(const struct files *f, const char *name, char where[128])
 {
 	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
 	int fd;
 
+	if (strpbrk(name, "._"))
+		return -EINVAL;
 	if (f->secrets)
-		return open_checked(f->secrets, name, O_RDONLY, where);
+		return open_checked(f->secrets, name, O_RDONLY, KEEP_PRIVATE, where);
 	if (credentials) {
-		fd = open_checked(credentials, name, O_RDONLY, where);
+		fd = open_checked(credentials, name, O_RDONLY, KEEP_PRIVATE, where);
 		if (fd != -ENOENT)
 			return fd;
 	}
-	return open_checked(SECRETS_DIR, name, O_RDONLY, where);
+	return open_checked(SECRETS_DIR, name, O_RDONLY, KEEP_PRIVATE, where);
+}
+
+/*
+ * A file of an authority, which has a folder: DIR/AUTHORITY/NAME. The credentials directory of
+ * systemd is flat, and a folder's files are there as AUTHORITY_NAME.
+ */
+static int open_of_authority(const struct files *f, const char *authority, const char *name,
+			     enum keep keep, char where[128])
+{
+	const char *credentials = f->secrets ? NULL : getenv("CREDENTIALS_DIRECTORY");
+	char path[PATH_MAX];
+	int fd;
+
+	if (credentials) {
+		snprintf(path, sizeof(path), "%s_%s", authority, name);
+		fd = open_checked(credentials, path, O_RDONLY, keep, where);
+		if (fd != -ENOENT)
+			return fd;
+	}
+	snprintf(path, sizeof(path), "%s/%s", f->secrets ? f->secrets : SECRETS_DIR, authority);
+	return open_checked(path, name, O_RDONLY, keep, where);
+}
+
+/* The node's own: a node called `ca` would have the authority's. */
+static int open_of_node(const struct files *f, const char *authority, const char *end,
+			enum keep keep, char where[128])
+{
+	char name[80];
+
+	where[0] = '\0';
+	if (!strcmp(f->node, "ca") || !strcmp(f->node, "crl"))
+		return -EINVAL;
+	snprintf(name, sizeof(name), "%s%s", f->node, end);
+	return open_of_authority(f, authority, name, keep, where);
+}
+
+int files_open_key(const struct files *f, const char *authority, char where[128])
+{
+	return open_of_node(f, authority, ".key", KEEP_PRIVATE, where);
 }
 
 /* The last component and whatever is missing above it. */
@@ -118,6 +163,13 @@ static int open_beside(const char *config, const char *name, char where[128])
 	return err;
 }
 
+void files_where_print(char *where)
+{
+	for (char *c = where; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
 int files_open(const struct files *f, const struct msg_file_open *want, char where[128])
 {
 	int err;
@@ -127,14 +179,21 @@ int files_open(const struct files *f, const struct msg_file_open *want, char whe
 	case MSG_FILE_SECRET:
 		return open_secret(f, want->name, where);
 	case MSG_FILE_LEASE:
-		return open_checked(f->state_dir, want->name, O_RDWR, where);
+		return open_checked(f->state_dir, want->name, O_RDWR, KEEP_PRIVATE, where);
 	case MSG_FILE_LEASE_NEW:
 		err = make_dir(f->state_dir);
 		if (err)
 			return err;
-		return open_checked(f->state_dir, want->name, O_RDWR | O_CREAT | O_EXCL, where);
+		return open_checked(f->state_dir, want->name, O_RDWR | O_CREAT | O_EXCL,
+				    KEEP_PRIVATE, where);
 	case MSG_FILE_CONFIG:
 		return open_beside(f->config, want->name, where);
+	case MSG_FILE_AUTHORITY:
+		return open_of_authority(f, want->name, "ca.pem", KEEP_UNCHANGED, where);
+	case MSG_FILE_CRL:
+		return open_of_authority(f, want->name, "crl.pem", KEEP_UNCHANGED, where);
+	case MSG_FILE_CHAIN:
+		return open_of_node(f, want->name, ".pem", KEEP_UNCHANGED, where);
 	}
 	return -EINVAL;
 }
