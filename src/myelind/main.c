@@ -75,15 +75,26 @@ static int release_guards(char *const ifnames[])
 static int run_role(const struct options *o)
 {
 	const struct role_args args = {.node = o->parent.node, .config = o->parent.config};
-	bool control = !strcmp(o->role, "control");
+	static const struct {
+		const char *name;
+		enum sandbox_role sandbox;
+		int state; /* descriptor, -1: none */
+		int (*run)(const struct role_args *args);
+	} roles[] = {
+		{"control", SANDBOX_CONTROL, ROLE_FD_STATE, control_main},
+		{"forward", SANDBOX_FORWARD, ROLE_FD_STATE, forward_main},
+		{"signer", SANDBOX_SIGNER, -1, signer_main},
+	};
 
-	if (!control && strcmp(o->role, "forward") != 0)
-		return bad_usage("--role is for the parent's use");
-	log_init(control ? "control" : "forward", o->parent.debug ? LOG_LVL_DEBUG : LOG_LVL_INFO);
-	if (sandbox_enter(control ? SANDBOX_CONTROL : SANDBOX_FORWARD, (pid_t)o->parent_pid,
-			  ROLE_FD_STATE) < 0)
-		return 1;
-	return control ? control_main(&args) : forward_main(&args);
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		if (strcmp(o->role, roles[i].name) != 0)
+			continue;
+		log_init(roles[i].name, o->parent.debug ? LOG_LVL_DEBUG : LOG_LVL_INFO);
+		if (sandbox_enter(roles[i].sandbox, (pid_t)o->parent_pid, roles[i].state) < 0)
+			return 1;
+		return roles[i].run(&args);
+	}
+	return bad_usage("--role is for the parent's use");
 }
 
 /* -1: go on; else the exit status. */

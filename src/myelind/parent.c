@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "fwd/fwd.h"
 #include "myelind/backup.h"
+#include "myelind/keys.h"
 #include "myelind/role.h"
 #include "myelind/wants.h"
 #include "proc/files.h"
@@ -47,7 +48,7 @@
 #define BACKOFF_MAX_NS (5 * NS_PER_S)
 #define MESSAGES_AT_ONCE 256 /* of one link, before the others are looked at */
 
-enum { CONTROL, FORWARD, ROLES };
+enum { CONTROL, FORWARD, SIGNER, ROLES };
 
 struct role {
 	const char *name;
@@ -56,6 +57,7 @@ struct role {
 	int state;
 	uint64_t started, start_at;
 	unsigned failures; /* quick ones in a row */
+	bool idle;         /* nothing needs it: it is not started */
 };
 
 struct parent {
@@ -66,6 +68,8 @@ struct parent {
 	char state_dir[128];
 	struct role roles[ROLES];
 	struct wants *wants;
+	struct keys keys;
+	struct keys_say say_keys;
 	int cli, signals, watch;
 	uint32_t seq;
 	bool stopping;
@@ -112,6 +116,13 @@ static void say_forward(void *ctx, const struct msg *m, int fd)
 	role_say(p, &p->roles[FORWARD], m, fd);
 }
 
+static void say_signer(void *ctx, const struct msg *m, int fd)
+{
+	struct parent *p = ctx;
+
+	role_say(p, &p->roles[SIGNER], m, fd);
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
@@ -119,21 +130,42 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Joins control and forward anew, when both are there. */
-static void roles_link(struct parent *p)
+/* Joins control and another role anew, when both are there. */
+static void roles_link(struct parent *p, int other)
 {
-	const struct msg m = {.type = MSG_LINK};
+	const struct msg m = {.type = other == FORWARD ? MSG_LINK : MSG_SIGNER_LINK};
+	struct role *const pair[] = {&p->roles[CONTROL], &p->roles[other]};
 	int ends[2];
 
-	if (!p->roles[CONTROL].pid || !p->roles[FORWARD].pid)
+	if (!pair[0]->pid || !pair[1]->pid)
 		return;
 	if (spawn_link(ends) < 0) {
-		log_error("cannot join control and forward: %m");
+		log_error("cannot join control and %s: %m", pair[1]->name);
 		return;
 	}
-	for (int i = 0; i < ROLES; i++) {
-		role_say(p, &p->roles[i], &m, ends[i]);
+	for (int i = 0; i < 2; i++) {
+		role_say(p, pair[i], &m, ends[i]);
 		close(ends[i]);
+	}
+}
+
+/* What a role that was just started has to be told. */
+static void role_begin(struct parent *p, int which)
+{
+	switch (which) {
+	case CONTROL:
+		wants_begin(p->wants);
+		keys_begin(&p->keys);
+		roles_link(p, FORWARD);
+		roles_link(p, SIGNER);
+		break;
+	case FORWARD:
+		wants_give(p->wants);
+		roles_link(p, FORWARD);
+		break;
+	default:
+		keys_give_all(&p->keys, &p->files, &p->say_keys);
+		roles_link(p, SIGNER);
 	}
 }
 
@@ -179,11 +211,7 @@ static int role_start(struct parent *p, int which)
 	r->link = ends[0];
 	r->started = clock_now();
 	log_debug("%s is process %d", r->name, (int)child);
-	if (which == CONTROL)
-		wants_begin(p->wants);
-	else
-		wants_give(p->wants);
-	roles_link(p);
+	role_begin(p, which);
 out:
 	close(ends[1]);
 	if (fds[4] >= 0)
@@ -201,7 +229,7 @@ static void role_ended(struct parent *p, int which, int status)
 
 	r->pid = 0;
 	close_fd(&r->link);
-	if (p->stopping)
+	if (p->stopping || r->idle)
 		return;
 	/* A file that has run before is no reason to stop the traffic. */
 	if (which == CONTROL && !p->ready && WIFEXITED(status) &&
@@ -210,6 +238,7 @@ static void role_ended(struct parent *p, int which, int status)
 		p->stopping = true;
 		p->stop_at = now + STOP_NS;
 		role_kill(&p->roles[FORWARD], SIGTERM);
+		role_kill(&p->roles[SIGNER], SIGTERM);
 		return;
 	}
 	if (which == CONTROL && WIFEXITED(status) && WEXITSTATUS(status) == ROLE_EXIT_RELOAD) {
@@ -251,15 +280,39 @@ static void file_answer(struct parent *p, const struct msg_file_open *want)
 	int fd = include ? backup_include(set, &p->files, want, m.file.where)
 			 : files_open(&p->files, want, m.file.where);
 
-	/* A path with bytes that do not print is the operator's; it is not worth a message. */
-	for (char *c = m.file.where; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	files_where_print(m.file.where);
 	if (fd < 0)
 		m.file.error = (uint16_t)-fd;
 	say_control(p, &m, fd);
 	if (fd >= 0 && !include)
 		close(fd);
+}
+
+static bool key_wanted(struct parent *p, const struct msg_key_want *want)
+{
+	struct role *r = &p->roles[SIGNER];
+
+	if (!keys_want(&p->keys, want, &p->say_keys))
+		return false;
+	if (r->idle) {
+		r->idle = false;
+		r->start_at = clock_now();
+	} else if (r->pid) {
+		keys_give(&p->keys, want->key, &p->files, &p->say_keys);
+	}
+	return true;
+}
+
+/* Control has named all that it wants. */
+static void wants_named(struct parent *p)
+{
+	struct role *signer = &p->roles[SIGNER];
+
+	wants_done(p->wants);
+	keys_done(&p->keys, &p->say_keys);
+	signer->idle = !keys_any(&p->keys);
+	if (signer->idle)
+		role_kill(signer, SIGTERM);
 }
 
 /* Gives control the file as it is now; what runs is not touched until control takes it. */
@@ -302,7 +355,7 @@ static bool control_said(struct parent *p, const struct msg *m)
 		wants_route(p->wants, &m->route_want);
 		return true;
 	case MSG_WANT_DONE:
-		wants_done(p->wants);
+		wants_named(p);
 		if (!p->ready)
 			notify_ready("running");
 		p->ready = true;
@@ -311,7 +364,10 @@ static bool control_said(struct parent *p, const struct msg *m)
 		return true;
 	case MSG_WANT_AGAIN:
 		wants_begin(p->wants);
+		keys_begin(&p->keys);
 		return true;
+	case MSG_KEY_WANT:
+		return key_wanted(p, &m->key_want);
 	case MSG_RELOAD:
 		config_offer(p);
 		return true;
@@ -391,7 +447,7 @@ static void roles_due(struct parent *p, uint64_t now)
 				role_kill(r, SIGKILL);
 			continue;
 		}
-		if (r->pid || now < r->start_at)
+		if (r->pid || r->idle || now < r->start_at)
 			continue;
 		err = role_start(p, i);
 		if (err) {
@@ -407,14 +463,14 @@ static int wait_ms(const struct parent *p, uint64_t now)
 	uint64_t at = p->stopping ? p->stop_at : p->tick_at;
 
 	for (int i = 0; i < ROLES && !p->stopping; i++)
-		if (!p->roles[i].pid && p->roles[i].start_at < at)
+		if (!p->roles[i].pid && !p->roles[i].idle && p->roles[i].start_at < at)
 			at = p->roles[i].start_at;
 	return at <= now ? 0 : (int)((at - now) / NS_PER_MS) + 1;
 }
 
 static bool roles_gone(const struct parent *p)
 {
-	return !p->roles[CONTROL].pid && !p->roles[FORWARD].pid;
+	return !p->roles[CONTROL].pid && !p->roles[FORWARD].pid && !p->roles[SIGNER].pid;
 }
 
 static void parent_loop(struct parent *p)
@@ -425,10 +481,11 @@ static void parent_loop(struct parent *p)
 			{.fd = p->watch, .events = POLLIN},
 			{.fd = p->roles[CONTROL].link, .events = POLLIN},
 			{.fd = p->roles[FORWARD].link, .events = POLLIN},
+			{.fd = p->roles[SIGNER].link, .events = POLLIN},
 		};
 		uint64_t now;
 
-		if (poll(fds, 4, wait_ms(p, clock_now())) < 0 && errno != EINTR) {
+		if (poll(fds, 2 + ROLES, wait_ms(p, clock_now())) < 0 && errno != EINTR) {
 			log_error("poll: %m");
 			p->status = 1;
 			return;
@@ -549,6 +606,8 @@ int parent_main(const struct parent_options *opt)
 			{
 				[CONTROL] = {.name = "control", .link = -1, .state = -1},
 				[FORWARD] = {.name = "forward", .link = -1, .state = -1},
+				[SIGNER] =
+					{.name = "signer", .link = -1, .state = -1, .idle = true},
 			},
 		.cli = -1,
 		.signals = -1,
@@ -564,7 +623,9 @@ int parent_main(const struct parent_options *opt)
 		.secrets = opt->secrets,
 		.state_dir = opt->state_dir ? opt->state_dir : p.state_dir,
 		.config = opt->config,
+		.node = opt->node,
 	};
+	p.say_keys = (struct keys_say){.ctx = &p, .signer = say_signer};
 	umask(0077);
 	if (parent_open(&p) < 0) {
 		parent_close(&p);

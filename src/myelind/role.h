@@ -1,17 +1,17 @@
 /*
  * role: what the parent hands a role at its start, and what comes back at its end.
  *
- * The parent re-executes /proc/self/exe with `--role control|forward`; main.c has put the process
+ * The parent re-executes /proc/self/exe with `--role control|forward|signer`; main.c has put the process
  * into its sandbox (own user, no capabilities, no_new_privs, PDEATHSIG) before it calls the
  * role's main. Descriptors stand at fixed numbers, are the role's own from then on and stay open
- * for its life. Everything else (ports, secrets, the control ↔ forward link) comes as messages
+ * for its life. Everything else (ports, secrets, the links between roles) comes as messages
  * over ROLE_FD_LINK.
  */
 #pragma once
 
 enum role_fd {
 	ROLE_FD_LINK = 3,   /* to the parent: SOCK_SEQPACKET, non-blocking */
-	ROLE_FD_STATE = 4,  /* sealed memfd: `sa` for forward, `ctl` for control */
+	ROLE_FD_STATE = 4,  /* sealed memfd: `sa` for forward, `ctl` for control; signer has none */
 	ROLE_FD_CLI = 5,    /* control: the listening CLI socket, non-blocking */
 	ROLE_FD_CONFIG = 6, /* control: the backbone file as it was when it was taken. The offset is
 			      * shared: pread() only */
@@ -34,11 +34,17 @@ struct role_args {
 	const char *config; /* path of the file as the operator wrote it, for messages */
 };
 
-/* Both return an enum role_exit. */
+#define ROLE_KEYS_MAX 16 /* private keys of one node: authorities of its overlays */
+
+/* All return an enum role_exit. */
 int control_main(const struct role_args *args);
 int forward_main(const struct role_args *args);
+int signer_main(const struct role_args *args);
 
 /*
+ * The signer runs while control wants a key of it. It and control are told of their link by
+ * MSG_SIGNER_LINK, again whenever one of them was restarted.
+ *
  * Besides what msg.h says of each link:
  * - MSG_STATS_GET from control to the parent names a wan port (in `secy`): the parent answers
  *   with the counters of its guards, one MSG_STATS per port with names such as

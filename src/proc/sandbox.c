@@ -5,14 +5,17 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/if_tun.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -33,15 +36,18 @@
 #define SANITIZED 0
 #endif
 
+#define HEAP_LOCKED (2u << 20) /* bytes: a signer's keys and all it needs to use them */
+
 static const struct {
 	const char *user; /* when the system has it */
 	uid_t id;         /* otherwise this number, as user and as group */
 } users[] = {
 	[SANDBOX_CONTROL] = {"myelin-control", 64210},
 	[SANDBOX_FORWARD] = {"myelin-forward", 64211},
+	[SANDBOX_SIGNER] = {"myelin-signer", 64212},
 };
 
-/* Both roles: memory, clocks, waiting, and I/O on descriptors that are open already. */
+/* Control and forward: memory, clocks, waiting, and I/O on descriptors that are open already. */
 static const int calls_common[] = {
 	SCMP_SYS(read),
 	SCMP_SYS(write),
@@ -118,6 +124,33 @@ static const int calls_control[] = {
 	SCMP_SYS(ftruncate), SCMP_SYS(setsockopt), SCMP_SYS(dup),   SCMP_SYS(getpeername),
 };
 
+/* The signer reads the files it is handed, and answers; it can neither write to a descriptor but
+ * as a message or a log line, nor seek, nor wait for time. */
+static const int calls_signer[] = {
+	SCMP_SYS(read),
+	SCMP_SYS(pread64),
+	SCMP_SYS(close),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(signalfd4),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(brk),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
 static int seccomp_allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 {
 	int err = 0;
@@ -130,26 +163,32 @@ static int seccomp_allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return err;
 }
 
-/*
- * What is not allowed fails with EPERM rather than killing: a library that probes for something
- * optional goes on without it, and an attacker gets no further either way.
- */
-static int seccomp_enter(enum sandbox_role role)
+/* Memory that is never executed, for every role. */
+static int allow_memory(scmp_filter_ctx ctx)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	const struct scmp_arg_cmp no_exec[] = {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)};
+	int err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);
+
+	return err ? err
+		   : seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_exec);
+}
+
+static int allow_signer(scmp_filter_ctx ctx)
+{
+	int err = seccomp_allow(ctx, calls_signer, sizeof(calls_signer) / sizeof(calls_signer[0]));
+
+	return err ? err
+		   : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
+				      SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO));
+}
+
+static int allow_workers(scmp_filter_ctx ctx, enum sandbox_role role)
+{
 	/* Only what cannot take a lock away from others or redirect signals. */
 	static const unsigned fcntls[] = {F_GETFL, F_SETFL,         F_GETFD,
 					  F_SETFD, F_DUPFD_CLOEXEC, F_DUPFD};
-	int err;
+	int err = seccomp_allow(ctx, calls_common, sizeof(calls_common) / sizeof(calls_common[0]));
 
-	if (!ctx)
-		return -ENOMEM;
-	err = seccomp_allow(ctx, calls_common, sizeof(calls_common) / sizeof(calls_common[0]));
-	if (!err)
-		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);
-	if (!err)
-		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_exec);
 	for (size_t i = 0; i < sizeof(fcntls) / sizeof(fcntls[0]) && !err; i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				       SCMP_A1(SCMP_CMP_EQ, fcntls[i]));
@@ -164,6 +203,23 @@ static int seccomp_enter(enum sandbox_role role)
 	if (!err && role == SANDBOX_FORWARD)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_EQ, TUNSETCARRIER));
+	return err;
+}
+
+/*
+ * What is not allowed fails with EPERM rather than killing: a library that probes for something
+ * optional goes on without it, and an attacker gets no further either way.
+ */
+static int seccomp_enter(enum sandbox_role role)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err;
+
+	if (!ctx)
+		return -ENOMEM;
+	err = allow_memory(ctx);
+	if (!err)
+		err = role == SANDBOX_SIGNER ? allow_signer(ctx) : allow_workers(ctx, role);
 	if (!err)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -174,6 +230,9 @@ static int seccomp_enter(enum sandbox_role role)
  * Keys must not reach a swap device. With room to lock everything that will ever be mapped, that
  * is done; else the state, where all keys live, is locked through a mapping of its own, made
  * while the process may still exceed the limit. The mapping stays for the life of the process.
+ *
+ * A role without a state has its keys on the heap: all that it has mapped is locked then, after its
+ * heap was made as large as it will ever need.
  */
 static int memory_lock(int state_fd)
 {
@@ -183,7 +242,14 @@ static int memory_lock(int state_fd)
 
 	if (!setrlimit(RLIMIT_MEMLOCK, &all) && !mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		return 0;
-	log_debug("only the state is locked into memory: RLIMIT_MEMLOCK could not be raised");
+	log_debug("%s is locked into memory: RLIMIT_MEMLOCK could not be raised",
+		  state_fd < 0 ? "what is mapped now" : "only the state");
+	if (state_fd < 0) {
+		mallopt(M_MMAP_MAX, 0);
+		mallopt(M_TRIM_THRESHOLD, INT_MAX);
+		free(malloc(HEAP_LOCKED));
+		return mlockall(MCL_CURRENT) < 0 ? -errno : 0;
+	}
 	if (fstat(state_fd, &st) < 0)
 		return -errno;
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, state_fd, 0);

@@ -11,11 +11,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum sandbox_role { SANDBOX_CONTROL, SANDBOX_FORWARD };
+enum sandbox_role { SANDBOX_CONTROL, SANDBOX_FORWARD, SANDBOX_SIGNER };
 
 /*
  * Called first thing in a role, as root; never returns to a process that is less confined than
- * said above. `parent` is the process to die with; state_fd is the memfd to keep out of swap.
+ * said above. `parent` is the process to die with; state_fd is the memfd to keep out of swap, -1
+ * when the role has none and its keys are in its own memory.
  * 0, or -errno when a step failed: the caller exits.
  */
 int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd);

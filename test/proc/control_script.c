@@ -9,8 +9,12 @@
  *   address PORT FAMILY PREFIX HEX     route PORT FAMILY PREFIX HEX HEX METRIC     done
  *   file KIND NAME       opens, and shows error, path and first line
  *   append KIND NAME TEXT  opens and writes at the end
+ *   key NUMBER AUTHORITY  wants a private key in the signer; shows the last that was said of it
+ *   held                 the last that the signer said: number, error, schemes, path, public key
+ *   sign NUMBER SCHEME COUNT HEX  the error and the signature; of several that are asked for at
+ *                        once nothing, they are counted by `seen`
  *   stats PORT           the guards' counters
- *   raw parent|forward HEX    sends bytes as they are
+ *   raw parent|forward|signer HEX    sends bytes as they are
  *   fd parent|forward HEX     the same with a descriptor attached
  *   seen                 the types of messages received since the start, and how many
  *   try WHAT             attempts something a role must not be able to; the errno, or 0
@@ -38,9 +42,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum from { PARENT, FORWARD, SIGNER };
+
 struct script {
-	int forward;                      /* link, -1: none */
-	unsigned seen[2][MSG_TYPE_COUNT]; /* from the parent, from forward */
+	int forward, signer;              /* links, -1: none */
+	unsigned seen[3][MSG_TYPE_COUNT]; /* by enum from */
+	struct msg held, done;            /* the last of the signer */
 	unsigned bad;
 	struct msg last; /* of the parent */
 	int last_fd;
@@ -48,13 +55,19 @@ struct script {
 	size_t state_size;
 };
 
-static void note(struct script *s, bool forward, const struct msg *m, int fd)
+static void note(struct script *s, enum from from, const struct msg *m, int fd)
 {
-	s->seen[forward][m->type]++;
-	if (!forward && m->type == MSG_LINK) {
-		if (s->forward >= 0)
-			close(s->forward);
-		s->forward = fd;
+	s->seen[from][m->type]++;
+	if (from == PARENT && (m->type == MSG_LINK || m->type == MSG_SIGNER_LINK)) {
+		int *link = m->type == MSG_LINK ? &s->forward : &s->signer;
+
+		if (*link >= 0)
+			close(*link);
+		*link = fd;
+		return;
+	}
+	if (from == SIGNER) {
+		*(m->type == MSG_KEY_HELD ? &s->held : &s->done) = *m;
 		return;
 	}
 	if (s->last_fd >= 0)
@@ -64,14 +77,15 @@ static void note(struct script *s, bool forward, const struct msg *m, int fd)
 }
 
 /* Reads one link empty. False when its other end is gone. */
-static bool drain(struct script *s, bool forward)
+static bool drain(struct script *s, enum from from)
 {
+	const int links[] = {ROLE_FD_LINK, s->forward, s->signer};
 	struct msg m;
 	int fd, got;
 
-	while ((got = msg_recv(forward ? s->forward : ROLE_FD_LINK, &m, &fd)) != 0) {
+	while ((got = msg_recv(links[from], &m, &fd)) != 0) {
 		if (got == 1)
-			note(s, forward, &m, fd);
+			note(s, from, &m, fd);
 		else if (got == -EBADMSG)
 			s->bad++;
 		else
@@ -88,7 +102,7 @@ static bool await(struct script *s, enum msg_type type)
 
 	for (int i = 0; i < 50 && s->seen[0][type] == before; i++) {
 		poll(&p, 1, 100);
-		if (!drain(s, false))
+		if (!drain(s, PARENT))
 			return false;
 	}
 	return s->seen[0][type] != before;
@@ -195,6 +209,77 @@ static void cmd_file(struct script *s, const char *line, FILE *out)
 	}
 }
 
+static bool await_signer(struct script *s, enum msg_type type, unsigned before)
+{
+	for (int i = 0; i < 50 && s->seen[SIGNER][type] == before; i++) {
+		struct pollfd p[] = {{.fd = ROLE_FD_LINK, .events = POLLIN},
+				     {.fd = s->signer, .events = POLLIN}};
+
+		poll(p, 2, 100);
+		if (!drain(s, PARENT))
+			return false;
+		if (s->signer >= 0)
+			drain(s, SIGNER);
+	}
+	return s->seen[SIGNER][type] != before;
+}
+
+static void cmd_held(const struct script *s, FILE *out)
+{
+	const struct msg_key_held *h = &s->held.key_held;
+
+	fprintf(out, "%u %u %x %s ", h->key, h->error, h->schemes, h->where);
+	for (unsigned i = 0; i < h->public.len; i++)
+		fprintf(out, "%02x", h->public.b[i]);
+	fprintf(out, "\n");
+}
+
+static void cmd_key(struct script *s, const char *line, FILE *out)
+{
+	struct msg m = {.type = MSG_KEY_WANT};
+	unsigned key, before;
+
+	if (sscanf(line, "key %u %31s", &key, m.key_want.authority) != 2)
+		return;
+	m.key_want.key = (uint16_t)key;
+	if (s->signer >= 0)
+		drain(s, SIGNER);
+	before = s->seen[SIGNER][MSG_KEY_HELD];
+	if (msg_send(ROLE_FD_LINK, &m, -1) < 0)
+		fprintf(out, "not a name\n");
+	else if (!await_signer(s, MSG_KEY_HELD, before))
+		fprintf(out, "no answer\n");
+	else
+		cmd_held(s, out);
+}
+
+/* One signature that is waited for, or `count` whose answers are counted by `seen`. */
+static void cmd_sign(struct script *s, const char *line, FILE *out)
+{
+	unsigned before = s->seen[SIGNER][MSG_SIGNED], key, scheme, count;
+	struct msg m = {.type = MSG_SIGN, .sign.id = 7};
+	int at = 0;
+
+	if (sscanf(line, "sign %u %u %u %n", &key, &scheme, &count, &at) != 3)
+		return;
+	m.sign.key = (uint16_t)key;
+	m.sign.scheme = (uint8_t)scheme;
+	m.sign.data.len = (uint16_t)unhex(line + at, m.sign.data.b, sizeof(m.sign.data.b));
+	for (unsigned i = 0; i < count; i++)
+		if (msg_send(s->signer, &m, -1) < 0)
+			fprintf(out, "not sent\n");
+	if (count > 1)
+		return;
+	if (!await_signer(s, MSG_SIGNED, before)) {
+		fprintf(out, "no answer\n");
+		return;
+	}
+	fprintf(out, "%u ", s->done.sign_done.error);
+	for (unsigned i = 0; i < s->done.sign_done.signature.len; i++)
+		fprintf(out, "%02x", s->done.sign_done.signature.b[i]);
+	fprintf(out, "\n");
+}
+
 static void cmd_stats(struct script *s, const char *line, FILE *out)
 {
 	struct msg m = {.type = MSG_STATS_GET};
@@ -205,7 +290,7 @@ static void cmd_stats(struct script *s, const char *line, FILE *out)
 	if (sscanf(line, "stats %u", &port) != 1)
 		return;
 	m.secy = (uint16_t)port;
-	drain(s, false);
+	drain(s, PARENT);
 	msg_send(ROLE_FD_LINK, &m, -1);
 	for (int i = 0; i < 50; i++) {
 		poll(&p, 1, 100);
@@ -218,7 +303,7 @@ static void cmd_stats(struct script *s, const char *line, FILE *out)
 		else if (m.type == MSG_STATS_DONE)
 			break;
 		else
-			note(s, false, &m, fd);
+			note(s, PARENT, &m, fd);
 	}
 	(void)before;
 }
@@ -238,7 +323,9 @@ static void cmd_raw(struct script *s, const char *line, FILE *out, bool with_fd)
 	if (sscanf(line, "%*s %15s %n", where, &at) != 1)
 		return;
 	iov.iov_len = unhex(line + at, buf, sizeof(buf));
-	sock = strcmp(where, "forward") == 0 ? s->forward : ROLE_FD_LINK;
+	sock = !strcmp(where, "forward")  ? s->forward
+	       : !strcmp(where, "signer") ? s->signer
+					  : ROLE_FD_LINK;
 	if (with_fd) {
 		struct cmsghdr *c;
 		int fd = 0;
@@ -256,11 +343,13 @@ static void cmd_raw(struct script *s, const char *line, FILE *out, bool with_fd)
 
 static void cmd_seen(const struct script *s, FILE *out)
 {
-	for (unsigned i = 0; i < 2; i++)
+	static const char *const names[] = {"parent", "forward", "signer"};
+
+	for (unsigned i = 0; i < 3; i++)
 		for (unsigned t = 1; t < MSG_TYPE_COUNT; t++)
 			if (s->seen[i][t])
-				fprintf(out, "%s %s %u\n", i ? "forward" : "parent",
-					msg_type_name(t), s->seen[i][t]);
+				fprintf(out, "%s %s %u\n", names[i], msg_type_name(t),
+					s->seen[i][t]);
 }
 
 /* Each returns what the system call returned; errno tells why not. */
@@ -353,6 +442,12 @@ static void obey(struct script *s, char *line, FILE *out)
 			msg_send(ROLE_FD_LINK, &(struct msg){.type = MSG_WANT_DONE}, -1));
 	else if (!strncmp(line, "file ", 5) || !strncmp(line, "append ", 7))
 		cmd_file(s, line, out);
+	else if (!strncmp(line, "key ", 4))
+		cmd_key(s, line, out);
+	else if (!strcmp(line, "held"))
+		cmd_held(s, out);
+	else if (!strncmp(line, "sign ", 5))
+		cmd_sign(s, line, out);
 	else if (!strncmp(line, "stats ", 6))
 		cmd_stats(s, line, out);
 	else if (!strncmp(line, "raw ", 4))
@@ -409,7 +504,7 @@ static void on_term(int sig)
 
 int control_main(const struct role_args *args)
 {
-	struct script s = {.forward = -1, .last_fd = -1};
+	struct script s = {.forward = -1, .signer = -1, .last_fd = -1};
 	char text[4] = "";
 
 	signal(SIGTERM, on_term);
@@ -423,15 +518,20 @@ int control_main(const struct role_args *args)
 			{.fd = ROLE_FD_LINK, .events = POLLIN},
 			{.fd = ROLE_FD_CLI, .events = POLLIN},
 			{.fd = s.forward, .events = POLLIN},
+			{.fd = s.signer, .events = POLLIN},
 		};
 
-		if (poll(fds, 3, -1) < 0)
+		if (poll(fds, 4, -1) < 0)
 			continue;
-		if (fds[0].revents && !drain(&s, false))
+		if (fds[0].revents && !drain(&s, PARENT))
 			break;
-		if (fds[2].revents && s.forward == fds[2].fd && !drain(&s, true)) {
+		if (fds[2].revents && s.forward == fds[2].fd && !drain(&s, FORWARD)) {
 			close(s.forward);
 			s.forward = -1;
+		}
+		if (fds[3].revents && s.signer == fds[3].fd && !drain(&s, SIGNER)) {
+			close(s.signer);
+			s.signer = -1;
 		}
 		if (fds[1].revents)
 			serve(&s);
