@@ -1,7 +1,8 @@
 /*
  * sign: signatures as IKEv2 makes them (RFC 7427 with RFC 8420): the scheme stands in front of the
  * signature as an AlgorithmIdentifier in DER. RSA-PSS, RSA PKCS#1 v1.5 and ECDSA with SHA-2,
- * Ed25519. Any thread.
+ * Ed25519. And as old boxes make them (RFC 7296 §3.8, RFC 4754), where the method is the scheme:
+ * RSA PKCS#1 v1.5 with SHA-1, ECDSA as two numbers side by side. Any thread.
  */
 #pragma once
 
@@ -24,15 +25,16 @@ enum sign_scheme {
 	SIGN_RSA_PKCS1_SHA2_256,
 	SIGN_RSA_PKCS1_SHA2_384,
 	SIGN_RSA_PKCS1_SHA2_512,
+	SIGN_RSA_PKCS1_SHA1, /* old boxes' alone: it has no AlgorithmIdentifier here */
 	SIGN_SCHEME_COUNT
 };
 
 /* "rsa-pss-sha2-256" and the like. */
 const char *sign_scheme_name(enum sign_scheme s);
-/* RFC 7427's number of the hash a scheme uses; 5, "Identity", for Ed25519. */
+/* RFC 7427's number of the hash a scheme uses; 1 is SHA-1, 5, "Identity", Ed25519's. */
 uint16_t sign_scheme_hash(enum sign_scheme s);
 
-/* The AlgorithmIdentifier of a scheme, DER; constant. */
+/* The AlgorithmIdentifier of a scheme, DER; constant. Length 0: it has none. */
 const uint8_t *sign_algorithm(enum sign_scheme s, size_t *len);
 /* The scheme of an AlgorithmIdentifier, DER, or -1: unknown, or not DER. Parameters that mean the
  * same are the same, however they are written. */
@@ -60,3 +62,10 @@ int sign_make(const struct sign_key *k, enum sign_scheme s, const void *data, si
  */
 int sign_check(const uint8_t *spki, size_t spki_len, enum sign_scheme s, const void *data,
 	       size_t len, const uint8_t *sig, size_t sig_len);
+
+/* An ECDSA signature as RFC 4754 §7 has it, r and s side by side, from and to the DER that
+ * sign_make() and sign_check() have. Bytes written to out, or 0: not one of that scheme's curve. */
+size_t sign_ecdsa_plain(enum sign_scheme s, const uint8_t *der, size_t len, uint8_t *out,
+			size_t size);
+size_t sign_ecdsa_der(enum sign_scheme s, const uint8_t *plain, size_t len, uint8_t *out,
+		      size_t size);

@@ -55,6 +55,7 @@ static const struct scheme {
 				     PKCS1(12)},
 	[SIGN_RSA_PKCS1_SHA2_512] = {"rsa-pkcs1-sha2-512", RSA_PKCS1, 4, EVP_sha512, 0, 15,
 				     PKCS1(13)},
+	[SIGN_RSA_PKCS1_SHA1] = {"rsa-pkcs1-sha1", RSA_PKCS1, 1, EVP_sha1, 0, 0, {0}},
 };
 
 struct sign_key {
@@ -117,7 +118,7 @@ int sign_scheme_of(const uint8_t *der, size_t len)
 	int found = -1;
 
 	for (int s = 0; s < SIGN_SCHEME_COUNT; s++)
-		if (schemes[s].len == len && !memcmp(schemes[s].der, der, len))
+		if (len && schemes[s].len == len && !memcmp(schemes[s].der, der, len))
 			return s;
 	if (len > 256)
 		return -1;
@@ -280,4 +281,45 @@ out:
 	EVP_MD_CTX_free(c);
 	EVP_PKEY_free(pkey);
 	return err;
+}
+
+/* Bytes of r, and of s. */
+static int half_len(enum sign_scheme s)
+{
+	return schemes[s].kind != ECDSA ? 0 : s == SIGN_ECDSA_SHA2_512 ? 66 : schemes[s].hash * 16;
+}
+
+size_t sign_ecdsa_plain(enum sign_scheme s, const uint8_t *der, size_t len, uint8_t *out,
+			size_t size)
+{
+	const uint8_t *p = der;
+	int half = half_len(s);
+	ECDSA_SIG *sig = half && len <= SIGN_MAX ? d2i_ECDSA_SIG(NULL, &p, (long)len) : NULL;
+	size_t n = 0;
+
+	if (sig && p == der + len && size >= 2u * (unsigned)half &&
+	    BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, half) == half &&
+	    BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + half, half) == half)
+		n = 2u * (unsigned)half;
+	ECDSA_SIG_free(sig);
+	return n;
+}
+
+size_t sign_ecdsa_der(enum sign_scheme s, const uint8_t *plain, size_t len, uint8_t *out,
+		      size_t size)
+{
+	int half = half_len(s), n = 0;
+	ECDSA_SIG *sig = half && len == 2u * (unsigned)half ? ECDSA_SIG_new() : NULL;
+	BIGNUM *a = sig ? BN_bin2bn(plain, half, NULL) : NULL;
+	BIGNUM *b = sig ? BN_bin2bn(plain + half, half, NULL) : NULL;
+
+	if (a && b && ECDSA_SIG_set0(sig, a, b) == 1) {
+		a = b = NULL; /* sig's now */
+		n = i2d_ECDSA_SIG(sig, NULL);
+		n = n > 0 && (size_t)n <= size ? i2d_ECDSA_SIG(sig, &out) : 0;
+	}
+	BN_free(a);
+	BN_free(b);
+	ECDSA_SIG_free(sig);
+	return n > 0 ? (size_t)n : 0;
 }

@@ -63,14 +63,21 @@ static void ask_sign(struct ike_sa *sa, bool plain, uint64_t now)
 		sa_lost(sa, "nobody signs for this node", now);
 }
 
-/* An AUTH payload's body from a signature. */
+/* An AUTH payload's body from a signature; its scheme stands in front, or is the method. */
 static size_t signed_body(const struct ike_sa *sa, const struct bytes *sig, uint8_t *out,
 			  size_t size)
 {
 	struct wr w = wr_init(out, size);
+	uint8_t method = proof_method(sa);
 	size_t n;
 	const uint8_t *algorithm = sign_algorithm(sa->sign_scheme, &n);
 
+	if (method != IKE_AUTH_SIGNATURE && method != IKE_AUTH_RSA)
+		return sign_ecdsa_plain(sa->sign_scheme, sig->b, sig->len, out, size);
+	if (method == IKE_AUTH_RSA) {
+		wr_bytes(&w, sig->b, sig->len);
+		return w.bad ? 0 : wr_len(&w);
+	}
 	wr_u8(&w, (uint8_t)n);
 	wr_bytes(&w, algorithm, n);
 	wr_bytes(&w, sig->b, sig->len);
@@ -90,11 +97,10 @@ static void put_auth(struct ike_sa *sa, struct out *o)
 {
 	uint8_t body[SIGN_MAX + SIGN_ALGORITHM_MAX + 1];
 	size_t n = auth_body(sa, false, body, sizeof(body));
-	bool cert = sa->peer->cfg.auth == IKEV2_AUTH_CERT;
 
 	ike_put(&o->o, &(struct ike_payload){
 			       .type = IKE_PL_AUTH,
-			       .auth = {cert ? IKE_AUTH_SIGNATURE : IKE_AUTH_PSK, {body, n}},
+			       .auth = {proof_method(sa), {body, n}},
 		       });
 	if (both(sa)) {
 		n = auth_body(sa, true, body, sizeof(body));

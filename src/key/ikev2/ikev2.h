@@ -67,7 +67,7 @@ struct ikev2_peer {
 	struct ikev2_id ppk_id; /* none: no PPK */
 	struct secret ppk;
 	bool ppk_required;
-	enum ikev2_strength strength;
+	enum ikev2_strength strength; /* COMPATIBLE: also the AUTH methods of before RFC 7427 */
 	const struct ike_proposal *ike_offer; /* NULL: what goes with strength */
 	unsigned ike_offer_count;
 	const struct ike_proposal *esp_offer; /* the same */

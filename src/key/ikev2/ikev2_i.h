@@ -364,7 +364,11 @@ bool proof_psk(const struct ike_sa *sa, const struct secret *sk_p, uint8_t out[P
 /* What is signed: message, nonce and the identity's MAC. Owned by the caller. */
 bool proof_octets(const struct ike_sa *sa, bool ours, const struct secret *sk_p,
 		  const struct ikev2_id *id, struct bytes *out);
+/* What our key signs with for this peer, or -1; and the AUTH method that goes with it. */
 int proof_scheme(const struct ike_sa *sa);
+uint8_t proof_method(const struct ike_sa *sa);
+/* Whether that peer may prove itself by the methods of before RFC 7427. */
+bool proof_old(const struct ike_sa *sa, const struct ikev2_peer *p);
 enum ikev2_result proof_check(struct ike_sa *sa, const struct in *in, const struct peer *p,
 			      const struct ikev2_id *id, const struct secret *sk_p, uint8_t method,
 			      struct ike_bytes auth);

@@ -143,6 +143,132 @@ static void certificates_of_every_kind(void **state)
 	}
 }
 
+static bool forget_hashes(uint8_t *b, size_t len)
+{
+	static const uint8_t notify[4] = {0, 0, IKE_N_SIGNATURE_HASHES >> 8,
+					  IKE_N_SIGNATURE_HASHES & 0xff};
+	uint8_t *at = memmem(b, len, notify, sizeof(notify));
+
+	if (at)
+		at[2] = 0x7f; /* a status nobody knows */
+	return at;
+}
+
+/* Nobody says which hashes it knows, as before RFC 7427: the sender's own copy is the same. */
+static bool old_boxes(struct lan *l, unsigned from, unsigned to, struct ikev2_datagram *d)
+{
+	(void)to;
+	if (d->len > 18 && d->b[18] == IKE_SA_INIT && forget_hashes(d->b, d->len))
+		for (struct ike_sa *sa = l->nodes[from].e->sas; sa; sa = sa->next) {
+			struct bytes *kept = sa->initiator ? &sa->init_i : &sa->init_r;
+
+			if (kept->b)
+				forget_hashes(kept->b, kept->len);
+		}
+	return false;
+}
+
+/* The same done by somebody on the way. */
+static bool hashes_taken_away(struct lan *l, unsigned from, unsigned to, struct ikev2_datagram *d)
+{
+	(void)l;
+	(void)from;
+	(void)to;
+	if (d->len > 18 && d->b[18] == IKE_SA_INIT)
+		forget_hashes(d->b, d->len);
+	return false;
+}
+
+static void old_cert(struct lan *l, unsigned me, struct ikev2_peer *p)
+{
+	lan_use_cert(l, me, p);
+	p->strength = IKEV2_COMPATIBLE;
+}
+
+static const struct {
+	enum x509_key kind;
+	uint8_t method;
+	const char *name;
+} old_kinds[] = {{X509_KEY_RSA_2048, IKE_AUTH_RSA, "rsa-sha1"},
+		 {X509_KEY_ECDSA_256, IKE_AUTH_ECDSA_256, "ecdsa"},
+		 {X509_KEY_ECDSA_384, IKE_AUTH_ECDSA_384, "ecdsa"},
+		 {X509_KEY_ECDSA_521, IKE_AUTH_ECDSA_521, "ecdsa"}};
+
+/* Two nodes with certificates, on a network of old boxes or with somebody on the way. */
+static struct lan *old_pair(enum x509_key kind,
+			    void (*change)(struct lan *l, unsigned me, struct ikev2_peer *p),
+			    bool (*drop)(struct lan *l, unsigned from, unsigned to,
+					 struct ikev2_datagram *d))
+{
+	struct lan *l = lan_new(2);
+
+	lan_certify(l, kind);
+	l->drop = drop;
+	lan_start(l, 0);
+	lan_start(l, 1);
+	set(l, 0, 1, change);
+	set(l, 1, 0, change);
+	return l;
+}
+
+static void old_boxes_sign_by_the_methods_they_know(void **state)
+{
+	struct ikev2_sa_show s;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct lan *l = old_pair(old_kinds[i].kind, old_cert, old_boxes);
+
+		assert_true(lan_until(l, lan_both, 2 * NS_PER_S));
+		for (unsigned n = 0; n < 2; n++) {
+			assert_int_equal(l->nodes[n].e->sas->auth_method, old_kinds[i].method);
+			assert_true(ikev2_show(l->nodes[n].e, 0, &s));
+			assert_string_equal(s.auth, old_kinds[i].name);
+		}
+		lan_free(l);
+	}
+}
+
+static void old_methods_are_for_compatible_peers_alone(void **state)
+{
+	struct lan *l = old_pair(X509_KEY_RSA_2048, with_cert, old_boxes);
+
+	(void)state;
+	lan_run(l, l->now + 5 * NS_PER_S);
+	assert_int_equal(lan_stand(&l->nodes[0], T1) + lan_stand(&l->nodes[1], T0), 0);
+	lan_free(l);
+	/* The caller would do it, who is called does not. */
+	l = lan_new(2);
+	lan_certify(l, X509_KEY_ECDSA_256);
+	l->drop = old_boxes;
+	lan_start(l, 0);
+	lan_start(l, 1);
+	set(l, 0, 1, old_cert);
+	set(l, 1, 0, with_cert);
+	lan_run(l, l->now + 500 * NS_PER_MS);
+	assert_int_equal(l->nodes[1].e->stats.results[IKEV2_AUTHENTICATION], 1);
+	assert_int_equal(lan_stand(&l->nodes[1], T0), 0);
+	lan_free(l);
+}
+
+/* Compatible with what is old, yet nobody between two that are not makes them use it. */
+static void old_methods_cannot_be_forced(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct lan *l = old_pair(old_kinds[i].kind, old_cert, hashes_taken_away);
+
+		lan_run(l, l->now + 500 * NS_PER_MS);
+		assert_int_equal(l->nodes[1].e->stats.results[IKEV2_AUTHENTICATION], 1);
+		assert_int_equal(lan_stand(&l->nodes[0], T1) + lan_stand(&l->nodes[1], T0), 0);
+		lan_free(l);
+		l = old_pair(old_kinds[i].kind, old_cert, NULL);
+		assert_true(lan_until(l, lan_both, 2 * NS_PER_S));
+		assert_int_equal(l->nodes[0].e->sas->auth_method, IKE_AUTH_SIGNATURE);
+		lan_free(l);
+	}
+}
+
 static void signer_may_take_its_time(void **state)
 {
 	struct lan *l = lan_new(2);
@@ -989,6 +1115,9 @@ int main(void)
 		cmocka_unit_test(either_end_may_call),
 		cmocka_unit_test(both_call_at_once_and_one_stays),
 		cmocka_unit_test(certificates_of_every_kind),
+		cmocka_unit_test(old_boxes_sign_by_the_methods_they_know),
+		cmocka_unit_test(old_methods_are_for_compatible_peers_alone),
+		cmocka_unit_test(old_methods_cannot_be_forced),
 		cmocka_unit_test(signer_may_take_its_time),
 		cmocka_unit_test(large_certificates_go_in_fragments),
 		cmocka_unit_test(every_algorithm),

@@ -1,6 +1,10 @@
 /*
  * What AUTH proves (RFC 7296 §2.15): a shared secret, or a signature (RFC 7427, RFC 8420) with a
  * certificate whose chain ends at an anchor and that holds the identity.
+ *
+ * A peer that says nothing of RFC 7427 signs by the methods of before it, and where weaker
+ * proposals are configured for it that is good enough: RSA with SHA-1, ECDSA on three curves. What
+ * it says is part of what is signed, so nobody on the way can make it say nothing.
  */
 #include "key/ikev2/ikev2_i.h"
 
@@ -64,13 +68,46 @@ bool proof_octets(const struct ike_sa *sa, bool ours, const struct secret *sk_p,
 	return !w.bad && bytes_set(out, b, wr_len(&w));
 }
 
+/* The methods of before RFC 7427, and what each signs with. */
+static const struct {
+	uint8_t method;
+	uint8_t scheme; /* enum sign_scheme */
+} old_methods[] = {
+	{IKE_AUTH_ECDSA_256, SIGN_ECDSA_SHA2_256},
+	{IKE_AUTH_ECDSA_384, SIGN_ECDSA_SHA2_384},
+	{IKE_AUTH_ECDSA_521, SIGN_ECDSA_SHA2_512},
+	{IKE_AUTH_RSA, SIGN_RSA_PKCS1_SHA1},
+};
+
+#define OLD_METHODS (sizeof(old_methods) / sizeof(old_methods[0]))
+
+bool proof_old(const struct ike_sa *sa, const struct ikev2_peer *p)
+{
+	return !sa->peer_hashes && p->strength == IKEV2_COMPATIBLE;
+}
+
 int proof_scheme(const struct ike_sa *sa)
 {
+	const struct ikev2_peer *p = &sa->peer->cfg;
+
+	for (size_t i = 0; i < OLD_METHODS && proof_old(sa, p); i++)
+		if (p->schemes & 1u << old_methods[i].scheme)
+			return old_methods[i].scheme;
 	for (int s = 0; s < SIGN_SCHEME_COUNT; s++)
-		if (sa->peer->cfg.schemes & 1u << s &&
+		if (p->schemes & 1u << s &&
 		    sa->peer_hashes & 1u << sign_scheme_hash((enum sign_scheme)s))
 			return s;
 	return -1;
+}
+
+uint8_t proof_method(const struct ike_sa *sa)
+{
+	if (sa->peer->cfg.auth == IKEV2_AUTH_PSK)
+		return IKE_AUTH_PSK;
+	for (size_t i = 0; i < OLD_METHODS && proof_old(sa, &sa->peer->cfg); i++)
+		if (sa->sign_scheme == old_methods[i].scheme)
+			return old_methods[i].method;
+	return IKE_AUTH_SIGNATURE;
 }
 
 /* The peer's certificates: the first is its own. */
@@ -111,16 +148,41 @@ static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, con
 	return IKEV2_CERTIFICATE;
 }
 
-static enum ikev2_result signature(struct ike_sa *sa, const struct in *in, const struct peer *p,
-				   const struct ikev2_id *id, const struct secret *sk_p,
-				   struct ike_bytes auth)
+/* The scheme of an AUTH payload and its signature, as sign_check() has it; der: room for it. -1:
+ * none that the peer may use. */
+static int scheme_of(const struct ike_sa *sa, const struct peer *p, uint8_t method,
+		     struct ike_bytes auth, uint8_t der[SIGN_MAX], struct ike_bytes *sig)
 {
 	struct rd r = rd_init(auth.p, auth.len);
-	size_t n = rd_u8(&r);
-	const uint8_t *algorithm = rd_bytes(&r, n);
-	int scheme = algorithm ? sign_scheme_of(algorithm, n) : -1;
-	uint8_t spki[2048];
+	const uint8_t *algorithm;
+	size_t n;
+
+	*sig = auth;
+	if (method == IKE_AUTH_SIGNATURE) {
+		n = rd_u8(&r);
+		algorithm = rd_bytes(&r, n);
+		*sig = (struct ike_bytes){r.p, rd_left(&r)};
+		return algorithm ? sign_scheme_of(algorithm, n) : -1;
+	}
+	for (size_t i = 0; i < OLD_METHODS && proof_old(sa, &p->cfg); i++) {
+		if (old_methods[i].method != method)
+			continue;
+		if (method != IKE_AUTH_RSA)
+			*sig = (struct ike_bytes){der, sign_ecdsa_der(old_methods[i].scheme, auth.p,
+								      auth.len, der, SIGN_MAX)};
+		return old_methods[i].scheme;
+	}
+	return -1;
+}
+
+static enum ikev2_result signature(struct ike_sa *sa, const struct in *in, const struct peer *p,
+				   const struct ikev2_id *id, const struct secret *sk_p,
+				   uint8_t method, struct ike_bytes auth)
+{
+	uint8_t der[SIGN_MAX], spki[2048];
 	struct bytes octets = {0};
+	struct ike_bytes sig;
+	int scheme = scheme_of(sa, p, method, auth, der, &sig);
 	struct x509_der leaf;
 	enum ikev2_result result;
 	size_t spki_len;
@@ -133,8 +195,8 @@ static enum ikev2_result signature(struct ike_sa *sa, const struct in *in, const
 	spki_len = x509_public(leaf, spki, sizeof(spki));
 	result = IKEV2_AUTHENTICATION;
 	if (proof_octets(sa, false, sk_p, id, &octets) &&
-	    !sign_check(spki, spki_len, (enum sign_scheme)scheme, octets.b, octets.len, r.p,
-			rd_left(&r)))
+	    !sign_check(spki, spki_len, (enum sign_scheme)scheme, octets.b, octets.len, sig.p,
+			sig.len))
 		result = IKEV2_OK;
 	bytes_clear(&octets);
 	return result;
@@ -149,8 +211,7 @@ enum ikev2_result proof_check(struct ike_sa *sa, const struct in *in, const stru
 	bool good;
 
 	if (p->cfg.auth == IKEV2_AUTH_CERT)
-		return method == IKE_AUTH_SIGNATURE ? signature(sa, in, p, id, sk_p, auth)
-						    : IKEV2_AUTHENTICATION;
+		return signature(sa, in, p, id, sk_p, method, auth);
 	if (method != IKE_AUTH_PSK)
 		return IKEV2_AUTHENTICATION;
 	good = psk(sa, &p->cfg.psk, false, sk_p, id, want) && auth.len == n &&

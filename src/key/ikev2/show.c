@@ -110,6 +110,22 @@ static void show_child(const struct child_sa *c, struct ikev2_child_show *s)
 	};
 }
 
+static const char *auth_name(uint8_t method)
+{
+	switch (method) {
+	case 0:
+		return "none yet";
+	case IKE_AUTH_PSK:
+		return "psk";
+	case IKE_AUTH_SIGNATURE:
+		return "signature";
+	case IKE_AUTH_RSA:
+		return "rsa-sha1";
+	default:
+		return "ecdsa";
+	}
+}
+
 bool ikev2_show(const struct ikev2 *e, unsigned i, struct ikev2_sa_show *out)
 {
 	const struct ike_sa *sa = e->sas;
@@ -133,9 +149,7 @@ bool ikev2_show(const struct ikev2 *e, unsigned i, struct ikev2_sa_show *out)
 		.local = sa->local,
 		.remote = sa->remote,
 		.remote_id = sa->remote_id,
-		.auth = sa->auth_method == IKE_AUTH_PSK         ? "psk"
-			: sa->auth_method == IKE_AUTH_SIGNATURE ? "signature"
-								: "none yet",
+		.auth = auth_name(sa->auth_method),
 		.since_ns = sa->since,
 	};
 	suite_text(&sa->suite, out->suite, sizeof(out->suite));
