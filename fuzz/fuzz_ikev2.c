@@ -154,7 +154,7 @@ static void records_hold(struct ikev2 *e, uint64_t now)
 		save_sa(sa, &w);
 		MUST(!w.bad);
 		r = rd_init(record, wr_len(&w));
-		MUST(ikev2_load(n, sa->slot, &r, now) == 0);
+		MUST(ikev2_load(n, (unsigned)sa->slot, &r, now) == 0);
 	}
 	ikev2_free(n);
 }

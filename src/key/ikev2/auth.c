@@ -5,7 +5,6 @@
  */
 #include "key/ikev2/ikev2_i.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct secret *ours(const struct ike_sa *sa, bool plain)
@@ -284,16 +283,20 @@ static void finish(struct ike_sa *sa, uint64_t now)
 	sa->peer->failures = 0;
 	sa->peer->contacted = true;
 	sa->peer->once = false;
-	if (p->ike_reauth_ns && sa->initiator)
-		sa->reauth_at = now + jitter(sa->e, p->ike_reauth_ns);
+	if (p->ike_reauth_ns) /* whoever called is first; should it not do it, we call */
+		sa->reauth_at = now + jitter(sa->e, p->ike_reauth_ns) +
+				(sa->initiator ? 0 : p->ike_reauth_ns / 5);
 	if (sa->initiator && !sa->children && !sa->pending_none) {
 		sa->want_child = true;
 		sa->again_at = now + AGAIN_MOST;
 	}
-	log_info("ike %s: established with %s at %s%s%s", p->name,
-		 id_text(&sa->remote_id, name, sizeof(name)),
-		 end_text(&sa->remote, end, sizeof(end)), sa->encap ? ", through UDP" : "",
-		 sa->ppk ? ", with PPK" : "");
+	if (old && old->state == ST_UP)
+		tell_event(sa, IKEV2_EV_REAUTHENTICATED, "reauthenticated");
+	else if (!sa_beside(sa))
+		tell_event(sa, IKEV2_EV_UP, "up: %s at %s%s%s",
+			   id_text(&sa->remote_id, name, sizeof(name)),
+			   end_text(&sa->remote, end, sizeof(end)), sa->encap ? ", ESP in UDP" : "",
+			   sa->ppk ? ", with a post-quantum pre-shared key" : "");
 	auth_twins(sa);
 	doubt_others(sa);
 	sa->e->timed = false;
@@ -310,7 +313,9 @@ static void initial_contact(struct ike_sa *sa, const struct in *in)
 		if (o != sa && o->peer == sa->peer && o->state >= ST_UP && o->state != ST_CLOSED) {
 			sa_close_children(o, false, in->now);
 			message_done(o);
+			o->why = "the peer began anew";
 			sa_state(o, ST_CLOSED, in->now);
+			o->why = NULL;
 			o->close_at = in->now;
 		}
 }
@@ -335,7 +340,7 @@ static bool candidate(const struct ike_sa *sa, const struct in *in, const struct
 }
 
 /* Proves a candidate, with the PPK the initiator names or without (RFC 8784 §4). */
-static enum ikev2_result prove(struct ike_sa *sa, const struct in *in, const struct peer *p,
+static enum ikev2_result prove(struct ike_sa *sa, const struct in *in, struct peer *p,
 			       const struct ikev2_id *idi)
 {
 	const struct ike_payload *auth = ike_find(in->c, IKE_PL_AUTH);
@@ -360,21 +365,30 @@ static enum ikev2_result prove(struct ike_sa *sa, const struct in *in, const str
 			   sa->use_ppk && id ? without->data : auth->auth.data);
 }
 
-static enum ikev2_result who(struct ike_sa *sa, const struct in *in, const struct ikev2_id *idi)
+/* near: who it would have been, if it had proved it; NULL: nobody. */
+static enum ikev2_result who(struct ike_sa *sa, const struct in *in, const struct ikev2_id *idi,
+			     struct peer **near)
 {
 	enum ikev2_result r = IKEV2_IDENTITY, last;
 	struct ikev2_id idr = {0};
 
+	*near = NULL;
+
 	if (ike_find(in->c, IKE_PL_IDR))
 		id_read(ike_find(in->c, IKE_PL_IDR), &idr);
 	for (struct peer *p = sa->e->peers; p; p = p->next) {
-		if (!candidate(sa, in, p, idi, &idr))
+		if (!candidate(sa, in, p, idi, &idr)) {
+			/* Of one that may be anywhere the address says nothing. */
+			if (!*near && p->cfg.remote.family && peer_at(p, in->local, in->remote))
+				*near = p;
 			continue;
+		}
 		last = prove(sa, in, p, idi);
 		if (!last) {
 			sa->peer = p;
 			return IKEV2_OK;
 		}
+		*near = r == IKEV2_IDENTITY ? p : *near;
 		r = r == IKEV2_IDENTITY ? last : r;
 	}
 	return r;
@@ -405,31 +419,79 @@ static void first_child(struct ike_sa *sa, const struct in *in)
 		sa->pending_error = IKE_N_NO_ADDITIONAL_SAS;
 }
 
+/* Why somebody is not let in, or not believed, in words; proof.c has said more of certificates. */
+static void refused(struct ike_sa *sa, struct peer *p, const struct in *in,
+		    const struct ikev2_id *id, enum ikev2_result r)
+{
+	char name[128], want[128], end[64];
+	const char *why = r == IKEV2_PPK              ? "the post-quantum pre-shared keys differ"
+			  : r != IKEV2_AUTHENTICATION ? ikev2_result_name(r)
+			  : p && p->cfg.auth == IKEV2_AUTH_CERT ? "its signature does not verify"
+								: "the pre-shared keys differ";
+
+	id_text(id, name, sizeof(name));
+	end_text(in->remote, end, sizeof(end));
+	if (sa->explained)
+		return;
+	if (r == IKEV2_IDENTITY && p && p->cfg.remote_id.type && !id_equal(&p->cfg.remote_id, id))
+		tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
+			     "who is at %s says it is %s, expected is %s", end, name,
+			     id_text(&p->cfg.remote_id, want, sizeof(want)));
+	else if (r == IKEV2_IDENTITY)
+		tell_trouble(
+			sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
+			"%s at %s asks for somebody else, or nobody of that name is configured",
+			name, end);
+	else
+		tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
+			     "%s at %s cannot prove what it is: %s. Check both ends", name, end,
+			     why);
+}
+
+/* Room for an IKE SA that proved whose it is: a record, and not too many of one peer. */
+static bool room(struct ike_sa *sa, uint64_t now)
+{
+	struct ike_sa *oldest = NULL;
+	unsigned count = 0;
+
+	for (struct ike_sa *o = sa->e->sas; o; o = o->next)
+		if (o != sa && o->peer == sa->peer && o->state >= ST_UP && o->state < ST_CLOSED) {
+			count++;
+			oldest = o; /* new ones go in front */
+		}
+	if (count >= PEER_SAS_MAX)
+		sa_lost(oldest, "the peer has too many IKE SAs", now);
+	return sa_slot(sa);
+}
+
 enum ikev2_result auth_request(struct ike_sa *sa, struct in *in)
 {
+	struct peer *near = NULL;
 	struct ikev2_id idi;
 	enum ikev2_result r;
-	char name[128], end[64];
 	int scheme = 0;
 
 	id_read(ike_find(in->c, IKE_PL_IDI), &idi);
 	sa->local = *in->local;
 	sa->remote = *in->remote;
-	r = who(sa, in, &idi);
+	r = who(sa, in, &idi, &near);
 	if (!r && sa->peer->cfg.auth == IKEV2_AUTH_CERT) {
 		scheme = proof_scheme(sa);
 		r = scheme < 0 ? IKEV2_AUTHENTICATION : IKEV2_OK;
 	}
 	if (r) {
-		log_limited(&sa->e->limit, LOG_LVL_WARN,
-			    "ike: %s at %s is not let in: %s. Check its identity and the secret "
-			    "or certificate on both ends",
-			    id_text(&idi, name, sizeof(name)),
-			    end_text(in->remote, end, sizeof(end)), ikev2_result_name(r));
+		refused(sa, near, in, &idi, r);
 		sa->peer = NULL;
 		message_answer_notify(sa, IKE_AUTH, in->h->id, IKE_N_AUTH_FAILED, NULL, 0, in->now);
 		sa_state(sa, ST_CLOSED, in->now);
 		return r;
+	}
+	if (!room(sa, in->now)) {
+		sa->peer = NULL;
+		message_answer_notify(sa, IKE_AUTH, in->h->id, IKE_N_NO_ADDITIONAL_SAS, NULL, 0,
+				      in->now);
+		sa_state(sa, ST_CLOSED, in->now);
+		return IKEV2_LIMIT;
 	}
 	sa->remote_id = idi;
 	sa->auth_method = ike_find(in->c, IKE_PL_AUTH)->auth.method;
@@ -467,6 +529,7 @@ static enum ikev2_result prove_responder(struct ike_sa *sa, const struct in *in,
 /* The first child of the answer. OK also when the responder refused it: the IKE SA stands. */
 static enum ikev2_result take_child(struct ike_sa *sa, const struct in *in)
 {
+	char why[IKEV2_TROUBLE_MAX - 64];
 	struct esp_selectors asked;
 	struct child_sa *child;
 	struct created c;
@@ -476,8 +539,10 @@ static enum ikev2_result take_child(struct ike_sa *sa, const struct in *in)
 		for (unsigned i = 0; i < in->c->count && !sa->pending_none; i++)
 			if (in->c->v[i].type == IKE_PL_NOTIFY &&
 			    in->c->v[i].notify.type < IKE_N_STATUS)
-				log_warn("ike %s: no child SA: %s", sa_name(sa),
-					 ike_notify_name(in->c->v[i].notify.type));
+				tell_trouble(sa->e, sa->peer, IKEV2_EV_TROUBLE, in->now,
+					     "no child SA: %s",
+					     refusal_text(sa, in->c->v[i].notify.type, true, why,
+							  sizeof(why)));
 		return IKEV2_OK;
 	}
 	if (!ike_find(in->c, IKE_PL_TSI) || !ike_find(in->c, IKE_PL_TSR))
@@ -501,7 +566,6 @@ enum ikev2_result auth_response(struct ike_sa *sa, struct in *in)
 {
 	struct ikev2_id idr;
 	enum ikev2_result r;
-	char why[96];
 
 	id_read(ike_find(in->c, IKE_PL_IDR), &idr);
 	r = prove_responder(sa, in, &idr);
@@ -516,11 +580,12 @@ enum ikev2_result auth_response(struct ike_sa *sa, struct in *in)
 			return IKEV2_OK;
 		}
 	}
-	snprintf(why, sizeof(why), "the answer is not taken: %s", ikev2_result_name(r));
-	log_limited(&sa->e->limit, LOG_LVL_WARN,
-		    "ike %s: %s. Check its identity and the secret or "
-		    "certificate on both ends",
-		    sa_name(sa), why);
+	if (r == IKEV2_SELECTORS || r == IKEV2_NO_PROPOSAL || r == IKEV2_LIMIT)
+		tell_trouble(sa->e, sa->peer, IKEV2_EV_TROUBLE, in->now,
+			     "the child SA of its answer is not what was asked for: %s",
+			     ikev2_result_name(r));
+	else
+		refused(sa, sa->peer, in, &idr, r);
 	if (!sa->replaces)
 		peer_again(sa->peer, in->now);
 	info_refuse(sa, r == IKEV2_SELECTORS || r == IKEV2_NO_PROPOSAL ? 0 : IKE_N_AUTH_FAILED,

@@ -123,6 +123,7 @@ void child_add(struct ike_sa *sa, struct child_sa *c)
 	*end = c;
 	c->next = NULL;
 	sa->child_count++;
+	tell_over(sa->peer);
 	receive(sa, c, 0);
 	sa->dirty = true;
 	sa->e->timed = false;

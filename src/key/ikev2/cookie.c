@@ -21,6 +21,12 @@ void cookie_turn(struct ikev2 *e, uint64_t now)
 	e->timed = false;
 }
 
+/* One address, or of IPv6 what one customer has at the least: a /64. */
+static bool same_source(const struct esp_end *a, const struct esp_end *b)
+{
+	return a->family == b->family && !memcmp(a->addr, b->addr, a->family == 6 ? 8 : 4);
+}
+
 unsigned cookie_source(const struct ikev2 *e, const struct esp_end *remote)
 {
 	unsigned n = 0;
@@ -28,8 +34,7 @@ unsigned cookie_source(const struct ikev2 *e, const struct esp_end *remote)
 	if (!e->half_open)
 		return 0;
 	for (const struct ike_sa *sa = e->sas; sa; sa = sa->next)
-		n += (sa->state == ST_HALF_OPEN || sa->state == ST_AUTH_REPLY) &&
-		     end_same(&sa->remote, remote);
+		n += sa->counted && same_source(&sa->remote, remote);
 	return n;
 }
 

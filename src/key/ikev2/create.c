@@ -79,15 +79,15 @@ uint16_t create_choose(struct ike_sa *sa, const struct in *in, bool with_group, 
 	struct ike_bytes body = ike_find(in->c, IKE_PL_SA)->body;
 	const struct ike_proposal *v;
 	struct chosen chosen;
-	char why[1024];
+	char why[IKEV2_TROUBLE_MAX - 64];
 	unsigned n;
 
 	v = offer_esp(&sa->peer->cfg, &n);
 	if (!select_proposal(v, n, body, IKE_PROTO_ESP, IKE_ESP_SPI_LEN, with_group, &chosen) ||
 	    !take_choice(&chosen, c)) {
 		select_explain(v, n, body, why, sizeof(why));
-		log_limited(&sa->e->limit, LOG_LVL_WARN, "ike %s: child SA refused: %s",
-			    sa_name(sa), why);
+		tell_trouble(sa->e, sa->peer, IKEV2_EV_NO_PROPOSAL, in->now, "child SA refused: %s",
+			     why);
 		return IKE_N_NO_PROPOSAL;
 	}
 	c->mode = told(in, IKE_N_TRANSPORT_MODE) && sa->peer->cfg.mode == ESP_TRANSPORT
@@ -95,16 +95,13 @@ uint16_t create_choose(struct ike_sa *sa, const struct in *in, bool with_group, 
 			  : ESP_TUNNEL;
 	/* Transport mode is asked for and may be declined; but an interface for it takes no other. */
 	if (c->mode != sa->peer->cfg.mode) {
-		log_limited(
-			&sa->e->limit, LOG_LVL_WARN,
-			"ike %s: child SA refused: it asks for tunnel mode, transport is configured",
-			sa_name(sa));
+		tell_trouble(sa->e, sa->peer, IKEV2_EV_TROUBLE, in->now,
+			     "child SA refused: it asks for tunnel mode, transport is configured");
 		return IKE_N_NO_PROPOSAL;
 	}
 	if (!ts_narrow(sa, in, &c->ts)) {
-		log_limited(&sa->e->limit, LOG_LVL_WARN,
-			    "ike %s: child SA refused: no traffic selectors in common",
-			    sa_name(sa));
+		tell_trouble(sa->e, sa->peer, IKEV2_EV_TROUBLE, in->now,
+			     "child SA refused: no traffic selectors in common");
 		return IKE_N_TS_UNACCEPTABLE;
 	}
 	return 0;
@@ -274,6 +271,7 @@ static enum ikev2_result refused(struct ike_sa *sa, struct in *in)
 {
 	struct child_sa *old = child_by_in(sa, sa->req.child);
 	bool rekey = sa->req.kind == EX_CHILD_REKEY;
+	char why[IKEV2_TROUBLE_MAX - 64];
 	uint16_t type = 0;
 	const struct ike_notify *ke = ike_find_notify(in->c, IKE_N_INVALID_KE);
 
@@ -305,8 +303,11 @@ static enum ikev2_result refused(struct ike_sa *sa, struct in *in)
 		*(rekey && old ? &old->want_rekey : &sa->want_child) = true;
 	} else if (!(rekey && old && old->state != CHILD_UP)) {
 		if (type != IKE_N_TEMPORARY_FAILURE) {
-			log_warn("ike %s: child SA refused: %s", sa_name(sa),
-				 ike_notify_name(type));
+			tell_trouble(sa->e, sa->peer,
+				     type == IKE_N_NO_PROPOSAL ? IKEV2_EV_NO_PROPOSAL
+							       : IKEV2_EV_TROUBLE,
+				     in->now, "no child SA: %s",
+				     refusal_text(sa, type, true, why, sizeof(why)));
 			sa->again_at = in->now + AGAIN_MOST;
 		}
 		if (rekey && old)
@@ -335,14 +336,18 @@ enum ikev2_result create_response(struct ike_sa *sa, struct in *in)
 		ts_own(sa, &asked);
 	r = made(sa, in, &asked, &fresh);
 	if (r) { /* the peer believes that it stands: the IKE SA is no good */
-		log_warn("ike %s: the child SA it made is not what was asked for: %s", sa_name(sa),
-			 ikev2_result_name(r));
+		tell_event(sa, IKEV2_EV_TROUBLE,
+			   "the child SA it made is not what was asked for: %s",
+			   ikev2_result_name(r));
 		message_done(sa);
 		sa->want_close = true;
 		return r;
 	}
 	child_add(sa, fresh);
-	sa->e->stats.child_rekeys += rekey;
+	if (rekey) {
+		sa->e->stats.child_rekeys++;
+		tell_event(sa, IKEV2_EV_CHILD_REKEYED, "child SA rekeyed, SPI %08x", fresh->spi_in);
+	}
 	settle(sa, in, fresh);
 	message_done(sa);
 	return IKEV2_OK;
@@ -476,6 +481,8 @@ enum ikev2_result create_rekey_request(struct ike_sa *sa, struct in *in)
 	if (r)
 		return r;
 	sa->e->stats.child_rekeys++;
+	tell_event(sa, IKEV2_EV_CHILD_REKEYED, "child SA rekeyed by the peer, SPI %08x",
+		   fresh->spi_in);
 	if (faulty(sa->e, IKEV2_FAULT_SEND_EARLY))
 		child_send(sa, fresh);
 	if (faulty(sa->e, IKEV2_FAULT_RETIRE_EARLY)) {

@@ -968,6 +968,19 @@ static void own_authority(struct lan *l, struct ikev2_peer *p)
 	p->chain = n->chain;
 }
 
+/* Node 2's certificate for something else, by the authority of all. */
+static void other_usage(struct lan *l, struct ikev2_peer *p)
+{
+	(void)p;
+	lan_certificate(l, 2, X509_FOR_CODE);
+}
+
+static void revoked(struct lan *l, struct ikev2_peer *p)
+{
+	(void)p;
+	lan_revoke(l, 2);
+}
+
 static void the_identity_of_another(struct lan *l, struct ikev2_peer *p)
 {
 	(void)l;
@@ -979,18 +992,25 @@ static const struct {
 	bool cert;
 	enum ikev2_result want;
 	void (*spoil)(struct lan *l, struct ikev2_peer *p);
+	const char *told; /* in what the victim says of it */
 } strangers[] = {
-	{"another secret", false, IKEV2_AUTHENTICATION, wrong_psk},
-	{"a name that nobody has", false, IKEV2_IDENTITY, wrong_name},
-	{"the right name of another type", false, IKEV2_IDENTITY, wrong_type},
-	{"who asks for somebody else", false, IKEV2_IDENTITY, wrong_other},
-	{"the name of another peer", false, IKEV2_IDENTITY, the_identity_of_another},
-	{"a secret where a certificate is due", true, IKEV2_AUTHENTICATION, psk_for_cert},
-	{"an expired certificate", true, IKEV2_CERTIFICATE, expired},
-	{"a certificate of tomorrow", true, IKEV2_CERTIFICATE, not_yet},
-	{"a certificate without its key", true, IKEV2_AUTHENTICATION, others_key},
-	{"the certificate of another", true, IKEV2_IDENTITY, others_certificate},
-	{"a certificate by itself", true, IKEV2_CERTIFICATE, own_authority},
+	{"another secret", false, IKEV2_AUTHENTICATION, wrong_psk, "pre-shared keys differ"},
+	{"a name that nobody has", false, IKEV2_IDENTITY, wrong_name, "expected is node2"},
+	{"the right name of another type", false, IKEV2_IDENTITY, wrong_type, "expected is node2"},
+	{"who asks for somebody else", false, IKEV2_IDENTITY, wrong_other, "somebody else"},
+	{"the name of another peer", false, IKEV2_IDENTITY, the_identity_of_another,
+	 "says it is node0, expected is node2"},
+	{"a secret where a certificate is due", true, IKEV2_AUTHENTICATION, psk_for_cert,
+	 "signature"},
+	{"an expired certificate", true, IKEV2_CERTIFICATE, expired, "CN=node2: expired"},
+	{"a certificate of tomorrow", true, IKEV2_CERTIFICATE, not_yet, "not yet valid"},
+	{"a certificate without its key", true, IKEV2_AUTHENTICATION, others_key, "signature"},
+	{"the certificate of another", true, IKEV2_IDENTITY, others_certificate,
+	 "CN=node0 does not hold the identity node2"},
+	{"a certificate by itself", true, IKEV2_CERTIFICATE, own_authority,
+	 "no chain to a trusted authority"},
+	{"a certificate for signing code", true, IKEV2_CERTIFICATE, other_usage, "key usage"},
+	{"a revoked certificate", true, IKEV2_CERTIFICATE, revoked, "revoked"},
 };
 
 static void who_cannot_prove_it_is_not_let_in(void **state)
@@ -998,6 +1018,7 @@ static void who_cannot_prove_it_is_not_let_in(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
 		struct lan *l = lan_new(3);
+		struct ikev2_peer_show told;
 		struct ikev2_peer p;
 
 		lan_certify(l, X509_KEY_ED25519);
@@ -1017,6 +1038,12 @@ static void who_cannot_prove_it_is_not_let_in(void **state)
 		lan_run(l, l->now + 500 * NS_PER_MS);
 		if (l->nodes[1].e->stats.results[strangers[i].want] != 1)
 			fail_msg("%s", strangers[i].who);
+		assert_true(ikev2_peer_show(l->nodes[1].e, LAN_TUNNEL(2), &told));
+		if (!strstr(told.trouble, strangers[i].told))
+			fail_msg("%s: %s", strangers[i].who, told.trouble);
+		assert_int_equal(l->nodes[1].events[IKEV2_EV_AUTH_FAILED], 1);
+		assert_true(ikev2_peer_show(l->nodes[2].e, LAN_TUNNEL(1), &told));
+		assert_non_null(strstr(told.trouble, "AUTHENTICATION_FAILED"));
 		assert_int_equal(lan_stand(&l->nodes[1], LAN_TUNNEL(2)), 0);
 		assert_int_equal(lan_stand(&l->nodes[2], LAN_TUNNEL(1)), 0);
 		assert_int_equal(l->nodes[1].adds + l->nodes[2].adds, 0);
@@ -1125,6 +1152,42 @@ static void one_address_has_its_limit(void **state)
 	lan_free(l);
 }
 
+/* Who fails to prove itself again and again is held against its address, takes no record's place,
+ * and is told once. */
+static void who_keeps_failing_is_put_off(void **state)
+{
+	struct lan *l = lan_new(3);
+	struct lan_node *v = &l->nodes[1];
+	unsigned failed = 0;
+	struct ikev2_peer p;
+
+	(void)state;
+	v->cfg.slots = 1;
+	lan_start(l, 1);
+	lan_start(l, 2);
+	p = lan_peer(l, 1, 2);
+	p.start = false;
+	assert_int_equal(ikev2_peer_set(v->e, &p, l->now), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		p = lan_peer(l, 2, 1);
+		p.start = true;
+		if (i < 19)
+			wrong_psk(l, &p);
+		ikev2_peer_remove(l->nodes[2].e, p.tunnel, l->now);
+		assert_int_equal(ikev2_peer_set(l->nodes[2].e, &p, l->now), 0);
+		if (i == 19) /* later the right one is let in: nothing is full */
+			lan_run(l, l->now + 20 * NS_PER_S);
+		lan_run(l, l->now + 100 * NS_PER_MS);
+		failed = (unsigned)v->e->stats.results[IKEV2_AUTHENTICATION];
+	}
+	assert_int_equal(failed, 8);
+	assert_true(v->e->stats.results[IKEV2_SOURCE] > 0);
+	assert_int_equal(v->events[IKEV2_EV_AUTH_FAILED], 1);
+	assert_int_equal(lan_stand(v, LAN_TUNNEL(2)), 1);
+	assert_int_equal(v->events[IKEV2_EV_UP], 1);
+	lan_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1136,6 +1199,7 @@ int main(void)
 		cmocka_unit_test(a_peer_gone_mad),
 		cmocka_unit_test(fragments_that_do_not_belong_together),
 		cmocka_unit_test(who_cannot_prove_it_is_not_let_in),
+		cmocka_unit_test(who_keeps_failing_is_put_off),
 		cmocka_unit_test(flood_from_a_million_addresses),
 		cmocka_unit_test(one_address_has_its_limit),
 	};

@@ -39,6 +39,7 @@
 #define IKEV2_SAVE_MAX 65536     /* bytes no record exceeds */
 #define IKEV2_CHILDREN_MAX 16    /* of one IKE SA */
 #define IKEV2_NAME_MAX 32        /* bytes of a peer's name, with its NUL */
+#define IKEV2_TROUBLE_MAX 1024   /* bytes of the words for what is wrong, with their NUL */
 
 struct ikev2_id {
 	uint8_t type; /* enum ike_id_type; 0: none given */
@@ -84,6 +85,21 @@ struct ikev2_peer {
 	uint64_t dpd_ns; /* silence after which it is asked whether it lives; 0: never */
 };
 
+/* What happened to a peer. From AUTH_FAILED on somebody without a key may be the cause: these are
+ * told seldom. */
+enum ikev2_event {
+	IKEV2_EV_UP,   /* an IKE SA stands where none stood */
+	IKEV2_EV_DOWN, /* and none any more */
+	IKEV2_EV_REKEYED,
+	IKEV2_EV_CHILD_REKEYED,
+	IKEV2_EV_REAUTHENTICATED,
+	IKEV2_EV_AUTH_FAILED,
+	IKEV2_EV_NO_PROPOSAL,
+	IKEV2_EV_TROUBLE, /* whatever else keeps it down */
+	IKEV2_EV_COUNT
+};
+const char *ikev2_event_name(enum ikev2_event ev);
+
 struct ikev2_env {
 	void *ctx;
 	/* Fills n bytes with cryptographic randomness. Never fails. */
@@ -96,6 +112,9 @@ struct ikev2_env {
 		    size_t len);
 	/* A line for Wireshark's ikev2_decryption_table, with keys. NULL outside of debugging. */
 	void (*keylog)(void *ctx, const char *line);
+	/* What happened to the peer of that number (0: to none that is known), in words without a
+	 * name in front. NULL: it is logged instead. */
+	void (*event)(void *ctx, enum ikev2_event ev, uint16_t tunnel, const char *text);
 	struct sink_esp_ops sink;
 };
 
@@ -105,7 +124,7 @@ struct ikev2_config {
 	unsigned half_open_max;  /* of them altogether */
 	unsigned source_max;     /* and from one address */
 	bool initial_contact;    /* nothing of an earlier life is known: peers may forget it */
-	unsigned slots;          /* records there is room for: IKE SAs at most */
+	unsigned slots;          /* records there is room for: IKE SAs with a peer at most */
 };
 
 struct ikev2;
@@ -212,7 +231,8 @@ struct ikev2_child_show {
 	uint8_t suite; /* enum esp_suite */
 	uint8_t mode;  /* enum esp_mode */
 	bool esn, up, sending;
-	uint64_t since_ns;
+	uint64_t since_ns, rekey_ns; /* rekey: IKEV2_NEVER, or when */
+	uint64_t packets_in;         /* as forward last said */
 	struct esp_selectors ts;
 };
 struct ikev2_sa_show {
@@ -224,12 +244,23 @@ struct ikev2_sa_show {
 	struct ikev2_id remote_id;
 	char suite[96]; /* words of the transforms */
 	const char *auth;
-	uint64_t since_ns;
+	uint64_t since_ns, heard_ns;
+	uint64_t rekey_ns, reauth_ns; /* IKEV2_NEVER, or when */
 	unsigned child_count;
 	struct ikev2_child_show children[IKEV2_CHILDREN_MAX];
 };
 /* The i-th, or false. */
 bool ikev2_show(const struct ikev2 *e, unsigned i, struct ikev2_sa_show *out);
+
+/* Whether a peer is to be up, and why it is not. */
+struct ikev2_peer_show {
+	bool wanted;
+	unsigned failures;               /* attempts in a row that came to nothing */
+	uint64_t next_ns;                /* no attempt before; 0: none is made */
+	uint64_t trouble_ns;             /* when that was noted; 0: nothing is */
+	char trouble[IKEV2_TROUBLE_MAX]; /* "": nothing */
+};
+bool ikev2_peer_show(const struct ikev2 *e, uint16_t tunnel, struct ikev2_peer_show *out);
 
 struct ikev2_stats {
 	uint64_t results[IKEV2_RESULT_COUNT];

@@ -22,6 +22,7 @@
  *   sa.c        IKE SAs: made, found, closed
  *   save.c      the records a successor continues from
  *   show.c      pictures and words
+ *   tell.c      what happened, and why a peer is not up
  */
 #pragma once
 
@@ -49,6 +50,7 @@
 #define FRAGMENT_MAX 1228          /* bytes of a message: 1,280 less IPv6, UDP and the marker */
 #define FRAGMENTS_MAX 32
 #define SPI_BUCKETS 1024
+#define PEER_SAS_MAX 8 /* IKE SAs of one peer that stand or wait to be deleted */
 
 struct nonce {
 	uint16_t len;
@@ -154,6 +156,8 @@ struct peer {
 	uint64_t next_at; /* not called again before */
 	unsigned failures;
 	bool contacted; /* it was told that we know nothing of an earlier life */
+	uint64_t trouble_at, told_at;
+	char trouble[IKEV2_TROUBLE_MAX]; /* why it is not up; "": nothing is known against it */
 };
 
 struct ike_sa {
@@ -162,6 +166,7 @@ struct ike_sa {
 	struct peer *peer; /* NULL: responder, not known yet */
 	uint8_t state;     /* enum ike_state; set by sa_state() alone */
 	bool initiator;    /* we are the original initiator */
+	bool counted;      /* among the half-open ones, also while it is remembered as failed */
 	uint64_t spi_i, spi_r;
 	struct esp_end local, remote;
 	bool nat_local, nat_remote, encap; /* who is behind a NAT; ESP goes in UDP */
@@ -173,6 +178,7 @@ struct ike_sa {
 	struct secret plain[3]; /* SK_d, SK_pi, SK_pr without the PPK, until it is settled */
 	struct ikev2_id remote_id;
 	uint8_t auth_method; /* how the peer proved itself */
+	bool explained;      /* why it did not is told */
 
 	/* until it is up */
 	struct dh_key dh;
@@ -211,7 +217,8 @@ struct ike_sa {
 	struct nonce low; /* the lower nonce of its making, to tell twins apart */
 	struct child_sa *children;
 	unsigned child_count;
-	unsigned slot;
+	const char *why;   /* while its state changes: the reason */
+	int slot;          /* of its record; -1: a half-open one has none */
 	bool saved, dirty; /* a record of it is written; it is out of date */
 };
 
@@ -258,6 +265,7 @@ struct ikev2 {
 	uint64_t deadline;
 	struct ikev2_stats stats;
 	struct log_limit limit;
+	uint64_t told_at; /* of nobody's trouble */
 	/* what is being read: one message at a time */
 	struct ike_chain chain, inner;
 	uint8_t buf[IKEV2_MESSAGE_MAX];
@@ -369,7 +377,7 @@ int proof_scheme(const struct ike_sa *sa);
 uint8_t proof_method(const struct ike_sa *sa);
 /* Whether that peer may prove itself by the methods of before RFC 7427. */
 bool proof_old(const struct ike_sa *sa, const struct ikev2_peer *p);
-enum ikev2_result proof_check(struct ike_sa *sa, const struct in *in, const struct peer *p,
+enum ikev2_result proof_check(struct ike_sa *sa, const struct in *in, struct peer *p,
 			      const struct ikev2_id *id, const struct secret *sk_p, uint8_t method,
 			      struct ike_bytes auth);
 
@@ -479,6 +487,8 @@ void select_put_chosen(struct out *o, const struct chosen *c, uint8_t protocol, 
 /* Both proposals side by side and what differs; for one log line. */
 void select_explain(const struct ike_proposal *ours, unsigned n, struct ike_bytes theirs, char *buf,
 		    size_t size);
+/* An offer of ours in words. */
+void select_words(const struct ike_proposal *ours, unsigned n, char *buf, size_t size);
 struct ike_suite select_suite(const struct chosen *c);
 
 /* ts.c */
@@ -509,6 +519,8 @@ uint64_t spi_fresh(struct ikev2 *e);
 struct ike_sa *sa_find(const struct ikev2 *e, uint64_t local_spi);
 void sa_state(struct ike_sa *sa, enum ike_state s, uint64_t now);
 void sa_up(struct ike_sa *sa, uint64_t now); /* sets its times too */
+bool sa_slot(struct ike_sa *sa); /* a place for its record, if it has none; false: there is none */
+bool sa_beside(const struct ike_sa *sa); /* another one of its peer stands */
 /* Everything of it ends now, children and all; what was to be up is called again. */
 void sa_lost(struct ike_sa *sa, const char *why, uint64_t now);
 void sa_close_children(struct ike_sa *sa, bool linger, uint64_t now);
@@ -526,6 +538,18 @@ int nonce_cmp(const struct nonce *a, const struct nonce *b);
 void nonce_make(struct ikev2 *e, struct nonce *n);
 void nonce_low(struct nonce *to, const struct nonce *a, const struct nonce *b);
 void peer_again(struct peer *p, uint64_t now);
+
+/* tell.c */
+/* Something happened that verified, or that we did. */
+void tell_event(const struct ike_sa *sa, enum ikev2_event ev, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Why a peer is not up (p NULL: whoever it was is nobody's). */
+void tell_trouble(struct ikev2 *e, struct peer *p, enum ikev2_event ev, uint64_t now,
+		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void tell_over(struct peer *p);
+/* What an error notification of the peer's means; child: about a child SA. */
+const char *refusal_text(const struct ike_sa *sa, uint16_t type, bool child, char *buf,
+			 size_t size);
 
 /* save.c */
 void save_sa(const struct ike_sa *sa, struct wr *w);

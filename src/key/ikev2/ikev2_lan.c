@@ -43,6 +43,15 @@ static int lan_sign(void *ctx, uint32_t id, uint16_t key, enum sign_scheme s, co
 	return 0;
 }
 
+static void lan_event(void *ctx, enum ikev2_event ev, uint16_t tunnel, const char *text)
+{
+	struct lan_node *n = ctx;
+
+	(void)tunnel;
+	n->events[ev]++;
+	log_debug("node %u: %s: %s", n->index, ikev2_event_name(ev), text);
+}
+
 static bool alive(const struct lan *l, const struct lan_sa *s)
 {
 	return s->used && (!s->until || s->until > l->now);
@@ -216,6 +225,7 @@ void lan_start(struct lan *l, unsigned i)
 		.random = lan_random,
 		.wall = lan_wall,
 		.sign = lan_sign,
+		.event = lan_event,
 		.sink = {n, lan_add_receive, lan_use_transmit, lan_retire},
 	};
 
@@ -273,8 +283,32 @@ void lan_free(struct lan *l)
 	}
 	for (unsigned i = 0; i < l->wire_count; i++)
 		free(l->wire[i]);
+	sign_key_free(l->ca_key);
 	secret_wipe(l, sizeof(*l));
 	free(l);
+}
+
+void lan_certificate(struct lan *l, unsigned i, enum x509_usage usage)
+{
+	struct lan_node *n = &l->nodes[i];
+	char name[6] = "node0";
+	struct x509_make m = {.common_name = name,
+			      .names = {{X509_DNS, name, 5}},
+			      .name_count = 1,
+			      .usage = usage,
+			      .serial = {2, (uint8_t)i},
+			      .from = WALL - 1000,
+			      .until = WALL + 100000};
+	struct x509_der anchor = {l->ca, l->ca_len};
+	uint8_t spki[1024];
+
+	name[4] = (char)('0' + i);
+	n->chain[0].p = n->cert;
+	n->chain[0].len = x509_make_cert(&m, spki, sign_key_public(n->key, spki, sizeof(spki)),
+					 &anchor, l->ca_key, n->cert, sizeof(n->cert));
+	n->chain_count = 1;
+	if (!n->chain[0].len)
+		abort();
 }
 
 void lan_certify(struct lan *l, enum x509_key kind)
@@ -284,37 +318,36 @@ void lan_certify(struct lan *l, enum x509_key kind)
 			       .serial = {1},
 			       .from = WALL - 1000,
 			       .until = WALL + 1000000};
-	struct sign_key *ca_key = x509_key_new(kind);
-	uint8_t der[4096], spki[1024];
-	struct x509_der anchor = {der, 0};
+	uint8_t spki[1024];
 
-	anchor.len = x509_make_cert(&ca, spki, sign_key_public(ca_key, spki, sizeof(spki)), NULL,
-				    ca_key, der, sizeof(der));
+	sign_key_free(l->ca_key);
+	l->ca_key = x509_key_new(kind);
+	l->ca_len = x509_make_cert(&ca, spki, sign_key_public(l->ca_key, spki, sizeof(spki)), NULL,
+				   l->ca_key, l->ca, sizeof(l->ca));
 	for (unsigned i = 0; i < l->count; i++) {
 		struct lan_node *n = &l->nodes[i];
-		char name[6] = "node0";
-		struct x509_make m = {.common_name = name,
-				      .names = {{X509_DNS, name, 5}},
-				      .name_count = 1,
-				      .usage = X509_FOR_IKE,
-				      .serial = {2, (uint8_t)i},
-				      .from = WALL - 1000,
-				      .until = WALL + 100000};
 
-		name[4] = (char)('0' + i);
 		sign_key_free(n->key);
 		n->key = x509_key_new(kind);
-		n->chain[0].p = n->cert;
-		n->chain[0].len =
-			x509_make_cert(&m, spki, sign_key_public(n->key, spki, sizeof(spki)),
-				       &anchor, ca_key, n->cert, sizeof(n->cert));
-		n->chain_count = 1;
+		lan_certificate(l, i, X509_FOR_IKE);
 		x509_trust_free(n->trust);
 		n->trust = x509_trust_new();
-		if (!n->chain[0].len || x509_trust_add(n->trust, der, anchor.len) != 1)
+		if (x509_trust_add(n->trust, l->ca, l->ca_len) != 1)
 			abort();
 	}
-	sign_key_free(ca_key);
+}
+
+void lan_revoke(struct lan *l, unsigned i)
+{
+	const uint8_t serial[1][X509_SERIAL_LEN] = {{2, (uint8_t)i}};
+	struct x509_der anchor = {l->ca, l->ca_len};
+	uint8_t crl[2048];
+	size_t n = x509_make_crl(anchor, l->ca_key, serial, 1, 1, WALL - 10, WALL + 100000, crl,
+				 sizeof(crl));
+
+	for (unsigned j = 0; j < l->count; j++)
+		if (x509_trust_add_crl(l->nodes[j].trust, crl, n) != 1)
+			abort();
 }
 
 void lan_use_cert(struct lan *l, unsigned i, struct ikev2_peer *p)

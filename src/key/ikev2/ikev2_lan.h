@@ -29,7 +29,8 @@ struct lan_node {
 	struct ikev2 *e;
 	struct lan_sa sas[LAN_SAS];
 	unsigned adds, uses, retires; /* verbs so far */
-	uint64_t random;              /* state of this node's generator */
+	unsigned events[IKEV2_EV_COUNT];
+	uint64_t random; /* state of this node's generator */
 	/* the signer */
 	struct sign_key *key;
 	bool sign_slow, sign_fails;
@@ -64,6 +65,9 @@ struct lan {
 	/* Sees, may change, and may drop what is on its way. */
 	bool (*drop)(struct lan *l, unsigned from, unsigned to, struct ikev2_datagram *d);
 	bool nat; /* node 0 is behind one: 10.0.0.1 seen as 203.0.113.9, ports moved */
+	struct sign_key *ca_key;
+	uint8_t ca[4096];
+	size_t ca_len;
 	unsigned sent;
 	uint64_t order;
 	void *ctx;
@@ -81,6 +85,10 @@ void lan_restart(struct lan *l, unsigned i, bool with_records);
 void lan_stop(struct lan *l, unsigned i);
 /* Certificates of that kind for all nodes, by one authority. */
 void lan_certify(struct lan *l, enum x509_key kind);
+/* Another one for a node, by the same authority. */
+void lan_certificate(struct lan *l, unsigned i, enum x509_usage usage);
+/* Every node hears that this one's certificate is revoked. */
+void lan_revoke(struct lan *l, unsigned i);
 void lan_use_cert(struct lan *l, unsigned i, struct ikev2_peer *p);
 /* After calls on a node's engine: saves, delivers its output. */
 void lan_flush(struct lan *l, unsigned i);

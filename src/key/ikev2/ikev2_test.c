@@ -1063,6 +1063,82 @@ static void failed_negotiation_is_explained(void **state)
 	assert_int_equal(strlen(small), sizeof(small) - 1);
 }
 
+static void cbc_alone(struct lan *l, unsigned me, struct ikev2_peer *p)
+{
+	static const struct ike_proposal cbc = {
+		.protocol = IKE_PROTO_IKE,
+		.count = 4,
+		.t = {{IKE_T_ENCR, IKE_ENCR_AES_CBC, 256, false},
+		      {IKE_T_PRF, IKE_PRF_SHA2_256, 0, false},
+		      {IKE_T_INTEG, IKE_INTEG_SHA2_256_128, 0, false},
+		      {IKE_T_DH, IKE_DH_MODP_2048, 0, false}}};
+
+	(void)l;
+	p->start = me == 0;
+	if (me)
+		return;
+	p->ike_offer = &cbc;
+	p->ike_offer_count = 1;
+}
+
+/* Both ends say why, at once; and no more of it once it is up. */
+static void why_it_is_down_is_told_on_both_ends(void **state)
+{
+	struct lan *l = pair(cbc_alone);
+	struct ikev2_peer_show p;
+
+	(void)state;
+	lan_run(l, l->now + NS_PER_S);
+	assert_true(ikev2_peer_show(l->nodes[0].e, T1, &p));
+	assert_string_equal(p.trouble, "said in clear: the peer takes none of our IKE proposals "
+				       "(NO_PROPOSAL_CHOSEN); ours: aes-cbc-256 prf-hmac-sha2-256 "
+				       "hmac-sha2-256-128 modp-2048");
+	assert_true(p.wanted);
+	assert_true(ikev2_peer_show(l->nodes[1].e, T0, &p));
+	assert_non_null(strstr(p.trouble, "no encryption in common; ours: aes-gcm-16-256"));
+	assert_non_null(strstr(p.trouble, "theirs: aes-cbc-256 "));
+	lan_run(l, l->now + 300 * NS_PER_S); /* told once, however often it is tried */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(l->nodes[i].events[IKEV2_EV_NO_PROPOSAL], 1);
+	set(l, 0, 1, NULL);
+	assert_true(lan_until(l, lan_both, 120 * NS_PER_S));
+	assert_true(ikev2_peer_show(l->nodes[0].e, T1, &p));
+	assert_string_equal(p.trouble, "");
+	assert_false(ikev2_peer_show(l->nodes[0].e, 77, &p));
+	lan_free(l);
+}
+
+static void events_of_a_life(void **state)
+{
+	struct lan *l = established(reauth);
+	struct lan_node *n = l->nodes;
+	struct ikev2_peer_show p;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(n[i].events[IKEV2_EV_UP], 1);
+		ikev2_rekey(n[i].e, LAN_TUNNEL(!i), IKEV2_REKEY_IKE, l->now);
+		lan_run(l, l->now + 5 * NS_PER_S);
+		ikev2_rekey(n[i].e, LAN_TUNNEL(!i), IKEV2_REKEY_CHILD, l->now);
+		lan_run(l, l->now + 5 * NS_PER_S);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(n[i].events[IKEV2_EV_REKEYED], 2);
+		assert_int_equal(n[i].events[IKEV2_EV_CHILD_REKEYED], 2);
+		assert_int_equal(n[i].events[IKEV2_EV_DOWN], 0);
+	}
+	ikev2_rekey(n[0].e, T1, IKEV2_REAUTH, l->now);
+	lan_run(l, l->now + 5 * NS_PER_S);
+	assert_int_equal(n[0].events[IKEV2_EV_REAUTHENTICATED], 1);
+	assert_int_equal(n[0].events[IKEV2_EV_DOWN] + n[1].events[IKEV2_EV_DOWN], 0);
+	lan_stop(l, 1);
+	lan_run(l, l->now + 300 * NS_PER_S);
+	assert_int_equal(n[0].events[IKEV2_EV_DOWN], 1);
+	assert_true(ikev2_peer_show(n[0].e, T1, &p));
+	assert_non_null(strstr(p.trouble, "no answer"));
+	lan_free(l);
+}
+
 static void pictures(void **state)
 {
 	struct lan *l = established(NULL);
@@ -1147,6 +1223,8 @@ int main(void)
 		cmocka_unit_test(without_records_it_comes_up_beside_what_is_there),
 		cmocka_unit_test(damaged_records_are_refused),
 		cmocka_unit_test(failed_negotiation_is_explained),
+		cmocka_unit_test(why_it_is_down_is_told_on_both_ends),
+		cmocka_unit_test(events_of_a_life),
 		cmocka_unit_test(pictures),
 		cmocka_unit_test(peers_that_cannot_be_are_refused),
 	};

@@ -1,6 +1,7 @@
 /* INFORMATIONAL (RFC 7296 §1.4): deletion, liveness, notifications. */
 #include "key/ikev2/ikev2_i.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void put_delete_ike(struct out *o)
@@ -65,23 +66,17 @@ void info_dpd(struct ike_sa *sa, uint64_t now)
 	message_request(sa, IKE_INFORMATIONAL, EX_DPD, &o, now);
 }
 
-/* Another IKE SA of the peer stands: packets for this one's children may be on their way. */
-static bool another(const struct ike_sa *sa)
-{
-	for (const struct ike_sa *o = sa->e->sas; o; o = o->next)
-		if (o != sa && o->peer == sa->peer && o->state == ST_UP)
-			return true;
-	return false;
-}
-
-static void closed(struct ike_sa *sa, uint64_t now)
+static void closed(struct ike_sa *sa, const char *why, uint64_t now)
 {
 	rekey_settle(sa, now);
-	sa_close_children(sa, another(sa), now);
+	/* Of another one that stands packets may be on their way to this one's children. */
+	sa_close_children(sa, sa_beside(sa), now);
 	message_done(sa);
-	if (sa->peer && sa->state == ST_UP && !another(sa))
+	if (sa->peer && sa->state == ST_UP && !sa_beside(sa))
 		peer_again(sa->peer, now);
+	sa->why = why;
 	sa_state(sa, ST_CLOSED, now);
+	sa->why = NULL;
 }
 
 /* The children a Delete names go; ours of them, except those that we are deleting ourselves, are
@@ -103,30 +98,35 @@ static void delete_children(struct ike_sa *sa, const struct ike_delete *d, struc
 	}
 }
 
-static void hear(struct ike_sa *sa, const struct ike_notify *n)
+static void hear(struct ike_sa *sa, const struct ike_notify *n, uint64_t now)
 {
 	struct rd r = rd_init(n->data.p, n->data.len);
 
 	if (n->type == IKE_N_SET_WINDOW_SIZE && n->data.len == 4)
 		sa->window = rd_u32(&r); /* we go on keeping to 1, which every window allows */
-	else if (n->type < IKE_N_STATUS)
-		log_warn("ike %s: the peer says %s", sa_name(sa), ike_notify_name(n->type));
+	else if (n->type < IKE_N_STATUS && sa->peer)
+		tell_trouble(sa->e, sa->peer, IKEV2_EV_TROUBLE, now, "the peer says %s",
+			     ike_notify_name(n->type));
 }
 
 enum ikev2_result info_request(struct ike_sa *sa, struct in *in)
 {
 	uint8_t spis[IKEV2_CHILDREN_MAX * IKE_ESP_SPI_LEN];
 	struct wr w = wr_init(spis, sizeof(spis));
+	const struct ike_notify *error = NULL;
 	bool over = false;
+	char why[96];
 	struct out o;
 
 	out_init(&o);
 	for (unsigned i = 0; i < in->c->count; i++) {
 		const struct ike_payload *p = &in->c->v[i];
 
-		if (p->type == IKE_PL_NOTIFY)
-			hear(sa, &p->notify);
-		else if (p->type == IKE_PL_DELETE && p->del.protocol == IKE_PROTO_IKE)
+		if (p->type == IKE_PL_NOTIFY) {
+			hear(sa, &p->notify, in->now);
+			error = p->notify.type < IKE_N_STATUS ? &p->notify : error;
+		}
+		if (p->type == IKE_PL_DELETE && p->del.protocol == IKE_PROTO_IKE)
 			over = true;
 		else if (p->type == IKE_PL_DELETE && p->del.protocol == IKE_PROTO_ESP)
 			delete_children(sa, &p->del, &w, in->now);
@@ -135,9 +135,9 @@ enum ikev2_result info_request(struct ike_sa *sa, struct in *in)
 		put_delete_esp(&o, spis, (uint16_t)(wr_len(&w) / IKE_ESP_SPI_LEN));
 	message_answer(sa, IKE_INFORMATIONAL, in->h->id, &o, in->now);
 	if (over && sa->state != ST_CLOSED) {
-		log_info("ike %s: the peer closed the IKE SA%s", sa_name(sa),
-			 sa->state == ST_REPLACED ? ", which was replaced" : "");
-		closed(sa, in->now);
+		snprintf(why, sizeof(why), "the peer closed it%s%s", error ? ": " : "",
+			 error ? ike_notify_name(error->type) : "");
+		closed(sa, why, in->now);
 	}
 	return IKEV2_OK;
 }
@@ -156,7 +156,7 @@ enum ikev2_result info_response(struct ike_sa *sa, struct in *in)
 				child_drop(sa, c, true, in->now);
 		}
 	} else if (kind == EX_DELETE_IKE) {
-		sa_close_children(sa, another(sa), in->now);
+		sa_close_children(sa, sa_beside(sa), in->now);
 		sa_state(sa, ST_CLOSED, in->now);
 		sa->close_at = in->now; /* it was ours to close: nobody asks again */
 	} else if (kind == EX_DPD && sa->state == ST_UP) {

@@ -145,6 +145,7 @@ static enum ikev2_result ask_again(struct ike_sa *sa, struct in *in)
 	const struct ike_notify *cookie = ike_find_notify(in->c, IKE_N_COOKIE);
 	const struct ike_notify *ke = ike_find_notify(in->c, IKE_N_INVALID_KE);
 	const struct ike_proposal *v;
+	char why[IKEV2_TROUBLE_MAX - 64];
 	unsigned n;
 
 	v = offer_ike(&sa->peer->cfg, &n);
@@ -164,6 +165,12 @@ static enum ikev2_result ask_again(struct ike_sa *sa, struct in *in)
 			if (in->c->v[i].type == IKE_PL_NOTIFY &&
 			    in->c->v[i].notify.type < IKE_N_STATUS)
 				sa->refused = in->c->v[i].notify.type;
+		if (sa->refused)
+			tell_trouble(sa->e, sa->peer,
+				     sa->refused == IKE_N_NO_PROPOSAL ? IKEV2_EV_NO_PROPOSAL
+								      : IKEV2_EV_TROUBLE,
+				     in->now, "said in clear: %s",
+				     refusal_text(sa, sa->refused, false, why, sizeof(why)));
 		return IKEV2_REFUSED_CLEAR;
 	}
 	sa->tries_init++;
@@ -264,8 +271,8 @@ static enum ikev2_result find_peer(struct ikev2 *e, const struct in *in, struct 
 		return IKEV2_NO_PEER;
 	v = offer_ike(&near->cfg, &n);
 	select_explain(v, n, body, why, sizeof(why));
-	log_limited(&e->limit, LOG_LVL_WARN, "ike %s at %s: IKE_SA_INIT refused: %s",
-		    near->cfg.name, end_text(in->remote, text, sizeof(text)), why);
+	tell_trouble(e, near, IKEV2_EV_NO_PROPOSAL, in->now, "IKE_SA_INIT from %s is refused: %s",
+		     end_text(in->remote, text, sizeof(text)), why);
 	refuse(e, in, IKE_N_NO_PROPOSAL, NULL, 0);
 	return IKEV2_NO_PROPOSAL;
 }

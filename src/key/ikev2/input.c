@@ -92,19 +92,20 @@ void input_fatal(struct ike_sa *sa, const struct in *in, uint16_t type)
 {
 	bool was_up = sa->state == ST_UP;
 
-	log_limited(&sa->e->limit, LOG_LVL_WARN,
-		    "ike %s: a message that verified cannot be read: the IKE SA is closed",
-		    sa_name(sa));
+	sa->why = "a message that verified cannot be read";
+	tell_trouble(sa->e, sa->peer, IKEV2_EV_TROUBLE, in->now, "%s", sa->why);
 	if (!(in->h->flags & IKE_FLAG_RESPONSE)) {
 		message_answer_notify(sa, in->h->exchange, in->h->id, type, NULL, 0, in->now);
 		rekey_settle(sa, in->now);
 		sa_close_children(sa, false, in->now);
 		message_done(sa);
 		sa_state(sa, ST_CLOSED, in->now);
+		sa->why = NULL;
 		if (sa->peer && was_up)
 			peer_again(sa->peer, in->now);
 		return;
 	}
+	sa->why = NULL;
 	message_done(sa);
 	if (was_up || sa->state == ST_REPLACED)
 		sa->want_close = true;

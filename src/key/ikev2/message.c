@@ -6,7 +6,6 @@
  */
 #include "key/ikev2/ikev2_i.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,12 +234,9 @@ void message_answer_again(struct ike_sa *sa, uint64_t now)
 void message_retry(struct ike_sa *sa, uint64_t now)
 {
 	uint64_t wait = RETRY_FIRST << (sa->req.tries + 1 < 5 ? sa->req.tries + 1 : 5);
-	char why[64];
 
 	if (sa->req.tries == table_tries(sa->req.kind)) {
-		snprintf(why, sizeof(why), "no answer%s%s", sa->refused ? " but " : "",
-			 sa->refused ? ike_notify_name(sa->refused) : "");
-		sa_lost(sa, why, now);
+		sa_lost(sa, "no answer", now);
 		return;
 	}
 	sa->req.tries++;

@@ -123,7 +123,7 @@ static unsigned chain_of(const struct in *in, struct x509_der chain[X509_CHAIN_M
 	return n;
 }
 
-static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, const struct peer *p,
+static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, struct peer *p,
 				     const struct ikev2_id *id, struct x509_der *leaf)
 {
 	struct x509_der chain[X509_CHAIN_MAX];
@@ -136,15 +136,17 @@ static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, con
 		*leaf = chain[0];
 		if (id_in_certificate(id, chain[0]))
 			return IKEV2_OK;
-		log_limited(&sa->e->limit, LOG_LVL_WARN,
-			    "ike %s: the certificate of %s does not hold the identity %s",
-			    p->cfg.name, x509_text(chain[0], subject, sizeof(subject)),
-			    id_text(id, name, sizeof(name)));
+		sa->explained = true;
+		tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
+			     "the certificate of %s does not hold the identity %s",
+			     x509_text(chain[0], subject, sizeof(subject)),
+			     id_text(id, name, sizeof(name)));
 		return IKEV2_IDENTITY;
 	}
-	log_limited(&sa->e->limit, LOG_LVL_WARN, "ike %s: certificate of %s: %s", p->cfg.name,
-		    n ? x509_text(chain[0], subject, sizeof(subject)) : "the peer (it sent none)",
-		    x509_result_name(x));
+	sa->explained = true;
+	tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now, "certificate of %s: %s",
+		     n ? x509_text(chain[0], subject, sizeof(subject)) : "the peer (it sent none)",
+		     x509_result_name(x));
 	return IKEV2_CERTIFICATE;
 }
 
@@ -175,7 +177,7 @@ static int scheme_of(const struct ike_sa *sa, const struct peer *p, uint8_t meth
 	return -1;
 }
 
-static enum ikev2_result signature(struct ike_sa *sa, const struct in *in, const struct peer *p,
+static enum ikev2_result signature(struct ike_sa *sa, const struct in *in, struct peer *p,
 				   const struct ikev2_id *id, const struct secret *sk_p,
 				   uint8_t method, struct ike_bytes auth)
 {
@@ -202,7 +204,7 @@ static enum ikev2_result signature(struct ike_sa *sa, const struct in *in, const
 	return result;
 }
 
-enum ikev2_result proof_check(struct ike_sa *sa, const struct in *in, const struct peer *p,
+enum ikev2_result proof_check(struct ike_sa *sa, const struct in *in, struct peer *p,
 			      const struct ikev2_id *id, const struct secret *sk_p, uint8_t method,
 			      struct ike_bytes auth)
 {

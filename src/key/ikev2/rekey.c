@@ -117,7 +117,7 @@ static void replaced(struct ike_sa *old, uint64_t now)
 	old->want_rekey = old->want_dpd = false;
 	old->reauth_at = old->rekey_at = IKEV2_NEVER;
 	old->e->stats.rekeys++;
-	log_info("ike %s: IKE SA rekeyed", sa_name(old));
+	tell_event(old, IKEV2_EV_REKEYED, "IKE SA rekeyed");
 }
 
 /* Ours is answered: which of the two stays. */
@@ -159,6 +159,7 @@ void rekey_settle(struct ike_sa *sa, uint64_t now)
 
 static enum ikev2_result refused(struct ike_sa *sa, const struct in *in)
 {
+	char why[IKEV2_TROUBLE_MAX - 64];
 	uint16_t type = 0;
 
 	for (unsigned i = 0; i < in->c->count; i++)
@@ -170,8 +171,8 @@ static enum ikev2_result refused(struct ike_sa *sa, const struct in *in)
 		bool later = type == IKE_N_TEMPORARY_FAILURE;
 
 		if (!later)
-			log_warn("ike %s: rekeying refused: %s", sa_name(sa),
-				 ike_notify_name(type));
+			tell_event(sa, IKEV2_EV_TROUBLE, "rekeying the IKE SA: %s",
+				   refusal_text(sa, type, false, why, sizeof(why)));
 		sa->want_rekey = true;
 		sa->again_at =
 			in->now + (later ? NS_PER_S + jitter(sa->e, 4 * NS_PER_S) : AGAIN_MOST);
@@ -207,7 +208,8 @@ enum ikev2_result rekey_response(struct ike_sa *sa, struct in *in)
 		secret_wipe(shared, sizeof(shared));
 	}
 	if (!fresh) {
-		log_warn("ike %s: the IKE SA it made is not what was asked for", sa_name(sa));
+		tell_event(sa, IKEV2_EV_TROUBLE,
+			   "rekeying the IKE SA: what the peer made is not what was asked for");
 		message_done(sa);
 		sa->want_close = true;
 		return IKEV2_NO_PROPOSAL;
@@ -282,6 +284,7 @@ static bool grant(struct ike_sa *sa, struct in *in, const struct chosen *c)
 enum ikev2_result rekey_request(struct ike_sa *sa, struct in *in)
 {
 	const struct ike_payload *ke = ike_find(in->c, IKE_PL_KE);
+	char why[IKEV2_TROUBLE_MAX - 64];
 	const struct ike_proposal *v;
 	struct chosen c;
 	unsigned n;
@@ -291,8 +294,12 @@ enum ikev2_result rekey_request(struct ike_sa *sa, struct in *in)
 	v = offer_ike(&sa->peer->cfg, &n);
 	if (!select_proposal(v, n, ike_find(in->c, IKE_PL_SA)->body, IKE_PROTO_IKE, IKE_SPI_LEN,
 			     true, &c) ||
-	    !spi_of(&c))
+	    !spi_of(&c)) {
+		select_explain(v, n, ike_find(in->c, IKE_PL_SA)->body, why, sizeof(why));
+		tell_trouble(sa->e, sa->peer, IKEV2_EV_NO_PROPOSAL, in->now,
+			     "rekeying the IKE SA is refused: %s", why);
 		return refuse(sa, in, IKE_N_NO_PROPOSAL, NULL, 0, IKEV2_NO_PROPOSAL);
+	}
 	if (ke->ke.group != c.id[IKE_T_DH]) {
 		const uint8_t want[2] = {0, (uint8_t)c.id[IKE_T_DH]};
 

@@ -1,6 +1,7 @@
 /* IKE SAs: made, found, their state changed, closed. */
 #include "key/ikev2/ikev2_i.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,20 +82,27 @@ static int slot_take(struct ikev2 *e)
 	return -1;
 }
 
+bool sa_slot(struct ike_sa *sa)
+{
+	if (sa->slot < 0)
+		sa->slot = slot_take(sa->e);
+	return sa->slot >= 0;
+}
+
 struct ike_sa *sa_new(struct ikev2 *e, struct peer *p, bool initiator, uint64_t now)
 {
-	int slot = slot_take(e);
-	struct ike_sa *sa = slot < 0 ? NULL : calloc(1, sizeof(*sa));
+	struct ike_sa *sa = calloc(1, sizeof(*sa));
 
-	if (!sa) {
-		if (slot >= 0)
-			e->slot_used[slot] = 0;
+	if (!sa)
 		return NULL;
-	}
 	sa->e = e;
 	sa->peer = p;
 	sa->initiator = initiator;
-	sa->slot = (unsigned)slot;
+	sa->slot = -1;
+	if (p && !sa_slot(sa)) {
+		free(sa);
+		return NULL;
+	}
 	sa->state = ST_COUNT;
 	sa->window = 1;
 	sa->since = sa->heard_at = sa->sent_at = now;
@@ -114,17 +122,35 @@ void sa_index(struct ike_sa *sa)
 	*b = sa;
 }
 
-static bool half_open(unsigned state)
+bool sa_beside(const struct ike_sa *sa)
 {
-	return state == ST_HALF_OPEN || state == ST_AUTH_REPLY;
+	for (const struct ike_sa *o = sa->e->sas; o; o = o->next)
+		if (o != sa && o->peer == sa->peer && o->state == ST_UP)
+			return true;
+	return false;
+}
+
+/* Whoever fails to prove itself is held against its address like who does not go on. */
+static void count(struct ike_sa *sa, bool half_open)
+{
+	sa->e->half_open += half_open;
+	sa->e->half_open -= sa->counted;
+	sa->counted = half_open;
 }
 
 void sa_state(struct ike_sa *sa, enum ike_state s, uint64_t now)
 {
 	struct ikev2 *e = sa->e;
 
-	e->half_open += half_open(s);
-	e->half_open -= half_open(sa->state);
+	if (s == ST_HALF_OPEN || s == ST_UP)
+		count(sa, s == ST_HALF_OPEN);
+	if (sa->state == ST_UP && s != ST_REPLACED && sa->peer && !sa_beside(sa)) {
+		tell_event(sa, IKEV2_EV_DOWN, "down: %s", sa->why ? sa->why : "closed by this end");
+		if (sa->why) {
+			snprintf(sa->peer->trouble, sizeof(sa->peer->trouble), "%s", sa->why);
+			sa->peer->trouble_at = now;
+		}
+	}
 	sa->state = (uint8_t)s;
 	switch (s) {
 	case ST_AUTH_SIGN:
@@ -176,21 +202,31 @@ void sa_close_children(struct ike_sa *sa, bool linger, uint64_t now)
 		child_drop(sa, sa->children, linger, now);
 }
 
+static enum ikev2_event reason(const struct ike_sa *sa)
+{
+	return sa->refused == IKE_N_AUTH_FAILED   ? IKEV2_EV_AUTH_FAILED
+	       : sa->refused == IKE_N_NO_PROPOSAL ? IKEV2_EV_NO_PROPOSAL
+						  : IKEV2_EV_TROUBLE;
+}
+
 void sa_lost(struct ike_sa *sa, const char *why, uint64_t now)
 {
 	char text[64];
 
 	if (sa->state == ST_CLOSED)
 		return;
-	log_limited(&sa->e->limit, LOG_LVL_WARN, "ike %s at %s: IKE SA in state %s is over: %s",
-		    sa_name(sa), end_text(&sa->remote, text, sizeof(text)), state_name(sa->state),
-		    why);
 	sa->e->stats.lost += sa->state == ST_UP;
+	/* What was refused in clear is told already. */
+	if (sa->peer && sa->state < ST_UP && !(sa->state == ST_INIT_SENT && sa->refused))
+		tell_trouble(sa->e, sa->peer, reason(sa), now, "%s; it is at %s, state: %s", why,
+			     end_text(&sa->remote, text, sizeof(text)), state_name(sa->state));
+	sa->why = why;
 	if (sa->peer && sa->state != ST_REPLACED && sa->state != ST_CLOSING && !sa->replaces)
 		peer_again(sa->peer, now);
 	sa_close_children(sa, false, now);
 	message_done(sa);
 	sa_state(sa, ST_CLOSED, now);
+	sa->why = NULL;
 	sa->close_at = now; /* nobody awaits an answer of it */
 }
 
@@ -214,7 +250,7 @@ void sa_free(struct ike_sa *sa)
 	struct ikev2 *e = sa->e;
 
 	unlink_sa(sa);
-	e->half_open -= half_open(sa->state);
+	count(sa, false);
 	e->stats.sas--;
 	while (sa->children) {
 		struct child_sa *c = sa->children;
@@ -228,8 +264,10 @@ void sa_free(struct ike_sa *sa)
 	message_done(sa);
 	bytes_clear(&sa->answer);
 	fragment_clear(sa);
-	e->slot_used[sa->slot] = 0;
-	e->slot_stale[sa->slot] = sa->saved;
+	if (sa->slot >= 0) {
+		e->slot_used[sa->slot] = 0;
+		e->slot_stale[sa->slot] = sa->saved;
+	}
 	secret_wipe(sa, sizeof(*sa));
 	free(sa);
 }

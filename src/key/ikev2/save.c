@@ -295,7 +295,8 @@ void save_sa(const struct ike_sa *sa, struct wr *w)
 bool ikev2_save_next(struct ikev2 *e, unsigned *slot, struct wr *w)
 {
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next) {
-		bool worth = sa->state >= ST_UP && sa->state <= ST_CLOSING && sa->peer;
+		bool worth =
+			sa->state >= ST_UP && sa->state <= ST_CLOSING && sa->peer && sa->slot >= 0;
 
 		if (!sa->dirty || (!worth && !sa->saved)) {
 			sa->dirty = false;
@@ -303,7 +304,7 @@ bool ikev2_save_next(struct ikev2 *e, unsigned *slot, struct wr *w)
 		}
 		sa->dirty = false;
 		sa->saved = worth;
-		*slot = sa->slot;
+		*slot = (unsigned)sa->slot;
 		e->slot_stale[sa->slot] = 0;
 		if (worth)
 			save_sa(sa, w);
@@ -334,7 +335,7 @@ int ikev2_load(struct ikev2 *e, unsigned slot, struct rd *r, uint64_t now)
 		return -ENOMEM;
 	e->slot_used[sa->slot] = 0;
 	e->slot_used[slot] = 1;
-	sa->slot = slot;
+	sa->slot = (int)slot;
 	fields(&k, sa);
 	if (!rd_done(r) || sa_find(e, sa_spi(sa))) {
 		sa_free(sa);

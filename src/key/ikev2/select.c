@@ -318,6 +318,17 @@ static const char *differing(const struct ike_proposal *ours, unsigned n, struct
 	return "combination";
 }
 
+void select_words(const struct ike_proposal *ours, unsigned n, char *buf, size_t size)
+{
+	struct text t = {buf, size - 1};
+
+	*buf = 0;
+	for (unsigned i = 0; i < n; i++) {
+		say(&t, i ? ", or " : "");
+		say_proposal(&t, &ours[i]);
+	}
+}
+
 void select_explain(const struct ike_proposal *ours, unsigned n, struct ike_bytes theirs, char *buf,
 		    size_t size)
 {

@@ -106,6 +106,8 @@ static void show_child(const struct child_sa *c, struct ikev2_child_show *s)
 		.up = c->state == CHILD_UP && !c->want_close,
 		.sending = c->sending,
 		.since_ns = c->since,
+		.rekey_ns = c->rekey_at,
+		.packets_in = c->packets_in,
 		.ts = c->ts,
 	};
 }
@@ -151,6 +153,9 @@ bool ikev2_show(const struct ikev2 *e, unsigned i, struct ikev2_sa_show *out)
 		.remote_id = sa->remote_id,
 		.auth = auth_name(sa->auth_method),
 		.since_ns = sa->since,
+		.heard_ns = sa->heard_at,
+		.rekey_ns = sa->rekey_at,
+		.reauth_ns = sa->reauth_at,
 	};
 	suite_text(&sa->suite, out->suite, sizeof(out->suite));
 	for (const struct child_sa *c = sa->children; c && out->child_count < IKEV2_CHILDREN_MAX;

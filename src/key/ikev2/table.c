@@ -103,6 +103,7 @@ enum ikev2_result table_response(struct ike_sa *sa, struct in *in)
 	const struct response_row *row = &responses[sa->req.kind];
 	uint16_t error = error_of(in->c);
 	bool whole = fits(in->c->present, row->required, row->optional);
+	char why[IKEV2_TROUBLE_MAX - 96];
 
 	if (whole)
 		return row->handle(sa, in);
@@ -111,7 +112,10 @@ enum ikev2_result table_response(struct ike_sa *sa, struct in *in)
 		return in->c->present & ~ALWAYS ? IKEV2_CLEAR_PAYLOADS : row->handle(sa, in);
 	case EX_AUTH:
 		sa->refused = error;
-		sa_lost(sa, error ? ike_notify_name(error) : "an answer without proof", in->now);
+		sa_lost(sa,
+			error ? refusal_text(sa, error, false, why, sizeof(why))
+			      : "an answer without proof",
+			in->now);
 		return error ? IKEV2_REFUSED : IKEV2_PAYLOADS;
 	case EX_CHILD_NEW:
 	case EX_CHILD_REKEY:
