@@ -36,7 +36,7 @@ static void *grab(struct backbone *b, size_t count, size_t size)
 	return p->body;
 }
 
-static const char *text(struct backbone *b, const char *s)
+const char *backbone_text(struct backbone *b, const char *s)
 {
 	size_t n = s ? strlen(s) + 1 : 0;
 	char *copy = n ? grab(b, n, 1) : NULL;
@@ -49,7 +49,7 @@ void *backbone_grab(struct backbone *b, size_t count, size_t size)
 	return grab(b, count, size);
 }
 
-static int pick(const char *word, const char *const *words)
+int backbone_pick(const char *word, const char *const *words)
 {
 	for (int i = 0; word && words[i]; i++)
 		if (strcmp(word, words[i]) == 0)
@@ -104,7 +104,7 @@ static void make_site(struct backbone *b, const struct conf_tree *t, const struc
 	const char *location = tree_leaf(t, n, "location");
 	char *comma;
 
-	s->name = text(b, n->value);
+	s->name = backbone_text(b, n->value);
 	if (location) {
 		s->lat = strtod(location, &comma);
 		s->located = *comma == ',';
@@ -137,10 +137,10 @@ static void make_service(struct backbone *b, const struct conf_tree *t, const st
 	const struct conf_node *emulate = tree_child(t, n, "emulate");
 	const char *mtu = tree_leaf(t, n, "mtu"), *jitter, *burst;
 
-	s->name = text(b, n->value);
-	s->provider = text(b, tree_leaf(t, n, "provider"));
-	s->type = (enum bb_service_type)pick(tree_leaf(t, n, "type"), types);
-	s->topology = (enum bb_topology)pick(tree_leaf(t, n, "topology"), topologies);
+	s->name = backbone_text(b, n->value);
+	s->provider = backbone_text(b, tree_leaf(t, n, "provider"));
+	s->type = (enum bb_service_type)backbone_pick(tree_leaf(t, n, "type"), types);
+	s->topology = (enum bb_topology)backbone_pick(tree_leaf(t, n, "topology"), topologies);
 	s->mtu = mtu ? (uint16_t)strtoul(mtu, NULL, 10) : 0;
 	s->customer_routes = tree_child(t, n, "customer-routes") != NULL;
 	if (!emulate)
@@ -187,8 +187,8 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 		   *tpid = tree_leaf(t, n, "outer-tpid"), *id = tree_leaf(t, n, "port-id"),
 		   *gateway = tree_leaf(t, n, "gateway");
 
-	p->name = text(b, n->value);
-	p->interface = text(b, tree_leaf(t, n, "interface"));
+	p->name = backbone_text(b, n->value);
+	p->interface = backbone_text(b, tree_leaf(t, n, "interface"));
 	p->vlan = vlan ? (uint16_t)strtoul(vlan, NULL, 10) : 0;
 	if (outer && p->vlan) {
 		p->outer_vlan = (uint16_t)strtoul(outer, NULL, 10);
@@ -217,7 +217,7 @@ static void make_node(struct backbone *b, const struct conf_tree *t, const struc
 	const char *id = tree_leaf(t, n, "id");
 	size_t count = 0, i = 0;
 
-	node->name = text(b, n->value);
+	node->name = backbone_text(b, n->value);
 	node->id = id ? (uint16_t)strtoul(id, NULL, 10) : 0;
 	node->site = backbone_site_of(b, t, tree_leaf(t, n, "site"));
 	for (const struct conf_node *p = tree_child(t, n, "port"); p; p = tree_same(p))
@@ -250,8 +250,8 @@ static void make_mka(struct backbone *b, const struct conf_tree *t, const struct
 
 	if (!n)
 		n = &none;
-	m->key_chain = text(b, tree_leaf(t, n, "key-chain"));
-	m->fallback = text(b, tree_leaf(t, n, "fallback"));
+	m->key_chain = backbone_text(b, tree_leaf(t, n, "key-chain"));
+	m->fallback = backbone_text(b, tree_leaf(t, n, "fallback"));
 	dst = tree_leaf(t, n, "destination");
 	for (size_t i = 0; dst && i < sizeof(groups) / sizeof(*groups); i++)
 		if (strcmp(dst, groups[i].word) == 0)
@@ -269,7 +269,7 @@ static void make_mka(struct backbone *b, const struct conf_tree *t, const struct
 	if ((time = tree_leaf(t, n, "keep-sak")))
 		value_duration(time, &m->keep_sak_ns);
 	m->delay_protect = tree_child(t, n, "delay-protect") != NULL;
-	m->ssci_order = (enum bb_ssci_order)pick(tree_leaf(t, n, "ssci-order"), orders);
+	m->ssci_order = (enum bb_ssci_order)backbone_pick(tree_leaf(t, n, "ssci-order"), orders);
 }
 
 static void make_macsec(const struct conf_tree *t, const struct conf_node *overlay,
@@ -287,7 +287,7 @@ static void make_macsec(const struct conf_tree *t, const struct conf_node *overl
 
 	if (!n)
 		n = &none;
-	m->suite = (enum macsec_suite)pick(tree_leaf(t, n, "cipher-suite"), suites);
+	m->suite = (enum macsec_suite)backbone_pick(tree_leaf(t, n, "cipher-suite"), suites);
 	offset = tree_leaf(t, n, "confidentiality-offset");
 	m->conf = !offset || !strcmp(offset, "0") ? MACSEC_CONF_0
 		  : !strcmp(offset, "30")         ? MACSEC_CONF_30
@@ -297,7 +297,7 @@ static void make_macsec(const struct conf_tree *t, const struct conf_node *overl
 		m->conf = MACSEC_CONF_NONE;
 	window = tree_leaf(t, n, "replay-window");
 	m->window = window ? (uint32_t)strtoul(window, NULL, 10) : 0;
-	m->validate = (enum macsec_validate)pick(tree_leaf(t, n, "validate"), validates);
+	m->validate = (enum macsec_validate)backbone_pick(tree_leaf(t, n, "validate"), validates);
 	send = tree_leaf(t, n, "send-sci");
 	m->send_sci = !send || strcmp(send, "true") == 0;
 	m->should_secure = n != &none && tree_child(t, n, "should-secure");
@@ -355,7 +355,7 @@ static void make_rule(const struct conf_tree *t, const struct conf_node *n, stru
 	};
 	const char *type = tree_leaf(t, n, "ethertype"), *dst = tree_leaf(t, n, "destination");
 
-	r->action = (uint8_t)pick(tree_leaf(t, n, "action"), actions);
+	r->action = (uint8_t)backbone_pick(tree_leaf(t, n, "action"), actions);
 	r->tagged = tree_leaf(t, n, "vlan") != NULL;
 	r->vlan = (uint16_t)number_of(t, n, "vlan");
 	r->type = type ? (uint16_t)strtoul(type, NULL, 16) : 0;
@@ -378,7 +378,7 @@ static void make_rules(struct backbone *b, const struct conf_tree *t,
 	o->rules = o->design == BB_MACSEC && count ? grab(b, count, sizeof(*o->rules)) : NULL;
 	for (const struct conf_node *n = tree_child(t, overlay, "rule"); o->rules && n;
 	     n = tree_same(n)) {
-		o->rules[o->rule_count].name = text(b, n->value);
+		o->rules[o->rule_count].name = backbone_text(b, n->value);
 		make_rule(t, n, &o->rules[o->rule_count++].rule);
 	}
 }
@@ -388,8 +388,10 @@ static const char *why_unsupported(const struct conf_tree *t, const struct conf_
 {
 	const struct conf_node *auth = tree_child(t, n, "auth");
 
+	if (o->design == BB_IPSEC)
+		return o->keying == BB_IKEV2 ? NULL : "this version keys ipsec by ikev2 only";
 	if (o->design != BB_MACSEC)
-		return "this version runs overlays of design macsec only";
+		return "this version runs overlays of design macsec and ipsec only";
 	if (o->keying != BB_MKA && o->keying != BB_PSK)
 		return "this version keys macsec by mka or psk only";
 	if (o->keying == BB_MKA && auth && tree_child(t, auth, "ca"))
@@ -409,9 +411,9 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 	const struct conf_node *auth = tree_child(t, n, "auth");
 	size_t count = 0;
 
-	o->name = text(b, n->value);
-	o->design = (enum bb_design)pick(tree_leaf(t, n, "design"), designs);
-	o->keying = keying ? (enum bb_keying)pick(keying, keyings) : usual[o->design];
+	o->name = backbone_text(b, n->value);
+	o->design = (enum bb_design)backbone_pick(tree_leaf(t, n, "design"), designs);
+	o->keying = keying ? (enum bb_keying)backbone_pick(keying, keyings) : usual[o->design];
 	for (const struct conf_node *s = tree_child(t, n, "over"); s; s = tree_same(s))
 		count++;
 	o->over = count ? grab(b, count, sizeof(*o->over)) : NULL;
@@ -426,7 +428,8 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 	o->managed = word && strcmp(word, "managed") == 0;
 	word = tree_leaf(t, n, "preference");
 	o->preference = word ? (uint8_t)strtoul(word, NULL, 10) : 0;
-	o->psk = auth ? text(b, tree_leaf(t, auth, "psk")) : NULL;
+	o->psk = auth ? backbone_text(b, tree_leaf(t, auth, "psk")) : NULL;
+	backbone_ipsec(b, t, n, o);
 	make_macsec(t, n, &o->macsec);
 	make_mka(b, t, n, &o->mka);
 	make_bridge(t, n, o);
@@ -450,7 +453,7 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 static void make_peer(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
 		      struct bb_peer *p)
 {
-	p->name = text(b, n->value);
+	p->name = backbone_text(b, n->value);
 	p->site = backbone_site_of(b, t, tree_leaf(t, n, "site"));
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
 }
@@ -479,7 +482,7 @@ struct backbone *backbone_of(const struct conf_tree *t)
 
 	if (!m)
 		return NULL;
-	b->name = text(b, tree_leaf(t, NULL, "backbone"));
+	b->name = backbone_text(b, tree_leaf(t, NULL, "backbone"));
 	MAKE(b, t, site, "site", sites, site_count);
 	MAKE(b, t, service, "service", services, service_count);
 	MAKE(b, t, node, "node", nodes, node_count);
@@ -525,6 +528,8 @@ uint16_t backbone_overlay_mtu(const struct bb_overlay *o)
 {
 	uint16_t least = UINT16_MAX;
 
+	if (o->design == BB_IPSEC)
+		return backbone_tunnels_mtu(o);
 	for (size_t i = 0; i < o->over_count; i++)
 		if (o->over[i]->mtu < least)
 			least = o->over[i]->mtu;

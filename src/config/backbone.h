@@ -103,7 +103,7 @@ struct bb_member {
 	bool has_address;
 	struct bb_prefix address; /* in the overlay's subnet, with the subnet's prefix length */
 	uint8_t priority;         /* MKA key server priority, 0 best, 255 never */
-	bool hub;                 /* design ipsec, dmvpn: of `hubs` */
+	uint16_t hub;             /* design ipsec, dmvpn: place in `hubs` from 1; 0: none */
 };
 
 enum bb_ssci_order { BB_SSCI_AUTO, BB_SSCI_SCI, BB_SSCI_LIST };
@@ -132,6 +132,8 @@ struct bb_macsec {
 
 enum bb_auth { BB_AUTH_NONE, BB_AUTH_PSK, BB_AUTH_CA };
 
+enum bb_df { BB_DF_COPY, BB_DF_SET, BB_DF_CLEAR };
+
 /* design ipsec: IKEv2 and ESP. */
 struct bb_ipsec {
 	bool compatible; /* `proposal compatible` */
@@ -142,7 +144,7 @@ struct bb_ipsec {
 	const char *ppk; /* secret: a post-quantum pre-shared key and its identity, or NULL */
 	bool ppk_required;
 	uint8_t dscp;    /* of outer packets; 255: copied */
-	bool df_clear;   /* outer packets may be fragmented; else DF is copied or set */
+	enum bb_df df;   /* of outer IPv4 packets */
 	uint32_t window; /* replay window, packets */
 	uint64_t ike_rekey_ns, ike_reauth_ns, child_rekey_ns, dpd_ns; /* 0: never */
 };
@@ -223,3 +225,41 @@ bool backbone_is_line(const struct bb_overlay *o);
 uint16_t backbone_port_id(uint16_t outer_vlan, uint16_t vlan);
 /* Bytes of IP packet that fit through the overlay: the service's MTU less the framing. */
 uint16_t backbone_overlay_mtu(const struct bb_overlay *o);
+
+/*
+ * The two ends of a tunnel of design ipsec, as the file alone tells them. Addresses are of hosts;
+ * family 0: not known before the member has a lease or is heard of.
+ */
+struct bb_ends {
+	const struct bb_service *service; /* the first of `over` that both are on */
+	const struct bb_port *port;       /* the member's own on it; NULL of a peer */
+	uint8_t family;                   /* of the addresses at both ends: 4 or 6 */
+	struct bb_prefix local, remote;   /* remote of family 0: it has to come to us */
+};
+
+enum bb_way {
+	BB_WAY,
+	BB_WAY_NONE,       /* both are spokes: they have no tunnel */
+	BB_WAY_NO_SERVICE, /* of `over` both are on */
+	BB_WAY_NO_ADDRESS, /* the member's own port has none, and gets none */
+	BB_WAY_NO_FAMILY,  /* that both have an address of */
+	BB_WAY_UNKNOWN,    /* neither knows where to call the other */
+};
+
+/*
+ * The way from a member to another one. Both ends come to the same, whichever asks: the first
+ * address in the file's order of the one who stands first among the members, that the other has
+ * an address of the same family to, where one of both can be called at it.
+ */
+enum bb_way backbone_way(const struct bb_overlay *o, const struct bb_member *self,
+			 const struct bb_member *far, struct bb_ends *e);
+/* Bytes of IP packet that a tunnel carries over a service of that MTU, with the heaviest of the
+ * framings that may be agreed upon, in UDP. */
+uint16_t backbone_tunnel_mtu(const struct bb_overlay *o, uint16_t mtu, uint8_t family);
+/*
+ * Who the member's packets for another one go to: to itself where they have a tunnel, else to the
+ * first hub, or without hubs the first member, that has one to both. NULL: to nobody.
+ */
+const struct bb_member *backbone_next(const struct bb_overlay *o, const struct bb_member *self,
+				      const struct bb_member *far);
+const char *backbone_member_name(const struct bb_member *m);

@@ -373,33 +373,12 @@ static bool carrier_consumes(const struct bb_overlay *o)
 	return !line || to[5] == 1 || to[5] == 2 || to[5] == 4;
 }
 
-/* What runs, but perhaps not as wished. */
-static void warn_overlay(const struct check *c, const struct conf_node *n,
-			 const struct bb_overlay *o)
+/* What MACsec does less than it could. */
+static void warn_macsec(const struct check *c, const struct conf_node *n,
+			const struct bb_overlay *o)
 {
-	const struct conf_node *mka = tree_child(c->t, n, "mka");
 	const struct conf_node *macsec = tree_child(c->t, n, "macsec");
 
-	if (o->unsupported) {
-		errlist_add(c->warns, n->where, "overlay `%s` will not run: %s", o->name,
-			    o->unsupported);
-		return;
-	}
-	if (carrier_consumes(o))
-		errlist_add(
-			c->warns, mka ? check_at(c, mka, "destination") : n->where,
-			"carrier bridges consume frames to 01:80:c2:00:00:%02x; unless `%s` tunnels them, use `destination broadcast`",
-			o->mka.destination[5], o->over[0]->name);
-	if (mka && o->mka.keep_sak_ns)
-		errlist_add(
-			c->warns, check_at(c, mka, "keep-sak"),
-			"`keep-sak` is not of the standard: for %s overlay `%s` goes on under an old key although no peer answers; a peer that lost its keys is not heard meanwhile",
-			tree_leaf(c->t, mka, "keep-sak"), o->name);
-	if (mka && o->mka.ssci_order != BB_SSCI_AUTO)
-		errlist_add(
-			c->warns, check_at(c, mka, "ssci-order"),
-			"`ssci-order %s` must be the same on every member of `%s`; members that disagree do not decrypt each other",
-			tree_leaf(c->t, mka, "ssci-order"), o->name);
 	if (o->macsec.conf == MACSEC_CONF_NONE)
 		errlist_add(
 			c->warns, check_at(c, macsec, "confidentiality"),
@@ -422,12 +401,42 @@ static void warn_overlay(const struct check *c, const struct conf_node *n,
 			o->name);
 	if (!o->macsec.replay_protect)
 		errlist_add(c->warns, n->where, "overlay `%s` takes replayed frames", o->name);
-	if (o->managed && o->has_subnet)
+}
+
+/* What runs, but perhaps not as wished. */
+static void warn_overlay(const struct check *c, const struct conf_node *n,
+			 const struct bb_overlay *o)
+{
+	const struct conf_node *mka = tree_child(c->t, n, "mka");
+
+	if (o->unsupported) {
+		errlist_add(c->warns, n->where, "overlay `%s` will not run: %s", o->name,
+			    o->unsupported);
+		return;
+	}
+	if (carrier_consumes(o))
+		errlist_add(
+			c->warns, mka ? check_at(c, mka, "destination") : n->where,
+			"carrier bridges consume frames to 01:80:c2:00:00:%02x; unless `%s` tunnels them, use `destination broadcast`",
+			o->mka.destination[5], o->over[0]->name);
+	if (mka && o->mka.keep_sak_ns)
+		errlist_add(
+			c->warns, check_at(c, mka, "keep-sak"),
+			"`keep-sak` is not of the standard: for %s overlay `%s` goes on under an old key although no peer answers; a peer that lost its keys is not heard meanwhile",
+			tree_leaf(c->t, mka, "keep-sak"), o->name);
+	if (mka && o->mka.ssci_order != BB_SSCI_AUTO)
+		errlist_add(
+			c->warns, check_at(c, mka, "ssci-order"),
+			"`ssci-order %s` must be the same on every member of `%s`; members that disagree do not decrypt each other",
+			tree_leaf(c->t, mka, "ssci-order"), o->name);
+	if (o->design == BB_MACSEC)
+		warn_macsec(c, n, o);
+	if (o->managed && o->has_subnet && o->design != BB_IPSEC)
 		warn_family(c, n, o);
 	if (o->member_count < 2)
 		errlist_add(c->warns, n->where, "overlay `%s` has %zu member%s", o->name,
 			    o->member_count, o->member_count == 1 ? "" : "s");
-	if (o->managed && !o->has_subnet && !check_bad(n, "subnet") &&
+	if (o->managed && !o->has_subnet && o->design != BB_IPSEC && !check_bad(n, "subnet") &&
 	    bridged_count(o) < o->member_count)
 		errlist_add(c->warns, n->where,
 			    "overlay `%s` has no `subnet`, so no routes are put over it", o->name);

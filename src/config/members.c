@@ -79,9 +79,15 @@ static void fill(struct bb_member *m, const struct conf_tree *t, const struct co
 	const struct conf_node *n =
 		tree_entry(t, overlay, "member", m->node ? m->node->name : m->peer->name);
 	const char *address, *priority;
+	uint16_t hub = 0;
 
 	if (!n)
 		n = &none;
+	for (const struct conf_node *h = tree_child(t, overlay, "hubs"); h; h = tree_same(h)) {
+		hub++;
+		if (m->node && strcmp(h->value, m->node->name) == 0)
+			m->hub = hub;
+	}
 	priority = tree_leaf(t, n, "priority");
 	m->priority = priority ? (uint8_t)strtoul(priority, NULL, 10) : 0;
 	address = tree_leaf(t, n, "address");

@@ -59,6 +59,15 @@ const struct bb_peer *backbone_peer_of(const struct backbone *b, const struct co
 				       const char *name);
 /* Memory that goes with the backbone, zeroed. */
 void *backbone_grab(struct backbone *b, size_t count, size_t size);
+/* A copy that goes with the backbone; NULL of NULL. */
+const char *backbone_text(struct backbone *b, const char *s);
+/* The place of a word in a list that NULL ends, 0 of NULL and of one that is not there. */
+int backbone_pick(const char *word, const char *const *words);
+/* Fills o->auth, o->ca and o->ipsec from the overlay's entry (backbone_ipsec.c). */
+void backbone_ipsec(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+		    struct bb_overlay *o);
+/* backbone_overlay_mtu() of design ipsec: what every tunnel of it carries. */
+uint16_t backbone_tunnels_mtu(const struct bb_overlay *o);
 /* The node has this tag. */
 bool backbone_tagged(const struct conf_tree *t, const struct bb_node *n, const char *tag);
 /* Fills o->members from the overlay's entry (members.c). */

@@ -104,10 +104,16 @@ static const struct field address_want_fields[] = {
 	BYTES(address_want.addr), FLAG(address_want.own_table),  END,
 };
 static const struct field route_want_fields[] = {
-	ID(route_want.port),           U8(route_want.family, 4, 6),
-	U8(route_want.prefix, 0, 128), BYTES(route_want.dst),
-	BYTES(route_want.via),         U8(route_want.metric, 0, UINT8_MAX),
-	FLAG(route_want.own_table),    END,
+	ID(route_want.port),
+	U8(route_want.family, 4, 6),
+	U8(route_want.prefix, 0, 128),
+	BYTES(route_want.dst),
+	U8(route_want.via_family, 4, 6),
+	BYTES(route_want.via),
+	BYTES(route_want.src),
+	U8(route_want.metric, 0, UINT8_MAX),
+	FLAG(route_want.own_table),
+	END,
 };
 static const struct field neighbour_want_fields[] = {
 	ID(neighbour_want.port),
@@ -438,7 +444,9 @@ static bool fields_agree(const struct msg *m)
 	case MSG_ADDRESS_WANT:
 		return prefix_valid(m->address_want.family, m->address_want.prefix);
 	case MSG_ROUTE_WANT:
-		return prefix_valid(m->route_want.family, m->route_want.prefix);
+		return prefix_valid(m->route_want.family, m->route_want.prefix) &&
+		       m->route_want.via_family != 5 &&
+		       (m->route_want.family == 4 || m->route_want.via_family == 6);
 	case MSG_NEIGHBOUR_WANT:
 		return address_valid(m->neighbour_want.family, m->neighbour_want.addr);
 	case MSG_ESP_RECEIVE:

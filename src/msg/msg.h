@@ -140,9 +140,11 @@ struct msg_route_want {
 	uint8_t family; /* 4 or 6 */
 	uint8_t prefix; /* bits */
 	uint8_t dst[16];
-	uint8_t via[16];
-	uint8_t metric; /* the overlay's preference */
-	bool own_table; /* in the port's own table, not in the main one */
+	uint8_t via_family; /* 4 or 6: as IPv4 may go to a next hop of IPv6 */
+	uint8_t via[16];    /* zero: none */
+	uint8_t src[16];    /* this host's own packets come from it; zero: the kernel chooses */
+	uint8_t metric;     /* the overlay's preference */
+	bool own_table;     /* in the port's own table, not in the main one */
 };
 
 /* A peer of an overlay that is no real Ethernet has a MAC address of control's making. */

@@ -433,11 +433,11 @@ static void wants_say(struct control *c)
 	}
 	for (size_t i = 0; i < p->port_count; i++)
 		port_dhcp_wants(c, p->ports[i].want.port);
-	for (size_t i = 0; i < p->tunnel_count; i++) {
+	for (size_t i = 0; i < p->neighbour_count; i++) {
 		memset(&m, 0, sizeof(m));
 		m.type = MSG_NEIGHBOUR_WANT;
-		if (plan_tunnel_neighbour(&p->tunnels[i], &m.neighbour_want))
-			control_tell_parent(c, &m);
+		m.neighbour_want = p->neighbours[i];
+		control_tell_parent(c, &m);
 	}
 	memset(&m, 0, sizeof(m));
 	m.type = MSG_WANT_DONE;

@@ -74,6 +74,7 @@ static int gateway_add(struct planner *w, uint16_t port, const struct bb_prefix 
 	r->port = port;
 	r->family = gateway->family;
 	r->own_table = true;
+	r->via_family = gateway->family;
 	memcpy(r->via, gateway->addr, sizeof(r->via));
 	return 0;
 }
@@ -199,38 +200,56 @@ static void prefix_mask(uint8_t dst[16], const struct bb_prefix *net)
 		dst[net->len / 8] &= (uint8_t)(0xff << (8 - net->len % 8));
 }
 
-/* Managed routing: the networks of the other members' sites, by their overlay addresses. */
-static int routes_add(struct planner *w, const struct bb_overlay *o, uint16_t port)
+/* A route to the network by the member; of none when it is needless. */
+static int route_add(struct planner *w, const struct bb_overlay *o, uint16_t port,
+		     const struct bb_member *self, const struct bb_member *next,
+		     const struct bb_prefix *net)
 {
 	struct plan *p = w->p;
-	const struct bb_site *own = p->node->site;
+	struct msg_route_want *r =
+		grow((void **)&p->routes, &p->route_count, &w->route_room, sizeof(*r));
+
+	if (!r)
+		return refuse(w, "out of memory");
+	r->port = port;
+	r->family = net->family;
+	r->prefix = net->len;
+	prefix_mask(r->dst, net);
+	r->metric = o->preference;
+	if (o->design == BB_IPSEC) {
+		plan_tunnel_route(p, self, next, r);
+	} else {
+		r->via_family = net->family;
+		memcpy(r->via, next->address.addr, sizeof(r->via));
+	}
+	if (route_needless(p, r, net))
+		p->route_count--;
+	return 0;
+}
+
+/* Managed routing: the networks of the other members' sites, by their overlay addresses. */
+static int routes_add(struct planner *w, const struct bb_overlay *o, const struct bb_member *self,
+		      uint16_t port)
+{
+	int rc = 0;
 
 	for (size_t i = 0; i < o->member_count; i++) {
-		const struct bb_member *m = &o->members[i];
+		const struct bb_member *m = &o->members[i], *next = m;
 		const struct bb_site *site = member_site(m);
 
-		if (!m->has_address || !site || site == own)
+		if (!site || site == w->p->node->site)
 			continue;
-		for (size_t k = 0; k < site->network_count; k++) {
-			const struct bb_prefix *net = &site->networks[k];
-			struct msg_route_want *r;
-
-			if (net->family != m->address.family)
-				continue; /* no next hop of this family in the overlay */
-			r = grow((void **)&p->routes, &p->route_count, &w->route_room, sizeof(*r));
-			if (!r)
-				return refuse(w, "out of memory");
-			r->port = port;
-			r->family = net->family;
-			r->prefix = net->len;
-			prefix_mask(r->dst, net);
-			memcpy(r->via, m->address.addr, sizeof(r->via));
-			r->metric = o->preference;
-			if (route_needless(p, r, net))
-				p->route_count--;
+		if (o->design == BB_IPSEC)
+			next = backbone_next(o, self, m);
+		else if (!m->has_address)
+			continue;
+		for (size_t k = 0; next && k < site->network_count && !rc; k++) {
+			/* MACsec has no next hop of another family in the overlay. */
+			if (o->design == BB_IPSEC || site->networks[k].family == m->address.family)
+				rc = route_add(w, o, port, self, next, &site->networks[k]);
 		}
 	}
-	return 0;
+	return rc;
 }
 
 static const struct bb_member *self_of(const struct bb_overlay *o, const struct bb_node *node)
@@ -304,14 +323,22 @@ static int tunnels_overlay_add(struct planner *w, const struct bb_overlay *o,
 
 	if (!tap)
 		return -EINVAL;
-	wan->overlay = tap->overlay = o;
-	wan->want.allow |= MSG_ALLOW_ESP | MSG_ALLOW_ARP_ND;
+	tap->overlay = o;
+	for (size_t i = 0; i < o->over_count; i++)
+		for (size_t k = 0; k < w->p->port_count; k++) {
+			struct plan_port *pp = &w->p->ports[k];
+
+			if (!pp->port || pp->port->service != o->over[i])
+				continue;
+			pp->overlay = o;
+			pp->want.allow |= MSG_ALLOW_ESP | MSG_ALLOW_ARP_ND;
+		}
 	tap->want.kind = MSG_PORT_OVERLAY;
 	tap->want.over = wan->want.port;
 	if (self->has_address)
 		rc = address_add(w, tap->want.port, &self->address, false);
 	if (!rc && o->managed)
-		rc = routes_add(w, o, tap->want.port);
+		rc = routes_add(w, o, self, tap->want.port);
 	return rc ? rc : plan_tunnels_add(w->p, o, self, tap, w->why, w->why_size);
 }
 
@@ -364,7 +391,7 @@ static int overlay_add(struct planner *w, const struct bb_overlay *o, const stru
 	if (self->has_address)
 		rc = address_add(w, tap->want.port, &self->address, false);
 	if (!rc && o->managed)
-		rc = routes_add(w, o, tap->want.port);
+		rc = routes_add(w, o, self, tap->want.port);
 	return rc;
 }
 
@@ -405,6 +432,7 @@ void plan_free(struct plan *p)
 	free(p->addresses);
 	free(p->routes);
 	free(p->tunnels);
+	free(p->neighbours);
 	free(p);
 }
 
@@ -467,8 +495,7 @@ void plan_number(struct plan *p, struct plan_names *names)
 	memset(of, 0, sizeof(of));
 	for (size_t i = 0; i < p->tunnel_count; i++)
 		snprintf(of[i], PLAN_NAME_MAX, "%s %s", p->tunnels[i].o->name,
-			 p->tunnels[i].peer->node ? p->tunnels[i].peer->node->name
-						  : p->tunnels[i].peer->peer->name);
+			 backbone_member_name(p->tunnels[i].peer));
 	numbers_give(names->tunnels, PLAN_TUNNELS_MAX, of, p->tunnel_count, tunnels);
 	/* plan_new() has numbered in order, so a number is an index. */
 	for (size_t i = 0; i < p->port_count; i++) {
@@ -481,6 +508,8 @@ void plan_number(struct plan *p, struct plan_names *names)
 		p->addresses[i].port = ports[p->addresses[i].port - 1];
 	for (size_t i = 0; i < p->route_count; i++)
 		p->routes[i].port = ports[p->routes[i].port - 1];
+	for (size_t i = 0; i < p->neighbour_count; i++)
+		p->neighbours[i].port = ports[p->neighbours[i].port - 1];
 	for (size_t i = 0; i < p->secy_count; i++) {
 		struct plan_secy *s = &p->secys[i];
 
@@ -572,6 +601,8 @@ static bool reach_same(const struct plan *pa, uint16_t a, const struct plan *pb,
 			return i == pa->route_count && k == pb->route_count;
 		if (pa->routes[i].prefix != pb->routes[k].prefix ||
 		    pa->routes[i].metric != pb->routes[k].metric ||
+		    pa->routes[i].via_family != pb->routes[k].via_family ||
+		    memcmp(pa->routes[i].src, pb->routes[k].src, 16) != 0 ||
 		    memcmp(pa->routes[i].dst, pb->routes[k].dst, 16) != 0 ||
 		    memcmp(pa->routes[i].via, pb->routes[k].via, 16) != 0)
 			return false;
@@ -613,13 +644,33 @@ static const struct plan_tunnel *tunnel_nth(const struct plan *p, const char *ov
 	return NULL;
 }
 
+/* How a tunnel is keyed and framed. */
+static bool ipsec_same(const struct plan_tunnel *a, const struct plan_tunnel *b)
+{
+	const struct bb_ipsec *x = &a->o->ipsec, *y = &b->o->ipsec;
+	static const struct bb_identity none;
+	const struct bb_identity *i = a->peer->peer ? &a->peer->peer->identity : &none,
+				 *k = b->peer->peer ? &b->peer->peer->identity : &none;
+
+	return a->o->keying == b->o->keying && a->o->auth == b->o->auth &&
+	       text_same(a->o->psk, b->o->psk) && text_same(a->o->ca, b->o->ca) &&
+	       i->type == k->type && i->len == k->len && memcmp(i->b, k->b, i->len) == 0 &&
+	       x->compatible == y->compatible && x->on_demand == y->on_demand &&
+	       x->encap == y->encap && x->pfs == y->pfs && x->key_log == y->key_log &&
+	       text_same(x->ppk, y->ppk) && x->ppk_required == y->ppk_required &&
+	       x->dscp == y->dscp && x->df == y->df && x->window == y->window &&
+	       x->ike_rekey_ns == y->ike_rekey_ns && x->ike_reauth_ns == y->ike_reauth_ns &&
+	       x->child_rekey_ns == y->child_rekey_ns && x->dpd_ns == y->dpd_ns;
+}
+
 static bool tunnel_same(const struct plan_tunnel *a, const struct plan_tunnel *b)
 {
-	return text_same(a->peer->node ? a->peer->node->name : a->peer->peer->name,
-			 b->peer->node ? b->peer->node->name : b->peer->peer->name) &&
-	       a->o->keying == b->o->keying && prefix_same(&a->local, &b->local) &&
-	       prefix_same(&a->remote, &b->remote) && prefix_same(&a->next_hop, &b->next_hop) &&
-	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+	return text_same(backbone_member_name(a->peer), backbone_member_name(b->peer)) &&
+	       prefix_same(&a->local, &b->local) && prefix_same(&a->remote, &b->remote) &&
+	       prefix_same(&a->next_hop, &b->next_hop) &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
+	       memcmp(a->inner4, b->inner4, sizeof(a->inner4)) == 0 &&
+	       memcmp(a->inner6, b->inner6, sizeof(a->inner6)) == 0 && ipsec_same(a, b);
 }
 
 static enum plan_fate tunnels_fate(const struct plan *before, const struct plan *after,

@@ -46,15 +46,23 @@ struct plan_secy {
 	const struct bb_member *self;
 };
 
-/* A peer of an overlay of design ipsec. Addresses are of hosts; family 0: not known from the file. */
+/*
+ * A tunnel of an overlay of design ipsec. Addresses are of hosts. local of family 0: the port's
+ * lease has it, and the gateway too; remote of family 0: the peer has to come to us.
+ */
 struct plan_tunnel {
 	uint16_t id; /* from PLAN_SECYS_MAX + 1: SecYs and tunnels are numbered together */
 	uint16_t wan, overlay; /* port ids */
 	const struct bb_overlay *o;
 	const struct bb_member *self, *peer;
-	struct bb_prefix local, remote; /* outer; remote of family 0: the peer has to come to us */
-	struct bb_prefix next_hop;      /* whose MAC address the frames go to */
-	uint8_t mac[6];                 /* the peer's in the overlay */
+	const struct bb_port *port;     /* wan's */
+	uint8_t family;                 /* of the outer addresses */
+	struct bb_prefix local, remote; /* outer */
+	/* Whose MAC address the frames go to; family 0: see plan_next_hop() and the lease. */
+	struct bb_prefix next_hop;
+	uint8_t mac[6];    /* the peer's in the overlay */
+	uint8_t inner4[4]; /* this host's own within, for ICMP errors; zero: none */
+	uint8_t inner6[16];
 };
 
 struct plan {
@@ -70,6 +78,8 @@ struct plan {
 	size_t secy_count;
 	struct plan_tunnel *tunnels;
 	size_t tunnel_count;
+	struct msg_neighbour_want *neighbours; /* of overlays of design ipsec */
+	size_t neighbour_count;
 };
 
 /* NULL when the node is not in the backbone or needs what this version has not built; `why` then
@@ -93,8 +103,19 @@ enum plan_fate plan_fate(const struct plan *before, const struct plan *after, co
  */
 int plan_tunnels_add(struct plan *p, const struct bb_overlay *o, const struct bb_member *self,
 		     struct plan_port *tap, char *why, size_t size);
-/* The neighbour that the kernel has to know; false: there is none. */
-bool plan_tunnel_neighbour(const struct plan_tunnel *t, struct msg_neighbour_want *n);
+/*
+ * Gives a route out of the overlay its next hop, another member, and its source: an overlay that
+ * has no address of the route's family has link-local next hops, and this host speaks from a lan
+ * port's address.
+ */
+void plan_tunnel_route(const struct plan *p, const struct bb_member *self,
+		       const struct bb_member *next, struct msg_route_want *r);
+/*
+ * Who a port's frames for that address go to: the address itself where it is on the link, else the
+ * gateway. False, and family 0: the port has no gateway of the family.
+ */
+bool plan_next_hop(const struct bb_port *port, const struct bb_prefix *remote,
+		   struct bb_prefix *hop);
 /* What forward is told of a tunnel; next_hop: the MAC address of t->next_hop, zero: not known. */
 void plan_tunnel_msg(const struct plan_tunnel *t, const uint8_t next_hop[6], struct msg_tunnel *m);
 

@@ -204,8 +204,8 @@ static void what_is_not_built_is_refused_by_name(void **state)
 		       "192.0.2.1/24; } }\n"
 		       "node nyc1 { id 2; site nyc; port i { interface e1; service inet; address "
 		       "192.0.2.2/24; } }\n"
-		       "overlay link { design ipsec; over inet; auth psk x; }\n",
-		 "fra1", "overlay link: this version runs overlays of design macsec only"},
+		       "overlay link { design dmvpn; over inet; auth psk x; hubs fra1; }\n",
+		 "fra1", "accepted: `design macsec` with `keying mka` or `keying psk`"},
 		{SITES "node fra1 { id 1; site fra; port a { interface eth1; service wave; address "
 		       "slaac; } }\n",
 		 "fra1", "port a: this version gets no addresses by slaac"},
@@ -420,25 +420,14 @@ static void what_a_bridge_does_otherwise_is_a_change(void **state)
 	"overlay vpn { design ipsec; over wan; subnet 10.255.0.0/24; routing managed;\n"           \
 	"              auth psk shared; }\n"
 
-/* A plan of an overlay of design ipsec, which the file's reader says does not run yet. */
-static struct plan *tunnels_of(struct fixture *f, const char *text, const char *node)
-{
-	plan_of(f, text, node);
-	assert_null(f->plan); /* and so it is */
-	for (size_t i = 0; i < f->bb->overlay_count; i++)
-		f->bb->overlays[i].unsupported = NULL;
-	f->plan = plan_new(f->bb, node, f->why, sizeof(f->why));
-	return f->plan;
-}
-
 static void a_tunnel_leads_to_each_other_member(void **state)
 {
 	struct fixture *f = *state;
-	struct plan *p = tunnels_of(
-		f,
-		TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; service wan; "
-			"address 192.0.2.1/30; } }\n" TUNNELS_END,
-		"fra1");
+	struct plan *p =
+		plan_of(f,
+			TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; service wan; "
+				"address 192.0.2.1/30; } }\n" TUNNELS_END,
+			"fra1");
 	struct msg_neighbour_want n;
 	struct msg_tunnel m;
 
@@ -456,10 +445,13 @@ static void a_tunnel_leads_to_each_other_member(void **state)
 	assert_memory_equal(p->tunnels[0].local.addr, "\xc0\x00\x02\x02", 4);
 	assert_memory_equal(p->tunnels[0].remote.addr, "\xc6\x33\x64\x02", 4);
 	assert_memory_equal(p->tunnels[0].next_hop.addr, "\xc0\x00\x02\x01", 4);
-	assert_true(plan_tunnel_neighbour(&p->tunnels[0], &n));
+	assert_int_equal(p->neighbour_count, 4);
+	n = p->neighbours[1];
 	assert_int_equal(n.port, p->ports[1].want.port);
 	assert_memory_equal(n.addr, "\x0a\xff\x00\x02", 4);
 	assert_memory_equal(n.mac, "\x02\x04\x0a\xff\x00\x02", 6);
+	assert_memory_equal(p->neighbours[0].addr,
+			    "\xfe\x80\0\0\0\0\0\0\x00\x04\x0a\xff\xfe\xff\x00\x02", 16);
 	/* sin1 on the link itself. */
 	assert_memory_equal(p->tunnels[1].next_hop.addr, "\xc0\x00\x02\x01", 4);
 	plan_tunnel_msg(&p->tunnels[1], (const uint8_t[6]){2, 7}, &m);
@@ -491,7 +483,7 @@ static void what_a_tunnel_lacks_is_said(void **state)
 		assert_non_null(at);
 		snprintf(out, sizeof(out), "%.*s%s%s", (int)(at - text), text, rows[i].to,
 			 at + strlen(rows[i].from));
-		assert_null(tunnels_of(f, out, "fra1"));
+		assert_null(plan_of(f, out, "fra1"));
 		assert_non_null(strstr(f->why, rows[i].why));
 	}
 }
@@ -499,13 +491,68 @@ static void what_a_tunnel_lacks_is_said(void **state)
 static void a_peer_without_a_known_address_has_to_come(void **state)
 {
 	struct fixture *f = *state;
-	struct plan *p = tunnels_of(f,
-				    TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; "
-					    "service wan; address dhcp; } }\n" TUNNELS_END,
-				    "fra1");
+	struct plan *p = plan_of(f,
+				 TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; "
+					 "service wan; address dhcp; } }\n" TUNNELS_END,
+				 "fra1");
 
 	assert_non_null(p);
 	assert_int_equal(p->tunnels[1].remote.family, 0);
+}
+
+#define TWO_SITES                                                                                  \
+	"backbone demo;\n"                                                                         \
+	"site fra { networks [ 10.10.0.0/16 2001:db8:10::/48 ]; }\n"                               \
+	"site nyc { networks [ 10.20.0.0/16 2001:db8:20::/48 ]; }\n"                               \
+	"service inet type internet;\n"                                                            \
+	"node fra1 { id 1; site fra;\n"                                                            \
+	"  port wan { interface eth1; service inet; address 198.51.100.10/24; gateway "            \
+	"198.51.100.1; }\n"                                                                        \
+	"  port lan { interface eth0; lan; address [ 10.10.0.1/16 2001:db8:10::1/64 ]; } }\n"      \
+	"node nyc1 { id 2; site nyc;\n"                                                            \
+	"  port wan { interface eth1; service inet; address dhcp; behind-nat; }\n"                 \
+	"  port lan { interface eth0; lan; address 10.20.0.1/16; } }\n"                            \
+	"overlay link { design ipsec; over inet; auth psk link; }\n"
+
+/* Without a subnet the next hops are link-local, and this host speaks from its lan. */
+static void an_overlay_without_a_subnet_routes_by_link_local_addresses(void **state)
+{
+	static const uint8_t near[16] = {0xfe, 0x80, [11] = 0xff, 0xfe, [15] = 1},
+			     far[16] = {0xfe, 0x80, [11] = 0xff, 0xfe, [15] = 2};
+	struct fixture *f = *state;
+	struct plan *p = plan_of(f, TWO_SITES, "fra1");
+	struct msg_tunnel m;
+
+	assert_non_null(p);
+	assert_int_equal(p->tunnel_count, 1);
+	assert_int_equal(p->tunnels[0].family, 4);
+	assert_memory_equal(p->tunnels[0].local.addr, "\xc6\x33\x64\x0a", 4);
+	assert_int_equal(p->tunnels[0].remote.family, 0);
+	assert_memory_equal(p->ports[2].want.mac, "\x02\0\0\0\0\x01", 6);
+	assert_int_equal(p->address_count, 3); /* none in the overlay */
+	assert_int_equal(p->route_count, 3);
+	for (size_t i = 1; i < 3; i++) {
+		assert_int_equal(p->routes[i].family, i == 1 ? 4 : 6);
+		assert_int_equal(p->routes[i].via_family, 6);
+		assert_memory_equal(p->routes[i].via, far, 16);
+	}
+	assert_memory_equal(p->routes[1].src, "\x0a\x0a\0\x01", 4);
+	assert_memory_equal(p->routes[2].src, "\x20\x01\x0d\xb8\0\x10", 6);
+	assert_int_equal(p->neighbour_count, 1);
+	assert_memory_equal(p->neighbours[0].addr, far, 16);
+	assert_memory_equal(p->neighbours[0].mac, "\x02\0\0\0\0\x02", 6);
+	plan_tunnel_msg(&p->tunnels[0], (const uint8_t[6]){2, 7}, &m);
+	assert_memory_equal(m.inner4, "\x0a\x0a\0\x01", 4);
+	assert_memory_equal(m.inner6, "\x20\x01\x0d\xb8\0\x10", 6);
+	/* The other end: its address is the lease's, and so is the way out. */
+	p = plan_of(f, TWO_SITES, "nyc1");
+	assert_non_null(p);
+	assert_int_equal(p->tunnels[0].local.family, 0);
+	assert_int_equal(p->tunnels[0].next_hop.family, 0);
+	assert_memory_equal(p->tunnels[0].remote.addr, "\xc6\x33\x64\x0a", 4);
+	assert_memory_equal(p->neighbours[0].addr, near, 16);
+	/* No lan address of IPv6 here. */
+	assert_int_equal(p->routes[1].src[0], 0);
 }
 
 static void tunnels_keep_their_numbers_and_their_fate_is_told(void **state)
@@ -513,15 +560,15 @@ static void tunnels_keep_their_numbers_and_their_fate_is_told(void **state)
 	struct fixture *f = *state;
 	struct plan_names *names = calloc(1, sizeof(*names));
 	struct fixture after = {};
-	struct plan *p = tunnels_of(f, TUNNELS TUNNELS_END, "fra1"), *q;
+	struct plan *p = plan_of(f, TUNNELS TUNNELS_END, "fra1"), *q;
 
 	assert_non_null(p);
 	plan_number(p, names);
 	assert_int_equal(p->tunnels[0].id, PLAN_SECYS_MAX + 1);
-	q = tunnels_of(&after,
-		       TUNNELS "node a1 { id 9; site sin; port w { interface eth1; service wan; "
-			       "address 203.0.113.2/30; } }\n" TUNNELS_END,
-		       "fra1");
+	q = plan_of(&after,
+		    TUNNELS "node a1 { id 9; site sin; port w { interface eth1; service wan; "
+			    "address 203.0.113.2/30; } }\n" TUNNELS_END,
+		    "fra1");
 	assert_non_null(q);
 	plan_number(q, names);
 	for (size_t i = 0; i < 2; i++)
@@ -556,6 +603,7 @@ int main(void)
 		T(a_tunnel_leads_to_each_other_member),
 		T(what_a_tunnel_lacks_is_said),
 		T(a_peer_without_a_known_address_has_to_come),
+		T(an_overlay_without_a_subnet_routes_by_link_local_addresses),
 		T(tunnels_keep_their_numbers_and_their_fate_is_told),
 	};
 

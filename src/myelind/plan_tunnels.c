@@ -4,9 +4,9 @@
  */
 #include "myelind/plan.h"
 
-#include "wire/esp.h"
-#include "wire/ip.h"
+#include "sa/esp.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,51 +20,40 @@ static bool covers(const struct bb_prefix *net, const struct bb_prefix *addr)
 	       (!bits || (net->addr[bytes] ^ addr->addr[bytes]) >> (8 - bits) == 0);
 }
 
-static struct bb_prefix host(const struct bb_prefix *a)
+/* FNV-1a: a number of 32 bits that stays with the name. */
+static uint32_t name_number(const char *name)
 {
-	struct bb_prefix h = *a;
+	uint32_t n = 2166136261u;
 
-	h.len = a->family == 4 ? 32 : 128;
-	return h;
+	for (; *name; name++)
+		n = (n ^ (uint8_t)*name) * 16777619u;
+	return n;
 }
 
-/* Made of the address in the overlay, so that every node makes the same of it and neighbour
- * discovery, where it runs, agrees. */
-static void mac_make(uint8_t mac[6], const struct bb_prefix *address)
+/* Made of the address in the overlay, or else of the node's id or the peer's name, so that every
+ * node makes the same of it and neighbour discovery, where it runs, agrees. */
+static void mac_make(uint8_t mac[6], const struct bb_member *m)
 {
+	uint32_t number = m->node ? m->node->id : name_number(m->peer->name);
+
 	mac[0] = 0x02; /* locally administered */
-	mac[1] = address->family;
-	memcpy(mac + 2, address->addr + (address->family == 4 ? 0 : 12), 4);
+	if (m->has_address) {
+		mac[1] = m->address.family;
+		memcpy(mac + 2, m->address.addr + (m->address.family == 4 ? 0 : 12), 4);
+		return;
+	}
+	mac[1] = m->node ? 0 : 1;
+	number = htobe32(number);
+	memcpy(mac + 2, &number, 4);
 }
 
-static const char *member_name(const struct bb_member *m)
+/* The link-local address that goes with a MAC address (RFC 4291 appendix A). */
+static void link_local(uint8_t addr[16], const uint8_t mac[6])
 {
-	return m->node ? m->node->name : m->peer->name;
-}
+	const uint8_t a[16] = {0xfe,       0x80,   0,      0,    0,    0,      0,      0,
+			       mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]};
 
-/* Outer addresses of one family, and which way the other one is: the port's own routing table sends
- * what is for others to the gateway. False: both have addresses, and of no common family. */
-static bool ends_choose(struct plan_tunnel *t, const struct bb_port *own, const struct bb_port *far)
-{
-	t->local = host(&own->addresses[0]);
-	if (!far || !far->address_count)
-		return true; /* unknown here: it has to come to us */
-	for (size_t i = 0; i < own->address_count; i++)
-		for (size_t k = 0; k < far->address_count; k++) {
-			if (own->addresses[i].family != far->addresses[k].family)
-				continue;
-			t->local = host(&own->addresses[i]);
-			t->remote = t->next_hop = host(&far->addresses[k]);
-			for (size_t n = 0; n < own->address_count; n++)
-				if (covers(&own->addresses[n], &t->remote))
-					return true;
-			if (own->has_gateway && own->gateway.family == t->remote.family)
-				t->next_hop = host(&own->gateway);
-			else
-				t->next_hop.family = 0;
-			return true;
-		}
-	return false;
+	memcpy(addr, a, sizeof(a));
 }
 
 static int refuse(char *why, size_t size, const struct bb_overlay *o, const char *what,
@@ -74,97 +63,212 @@ static int refuse(char *why, size_t size, const struct bb_overlay *o, const char
 	return -EINVAL;
 }
 
-static int tunnel_add(struct plan *p, const struct bb_overlay *o, const struct bb_member *self,
-		      const struct bb_member *peer, const struct plan_port *tap, char *why,
-		      size_t size)
+bool plan_next_hop(const struct bb_port *port, const struct bb_prefix *remote,
+		   struct bb_prefix *hop)
 {
-	struct plan_tunnel *t;
+	*hop = *remote;
+	for (size_t i = 0; i < port->address_count; i++)
+		if (covers(&port->addresses[i], remote))
+			return true;
+	if (!port->has_gateway || port->gateway.family != remote->family) {
+		hop->family = 0;
+		return false;
+	}
+	*hop = port->gateway;
+	return true;
+}
 
-	if (p->tunnel_count == PLAN_TUNNELS_MAX)
-		return refuse(why, size, o, "has more tunnels than this version runs",
-			      p->node->name);
-	t = reallocarray(p->tunnels, p->tunnel_count + 1, sizeof(*t));
-	if (!t)
-		return refuse(why, size, o, "cannot be planned: out of memory", p->node->name);
-	p->tunnels = t;
-	t += p->tunnel_count;
-	*t = (struct plan_tunnel){.id = (uint16_t)(PLAN_SECYS_MAX + p->tunnel_count + 1),
-				  .wan = tap->want.over,
-				  .overlay = tap->want.port,
-				  .o = o,
-				  .self = self,
-				  .peer = peer};
-	if (!ends_choose(t, self->port, peer->port))
-		return refuse(why, size, o,
-			      "has no address of a family that this node's port has too",
-			      member_name(peer));
-	if (t->remote.family && !t->next_hop.family)
-		return refuse(why, size, o,
-			      "is not on this node's link: its port needs `gateway ADDRESS;`",
-			      member_name(peer));
-	if (peer->has_address)
-		mac_make(t->mac, &peer->address);
-	p->tunnel_count++;
+static struct plan_tunnel *tunnel_new(struct plan *p)
+{
+	struct plan_tunnel *v = NULL;
+
+	if (p->tunnel_count < PLAN_TUNNELS_MAX)
+		v = reallocarray(p->tunnels, p->tunnel_count + 1, sizeof(*v));
+	if (!v)
+		return NULL;
+	p->tunnels = v;
+	v += p->tunnel_count++;
+	*v = (struct plan_tunnel){.id = (uint16_t)(PLAN_SECYS_MAX + p->tunnel_count)};
+	return v;
+}
+
+static uint16_t port_id(const struct plan *p, const struct bb_port *port)
+{
+	for (size_t i = 0; i < p->port_count; i++)
+		if (p->ports[i].port == port)
+			return p->ports[i].want.port;
 	return 0;
 }
 
-/* The largest inner packet with the heaviest of the usual framings: AES-GCM, in UDP. */
-static uint16_t overlay_mtu(const struct bb_port *port)
+static int tunnel_make(struct plan *p, const struct bb_overlay *o, const struct bb_member *self,
+		       const struct bb_member *peer, const struct plan_port *tap, char *why,
+		       size_t size)
 {
-	size_t head = IP4_HEAD_LEN + UDP_HEAD_LEN;
+	static const char *const lacks[] = {
+		[BB_WAY_NO_ADDRESS] =
+			"needs an `address` of its own on its port: tunnels start from it",
+		[BB_WAY_NO_FAMILY] = "has no address of a family that this node's port has too",
+		[BB_WAY_UNKNOWN] =
+			"and this node cannot call each other: one of both needs a fixed `address`, and no `behind-nat`",
+	};
+	struct bb_ends e;
+	enum bb_way way = backbone_way(o, self, peer, &e);
+	struct plan_tunnel *t;
 
-	for (size_t i = 0; i < port->address_count; i++)
-		if (port->addresses[i].family == 6)
-			head = IP6_HEAD_LEN + UDP_HEAD_LEN;
-	return (uint16_t)esp_payload_max(&esp_suites[ESP_AES_GCM_16_256],
-					 port->service->mtu - head);
+	if (way == BB_WAY_NONE || way == BB_WAY_NO_SERVICE)
+		return 0;
+	if (way != BB_WAY)
+		return refuse(why, size, o, lacks[way],
+			      way == BB_WAY_NO_ADDRESS ? p->node->name
+						       : backbone_member_name(peer));
+	t = tunnel_new(p);
+	if (!t)
+		return refuse(why, size, o, "has more tunnels than this version runs",
+			      p->node->name);
+	t->wan = port_id(p, e.port);
+	t->overlay = tap->want.port;
+	t->o = o;
+	t->self = self;
+	t->peer = peer;
+	t->port = e.port;
+	t->family = e.family;
+	t->local = e.local;
+	t->remote = e.remote;
+	/* Of a port with a lease the gateway is the lease's. */
+	if (e.remote.family && e.local.family && !plan_next_hop(e.port, &e.remote, &t->next_hop))
+		return refuse(why, size, o,
+			      "is not on this node's link: its port needs `gateway ADDRESS;`",
+			      backbone_member_name(peer));
+	mac_make(t->mac, peer);
+	return 0;
+}
+
+/* This host's own address for packets of a family: in the overlay, else on a lan port. */
+static const uint8_t *own_address(const struct plan *p, const struct bb_member *self,
+				  uint8_t family)
+{
+	if (self->has_address && self->address.family == family)
+		return self->address.addr;
+	for (size_t i = 0; i < p->node->port_count; i++) {
+		const struct bb_port *port = &p->node->ports[i];
+
+		for (size_t k = 0; !port->service && k < port->address_count; k++)
+			if (port->addresses[k].family == family)
+				return port->addresses[k].addr;
+	}
+	return NULL;
+}
+
+static int neighbour_add(struct plan *p, uint16_t port, uint8_t family, const uint8_t *addr,
+			 const uint8_t mac[6])
+{
+	struct msg_neighbour_want *v =
+		reallocarray(p->neighbours, p->neighbour_count + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	p->neighbours = v;
+	v += p->neighbour_count++;
+	memset(v, 0, sizeof(*v));
+	v->port = port;
+	v->family = family;
+	memcpy(v->addr, addr, sizeof(v->addr));
+	memcpy(v->mac, mac, sizeof(v->mac));
+	return 0;
+}
+
+/* A member's addresses in the overlay lead to its tunnel, or to that of who relays for it. */
+static int neighbours_add(struct plan *p, const struct bb_overlay *o, const struct bb_member *self,
+			  const struct bb_member *m, uint16_t port)
+{
+	const struct bb_member *next = backbone_next(o, self, m);
+	uint8_t mac[6], addr[16];
+	int rc = 0;
+
+	if (!next)
+		return 0;
+	mac_make(mac, next);
+	if (next == m) {
+		link_local(addr, mac);
+		rc = neighbour_add(p, port, 6, addr, mac);
+	}
+	if (!rc && m->has_address)
+		rc = neighbour_add(p, port, m->address.family, m->address.addr, mac);
+	return rc;
 }
 
 int plan_tunnels_add(struct plan *p, const struct bb_overlay *o, const struct bb_member *self,
 		     struct plan_port *tap, char *why, size_t size)
 {
+	size_t first = p->tunnel_count;
+	const uint8_t *own;
 	int rc = 0;
 
-	if (!self->port->address_count)
+	if (!self->has_address && !self->node->id)
 		return refuse(why, size, o,
-			      "needs an `address` of its own on its port: tunnels start from it",
+			      "needs an `id`, which makes its address in it, or `member` `address`",
 			      p->node->name);
-	if (!self->has_address)
-		return refuse(why, size, o, "needs an address in it: `subnet PREFIX;`",
-			      p->node->name);
-	tap->want.mtu = overlay_mtu(self->port);
-	mac_make(tap->want.mac, &self->address);
-	for (size_t i = 0; i < o->member_count && !rc; i++)
-		if (&o->members[i] != self)
-			rc = tunnel_add(p, o, self, &o->members[i], tap, why, size);
+	tap->want.mtu = backbone_overlay_mtu(o);
+	mac_make(tap->want.mac, self);
+	for (size_t i = 0; i < o->member_count && !rc; i++) {
+		if (&o->members[i] == self)
+			continue;
+		rc = tunnel_make(p, o, self, &o->members[i], tap, why, size);
+		if (!rc && neighbours_add(p, o, self, &o->members[i], tap->want.port))
+			rc = refuse(why, size, o, "cannot be planned: out of memory",
+				    p->node->name);
+	}
+	for (size_t i = first; i < p->tunnel_count; i++) {
+		struct plan_tunnel *t = &p->tunnels[i];
+
+		if ((own = own_address(p, self, 4)))
+			memcpy(t->inner4, own, sizeof(t->inner4));
+		if ((own = own_address(p, self, 6)))
+			memcpy(t->inner6, own, sizeof(t->inner6));
+	}
 	return rc;
 }
 
-bool plan_tunnel_neighbour(const struct plan_tunnel *t, struct msg_neighbour_want *n)
+void plan_tunnel_route(const struct plan *p, const struct bb_member *self,
+		       const struct bb_member *next, struct msg_route_want *r)
 {
-	if (!t->peer->has_address)
-		return false;
-	*n = (struct msg_neighbour_want){.port = t->overlay, .family = t->peer->address.family};
-	memcpy(n->addr, t->peer->address.addr, sizeof(n->addr));
-	memcpy(n->mac, t->mac, sizeof(n->mac));
-	return true;
+	const uint8_t *own;
+	uint8_t mac[6];
+
+	if (next->has_address && next->address.family == r->family) {
+		r->via_family = r->family;
+		memcpy(r->via, next->address.addr, sizeof(r->via));
+	} else {
+		mac_make(mac, next);
+		r->via_family = 6;
+		link_local(r->via, mac);
+	}
+	/* The overlay's own address is the kernel's choice anyway. */
+	if (self->has_address && self->address.family == r->family)
+		return;
+	own = own_address(p, self, r->family);
+	if (own)
+		memcpy(r->src, own, r->family == 4 ? 4 : 16);
 }
 
 void plan_tunnel_msg(const struct plan_tunnel *t, const uint8_t next_hop[6], struct msg_tunnel *m)
 {
-	const struct bb_prefix *own = &t->self->address;
+	static const uint8_t dfs[] = {
+		[BB_DF_COPY] = TUNNEL_DF_COPY,
+		[BB_DF_SET] = TUNNEL_DF_SET,
+		[BB_DF_CLEAR] = TUNNEL_DF_CLEAR,
+	};
 
 	*m = (struct msg_tunnel){.tunnel = t->id,
 				 .overlay = t->overlay,
 				 .wan = t->wan,
-				 .mtu = t->self->port->service->mtu,
-				 .dscp = UINT8_MAX,
+				 .mtu = t->port->service->mtu,
+				 .dscp = t->o->ipsec.dscp,
+				 .df = dfs[t->o->ipsec.df],
 				 .hold = true};
 	memcpy(m->next_hop, next_hop, sizeof(m->next_hop));
 	memcpy(m->peer, t->mac, sizeof(m->peer));
-	if (own->family == 4)
-		memcpy(m->inner4, own->addr, sizeof(m->inner4));
-	else
-		memcpy(m->inner6, own->addr, sizeof(m->inner6));
-	snprintf(m->name, sizeof(m->name), "%s", member_name(t->peer));
+	memcpy(m->inner4, t->inner4, sizeof(m->inner4));
+	memcpy(m->inner6, t->inner6, sizeof(m->inner6));
+	snprintf(m->name, sizeof(m->name), "%s", backbone_member_name(t->peer));
 }

@@ -40,6 +40,7 @@ struct want_address {
 
 struct want_route {
 	struct msg_route_want want;
+	bool bare; /* put without its source, which is no address of this host yet */
 	bool named;
 };
 
@@ -286,6 +287,62 @@ static int eapol_open(const struct wants *w, struct want_port *p)
 	return err;
 }
 
+static struct netlink_route route_of(const struct want_port *p, const struct want_route *r)
+{
+	const struct msg_route_want *want = &r->want;
+	struct netlink_route out = {
+		.ifindex = p->ifindex,
+		.family = want->family,
+		.prefix = want->prefix,
+		.metric = want->metric,
+		.table = want->own_table ? NETLINK_TABLE + (uint32_t)want->port : 0,
+		.via_family = want->via_family,
+	};
+
+	memcpy(out.dst, want->dst, sizeof(out.dst));
+	memcpy(out.via, want->via, sizeof(out.via));
+	if (!r->bare)
+		memcpy(out.src, want->src, sizeof(out.src));
+	return out;
+}
+
+static int route_put(struct wants *w, const struct want_port *p, const struct want_route *r)
+{
+	const struct netlink_route route = route_of(p, r);
+
+	return netlink_route_put(w->nl, &route);
+}
+
+static void route_apply(struct wants *w, const struct want_port *p, struct want_route *r)
+{
+	int err;
+
+	r->bare = false;
+	err = route_put(w, p, r);
+	/* Next hops of IPv6 need it on the overlay's interface, which is ours to say. */
+	if (err == -EACCES && p->want.kind == MSG_PORT_OVERLAY && !iface_ipv6(p->want.ifname))
+		err = route_put(w, p, r);
+	if (err == -EINVAL) {
+		r->bare = true;
+		err = route_put(w, p, r);
+	}
+	if (err)
+		log_warn("%s: cannot set a route: %s", p->want.ifname, strerror(-err));
+}
+
+/* The routes of other ports whose source is this address, there now. */
+static void routes_from(struct wants *w, const struct msg_address_want *a)
+{
+	for (size_t i = 0; i < w->route_count; i++) {
+		struct want_route *r = &w->routes[i];
+		const struct want_port *p = port_find(w, r->want.port);
+
+		if (p && p->open && r->want.family == a->family && r->want.port != a->port &&
+		    !memcmp(r->want.src, a->addr, sizeof(a->addr)))
+			route_apply(w, p, r);
+	}
+}
+
 static void address_apply(struct wants *w, const struct want_port *p,
 			  const struct msg_address_want *a)
 {
@@ -300,30 +357,8 @@ static void address_apply(struct wants *w, const struct want_port *p,
 		err = iface_forwarding(p->want.ifname, true);
 	if (err)
 		log_warn("%s: cannot set its address: %s", p->want.ifname, strerror(-err));
-}
-
-static struct netlink_route route_of(const struct want_port *p, const struct msg_route_want *r)
-{
-	struct netlink_route out = {
-		.ifindex = p->ifindex,
-		.family = r->family,
-		.prefix = r->prefix,
-		.metric = r->metric,
-		.table = r->own_table ? NETLINK_TABLE + (uint32_t)r->port : 0,
-	};
-
-	memcpy(out.dst, r->dst, sizeof(out.dst));
-	memcpy(out.via, r->via, sizeof(out.via));
-	return out;
-}
-
-static void route_apply(struct wants *w, const struct want_port *p, const struct msg_route_want *r)
-{
-	struct netlink_route route = route_of(p, r);
-	int err = netlink_route_put(w->nl, &route);
-
-	if (err)
-		log_warn("%s: cannot set a route: %s", p->want.ifname, strerror(-err));
+	else
+		routes_from(w, a);
 }
 
 static void port_apply(struct wants *w, const struct want_port *p)
@@ -333,7 +368,7 @@ static void port_apply(struct wants *w, const struct want_port *p)
 			address_apply(w, p, &w->addresses[i].want);
 	for (size_t i = 0; i < w->route_count; i++)
 		if (w->routes[i].want.port == p->want.port)
-			route_apply(w, p, &w->routes[i].want);
+			route_apply(w, p, &w->routes[i]);
 	neighbours_apply(&w->neighbours, w->nl, p->want.port, p->ifindex);
 }
 
@@ -755,7 +790,7 @@ void wants_route(struct wants *w, const struct msg_route_want *want)
 	memcpy(&r->want, want, sizeof(*want));
 	r->named = true;
 	if (p && p->open)
-		route_apply(w, p, want);
+		route_apply(w, p, r);
 }
 
 static unsigned ifindex_of(void *ctx, uint16_t port)
@@ -780,7 +815,7 @@ static void routes_prune(struct wants *w)
 		if (w->routes[i].named) {
 			w->routes[kept++] = w->routes[i];
 		} else if (p && p->open) {
-			struct netlink_route r = route_of(p, &w->routes[i].want);
+			struct netlink_route r = route_of(p, &w->routes[i]);
 
 			(void)netlink_route_del(w->nl, &r);
 		}

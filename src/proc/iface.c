@@ -332,7 +332,7 @@ int iface_dhcp_open(unsigned ifindex)
 	return err;
 }
 
-static int sysctl_set(const char *family, const char *ifname, const char *name)
+static int sysctl_put(const char *family, const char *ifname, const char *name, const char *value)
 {
 	char path[128];
 	int fd, err = 0;
@@ -341,10 +341,20 @@ static int sysctl_set(const char *family, const char *ifname, const char *name)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, "1", 1) != 1)
+	if (write(fd, value, 1) != 1)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+static int sysctl_set(const char *family, const char *ifname, const char *name)
+{
+	return sysctl_put(family, ifname, name, "1");
+}
+
+int iface_ipv6(const char *ifname)
+{
+	return sysctl_put("ipv6", ifname, "disable_ipv6", "0");
 }
 
 int iface_forwarding(const char *ifname, bool ipv6)

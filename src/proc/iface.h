@@ -61,5 +61,8 @@ int iface_dhcp_open(unsigned ifindex);
  * kernel has no finer switch). 0 or -errno. */
 int iface_forwarding(const char *ifname, bool ipv6);
 
+/* Has the kernel speak IPv6 on this interface, whatever is usual in the namespace. 0 or -errno. */
+int iface_ipv6(const char *ifname);
+
 /* Routes over this interface are out of use while it has no carrier. */
 int iface_follow_carrier(const char *ifname);

@@ -200,6 +200,21 @@ int netlink_address_del(struct netlink *nl, unsigned ifindex, uint8_t family, ui
 	return err == -EADDRNOTAVAIL || err == -ENODEV ? 0 : err;
 }
 
+/* A next hop of another family has its family said. */
+static void put_via(struct nlmsghdr *h, const struct netlink_route *r)
+{
+	const __kernel_sa_family_t family = AF_INET6;
+	uint8_t via[sizeof(family) + 16]; /* struct rtvia */
+
+	if (r->via_family == r->family) {
+		mnl_attr_put(h, RTA_GATEWAY, r->family == 6 ? 16 : 4, r->via);
+		return;
+	}
+	memcpy(via, &family, sizeof(family));
+	memcpy(via + sizeof(family), r->via, 16);
+	mnl_attr_put(h, RTA_VIA, sizeof(via), via);
+}
+
 static int route_change(struct netlink *nl, bool add, const struct netlink_route *r)
 {
 	static const uint8_t none[16];
@@ -207,7 +222,7 @@ static int route_change(struct netlink *nl, bool add, const struct netlink_route
 				     add ? NLM_F_CREATE | NLM_F_REPLACE : 0);
 	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 	size_t len = r->family == 6 ? 16 : 4;
-	bool direct = !memcmp(r->via, none, len);
+	bool direct = !memcmp(r->via, none, sizeof(none));
 
 	m->rtm_family = r->family == 6 ? AF_INET6 : AF_INET;
 	m->rtm_dst_len = r->prefix;
@@ -217,7 +232,9 @@ static int route_change(struct netlink *nl, bool add, const struct netlink_route
 	m->rtm_type = RTN_UNICAST;
 	mnl_attr_put(h, RTA_DST, len, r->dst);
 	if (!direct)
-		mnl_attr_put(h, RTA_GATEWAY, len, r->via);
+		put_via(h, r);
+	if (memcmp(r->src, none, sizeof(none)))
+		mnl_attr_put(h, RTA_PREFSRC, len, r->src);
 	mnl_attr_put_u32(h, RTA_OIF, r->ifindex);
 	mnl_attr_put_u32(h, RTA_PRIORITY, r->metric);
 	if (r->table)

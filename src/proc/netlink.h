@@ -42,7 +42,10 @@ int netlink_address_del(struct netlink *nl, unsigned ifindex, uint8_t family, ui
 struct netlink_route {
 	unsigned ifindex;
 	uint8_t family, prefix;
-	uint8_t dst[16], via[16];
+	uint8_t dst[16];
+	uint8_t via_family; /* of via: IPv4 may go to a next hop of IPv6 (RTA_VIA) */
+	uint8_t via[16];    /* zero: none */
+	uint8_t src[16];    /* preferred source, an address of this host; zero: none */
 	uint32_t metric;
 	uint32_t table; /* 0: the main one */
 };

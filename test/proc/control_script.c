@@ -6,7 +6,7 @@
  * A command is one line over the node's CLI socket; the answer is text, then end of file:
  *   want PORT KIND IFNAME TAGS MTU OVER EAPOL-TYPE ALLOW    (KIND 1 wan, 2 lan, 3 overlay; TAGS
  *                        VLAN, or VLAN:OUTER-VLAN:TPID)
- *   address PORT FAMILY PREFIX HEX     route PORT FAMILY PREFIX HEX HEX METRIC     done
+ *   address PORT FAMILY PREFIX HEX     route PORT FAMILY PREFIX HEX HEX METRIC [HEX]     done
  *   file KIND NAME       opens, and shows error, path and first line
  *   append KIND NAME TEXT  opens and writes at the end
  *   key NUMBER AUTHORITY  wants a private key in the signer; shows the last that was said of it
@@ -163,17 +163,19 @@ static void cmd_route(const char *line, FILE *out)
 {
 	struct msg m = {.type = MSG_ROUTE_WANT};
 	unsigned port, family, prefix, metric;
-	char dst[64], via[64];
+	char dst[64], via[64], src[64] = "";
 
-	if (sscanf(line, "route %u %u %u %63s %63s %u", &port, &family, &prefix, dst, via,
-		   &metric) != 6)
+	if (sscanf(line, "route %u %u %u %63s %63s %u %63s", &port, &family, &prefix, dst, via,
+		   &metric, src) < 6)
 		return;
 	m.route_want.port = (uint16_t)port;
 	m.route_want.family = (uint8_t)family;
+	m.route_want.via_family = strlen(via) == 32 ? 6 : 4;
 	m.route_want.prefix = (uint8_t)prefix;
 	m.route_want.metric = (uint8_t)metric;
 	unhex(dst, m.route_want.dst, 16);
 	unhex(via, m.route_want.via, 16);
+	unhex(src, m.route_want.src, 16);
 	fprintf(out, "%d\n", msg_send(ROLE_FD_LINK, &m, -1));
 }
 

@@ -207,6 +207,24 @@ def test_what_a_restarted_control_does_not_want_goes(node):
     until("the overlay is gone", lambda: "core" not in node.ns.ip("-br", "link"))
 
 
+def test_ipv4_goes_by_a_next_hop_of_ipv6_from_the_address_of_a_lan(node):
+    """As in an overlay without a subnet; the lan's address may come later than the route."""
+    node.want_wan()
+    node.want_overlay()
+    node.ask("route 2 4 16 0a140000 fe80000000000000000000fffe000002 10 0a0aff01")
+    shown = lambda: node.ns.ip("route", "show", "proto", "77")
+    until("the route is there", lambda: "10.20.0.0/16 via inet6 fe80::ff:fe00:2 dev core" in shown())
+    assert "src" not in shown()
+    node.ask("address 1 4 24 0a0aff01")
+    until("it has its source", lambda: "src 10.10.255.1" in shown())
+    node.ask("done")
+    node.kill("control")
+    node.want_wan()
+    node.want_overlay()
+    node.ask("done")
+    until("the route is gone", lambda: shown() == "")
+
+
 def test_killed_forward_is_back_in_well_under_a_second(node):
     node.want_wan()
     node.want_overlay()
