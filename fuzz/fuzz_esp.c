@@ -212,6 +212,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(!net.f->fates[FATE_GUARD_UNSEALED] && !net.f->fates[FATE_GUARD_MALFORMED] &&
 	     !net.f->fates[FATE_GUARD_UNOPENED]);
 	fwd_tick(net.f, 1000 * NS_PER_S); /* what waits for its other pieces is given up */
-	MUST(pkt_pool_available(net.pool) == POOL);
+	MUST(net.pool->free == POOL);
 	return 0;
 }

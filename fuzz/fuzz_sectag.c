@@ -211,6 +211,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < FATE_COUNT; i++)
 		fates += net.f->fates[i];
 	MUST(fates == frames); /* each has exactly one fate */
-	MUST(pkt_pool_available(net.pool) == POOL);
+	MUST(net.pool->free == POOL);
 	return 0;
 }

@@ -129,7 +129,7 @@ static void lans_find(struct fwd *f, uint16_t overlay, struct lans *l)
 /* Another packet of the same bytes and marks, with room for what may come around them. */
 static bool pkt_copy(struct fwd *f, const struct pkt *p, struct pkt *copy)
 {
-	if (p->len > pkt_pool_frame_max(f->pool) || !pkt_alloc(f->pool, copy)) {
+	if (p->len > f->pool->frame_max || !pkt_alloc(f->pool, copy)) {
 		f->fates[FATE_DROP_NO_BUFFER]++;
 		return false;
 	}
@@ -182,11 +182,11 @@ static bool is_own_group(const struct pkt *p)
 }
 
 /* Puts a frame that the carrier's bridges would consume into one that they carry. */
-static bool encapsulate(struct fwd *f, struct pkt *p)
+static bool encapsulate(struct pkt *p)
 {
 	struct wr w;
 
-	if (pkt_headroom(f->pool, p) < BFRAME_HEAD_LEN)
+	if (pkt_headroom(p) < BFRAME_HEAD_LEN)
 		return false;
 	w = wr_init(p->data - BFRAME_HEAD_LEN, BFRAME_HEAD_LEN);
 	bframe_put_head(&w, p->data + ETH_ADDR_LEN, BFRAME_TUNNEL);
@@ -315,7 +315,7 @@ static bool out_one(struct fwd *f, struct bridge *b, struct fwd_port *lan, const
 		spread(f, l, to.lans, &copy);
 	p->mark = 0;
 	if (which != L2CP_NONE && b->config.encapsulate && l2cp_reserved(p->data) &&
-	    is_protected(f, lan->secy, p) && !encapsulate(f, p)) {
+	    is_protected(f, lan->secy, p) && !encapsulate(p)) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return false;
 	}

@@ -78,7 +78,7 @@ static void site_fini(struct site *s)
 			far[i]->ops->close(far[i]);
 	s->n.overlay->ops->close(s->n.overlay);
 	s->n.wan->ops->close(s->n.wan);
-	assert_int_equal(pkt_pool_available(s->n.pool), 512);
+	assert_int_equal(s->n.pool->free, 512);
 	pkt_pool_free(s->n.pool);
 	free(s->n.area);
 }

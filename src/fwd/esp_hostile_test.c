@@ -361,7 +361,7 @@ static void nothing_of_a_forged_packet_stays(void **state)
 {
 	struct scene s = {.setup = {.suite = ESP_AES_GCM_16_256}};
 	uint8_t out[2048];
-	struct pkt p;
+	struct pkt p = {0};
 
 	(void)state;
 	scene_set(&s);

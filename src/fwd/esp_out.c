@@ -98,7 +98,7 @@ static void enter(struct fwd *f, struct fwd_tunnel *t, struct sa *sa, struct pkt
 	uint8_t next = ip->family == 4 ? IP_IPV4 : IP_IPV6;
 
 	/* Room for the headers as they are copied, and for the longest trailer and ICV. */
-	if (pkt_headroom(f->pool, p) < ESP_OUTER_MAX + ESP_IV_MAX + sizeof(t->eth) + 2 ||
+	if (pkt_headroom(p) < ESP_OUTER_MAX + ESP_IV_MAX + sizeof(t->eth) + 2 ||
 	    pkt_tailroom(f->pool, p) < 15 + ESP_TRAILER_LEN + ESP_ICV_MAX) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return;
@@ -132,9 +132,8 @@ static void fragment(struct fwd *f, struct fwd_tunnel *t, struct sa *sa, struct 
 			fwd_drop(f, p, FATE_DROP_NO_BUFFER);
 			return;
 		}
-		n = room > pkt_pool_frame_max(f->pool)
-			    ? 0
-			    : ip4_fragment(p->data, ip, room, &offset, q.data);
+		n = room > f->pool->frame_max ? 0
+					      : ip4_fragment(p->data, ip, room, &offset, q.data);
 		if (!n || ip_parse(&one, q.data, n) != IP_OK) {
 			pkt_release(f->pool, &q);
 			fwd_drop(f, p, FATE_DROP_TOO_BIG);

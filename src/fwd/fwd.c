@@ -346,7 +346,7 @@ static void wan_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned 
 
 unsigned fwd_poll(struct fwd *f)
 {
-	struct pkt v[PKT_BURST];
+	struct pkt *v = f->burst;
 	unsigned moved = 0;
 
 	for (unsigned i = 0; i < f->port_count; i++) {

@@ -14,18 +14,22 @@
 #include "wire/ip.h"
 #include "wire/macsec.h"
 
-static bool may_leave(const struct fwd_port *wan, const struct pkt *p)
+static inline bool may_leave(const struct fwd_port *wan, const struct pkt *p)
 {
 	const uint8_t sealed = MACSEC_TCI_E | MACSEC_TCI_C;
-	struct rd r = rd_init(p->data, p->len);
-	uint16_t type = fwd_type_behind_tags(wan, &r);
-	uint8_t tci = rd_u8(&r), how = tci & (sealed | MACSEC_TCI_VERSION);
+	const uint32_t at = ETH_ADDRS_LEN + wan->tag_len;
+	const uint8_t *tag = p->data + at;
+	uint32_t tag_len;
+	uint8_t how;
 
-	rd_skip(&r, 5); /* SL, PN */
-	if (tci & MACSEC_TCI_SC)
-		rd_skip(&r, 8);
-	return type == ETH_TYPE_MACSEC && (how == sealed || (how == 0 && wan->integrity)) &&
-	       rd_left(&r) > MACSEC_ICV_LEN;
+	if (p->len < at + MACSEC_TAG_LEN)
+		return false;
+	tag_len = tag[2] & MACSEC_TCI_SC ? MACSEC_TAG_SCI_LEN : MACSEC_TAG_LEN;
+	how = tag[2] & (sealed | MACSEC_TCI_VERSION);
+	return p->len > at + tag_len + MACSEC_ICV_LEN && tag[0] == ETH_TYPE_MACSEC >> 8 &&
+	       tag[1] == (ETH_TYPE_MACSEC & 0xff) &&
+	       (how == sealed || (how == 0 && wan->integrity)) &&
+	       (!wan->tag_len || fwd_tags_own(wan, p->data + ETH_ADDRS_LEN));
 }
 
 /* What an outer header says of the packet. False: it is not one that a tunnel makes. */

@@ -209,7 +209,7 @@ static void scene_set(struct scene *s, const struct row *row)
 /* No octets of the inner frame's payload are left in the buffer that was dropped last. */
 static void no_plaintext_left(struct scene *s)
 {
-	struct pkt p;
+	struct pkt p = {0};
 
 	assert_true(pkt_alloc(s->b.pool, &p));
 	assert_null(memmem(p.buf, 2048, s->inner + 16, 12));

@@ -109,7 +109,7 @@ static inline void node_init(struct node *n, uint8_t id, uint32_t window)
 static inline void node_fini(struct node *n)
 {
 	node_stop(n);
-	assert_int_equal(pkt_pool_available(n->pool), 512); /* no buffer was lost */
+	assert_int_equal(n->pool->free, 512); /* no buffer was lost */
 	pkt_pool_free(n->pool);
 	free(n->area);
 }

@@ -149,7 +149,8 @@ struct fwd {
 	struct bridge *bridges[FWD_BRIDGE_MAX];
 	bool bridges_due; /* one has something to say, when the burst at hand is done */
 	uint64_t fates[FATE_COUNT];
-	struct aead_op ops[PKT_BURST]; /* scratch of a burst */
+	struct pkt burst[PKT_BURST]; /* scratch of a burst */
+	struct aead_op ops[PKT_BURST];
 	struct fwd_rx rx[PKT_BURST];
 	/* ESP */
 	unsigned held;
@@ -165,19 +166,25 @@ struct fwd {
 };
 
 struct fwd_port *fwd_port_find(struct fwd *f, uint16_t id);
+/* These are the port's own tags in clear, of whatever priority. */
+static inline bool fwd_tags_own(const struct fwd_port *wan, const uint8_t *tag)
+{
+	for (unsigned at = 0; at < wan->tag_len; at += ETH_VLAN_TAG_LEN, tag += ETH_VLAN_TAG_LEN)
+		if (tag[0] != wan->tag[at] || tag[1] != wan->tag[at + 1] ||
+		    (tag[2] & 0x0f) != wan->tag[at + 2] || tag[3] != wan->tag[at + 3])
+			return false;
+	return true;
+}
+
 /* The EtherType behind addresses and the port's own tags in clear; 0: it has others, or is cut
  * short. r then stands behind it. */
 static inline uint16_t fwd_type_behind_tags(const struct fwd_port *wan, struct rd *r)
 {
-	rd_skip(r, ETH_ADDRS_LEN);
-	for (unsigned at = 0; at < wan->tag_len; at += ETH_VLAN_TAG_LEN) {
-		const uint8_t *tag = rd_bytes(r, ETH_VLAN_TAG_LEN);
+	const uint8_t *tag;
 
-		if (!tag || tag[0] != wan->tag[at] || tag[1] != wan->tag[at + 1] ||
-		    (tag[2] & 0x0f) != wan->tag[at + 2] || tag[3] != wan->tag[at + 3])
-			return 0;
-	}
-	return rd_u16(r);
+	rd_skip(r, ETH_ADDRS_LEN);
+	tag = rd_bytes(r, wan->tag_len);
+	return tag && fwd_tags_own(wan, tag) ? rd_u16(r) : 0;
 }
 
 /* The wan port of that interface with those tags in clear, or NULL. On the packet path. */

@@ -79,7 +79,7 @@ static bool claim(struct fwd_whole *w, const struct ip_piece *piece)
 static bool add(const struct fwd *f, struct fwd_whole *w, const struct pkt *p, const struct ip *ip,
 		const struct ip_piece *piece)
 {
-	uint32_t room = pkt_pool_frame_max(f->pool) - HEAD_MAX, end = piece->offset + piece->len;
+	uint32_t room = f->pool->frame_max - HEAD_MAX, end = piece->offset + piece->len;
 
 	if (room > FWD_WHOLE_UNITS * 8u)
 		room = FWD_WHOLE_UNITS * 8u;

@@ -67,7 +67,7 @@ static void bypass(struct fwd *f, struct fwd_port *wan, struct pkt *p)
 		fwd_drop(f, p, FATE_DROP_TOO_LONG);
 		return;
 	}
-	if (pkt_headroom(f->pool, p) < wan->tag_len) {
+	if (pkt_headroom(p) < wan->tag_len) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return;
 	}

@@ -27,7 +27,7 @@ void too_big_say(struct fwd *f, struct fwd_tunnel *t, const struct pkt *p, const
 	size_t n;
 
 	if (!memcmp(from, none, ip->family == 4 ? 4 : 16) || f->icmp_made >= FWD_ICMP_TICK ||
-	    pkt_pool_frame_max(f->pool) < ETH_HEAD_LEN + IP_TOO_BIG_MAX || !pkt_alloc(f->pool, &q))
+	    f->pool->frame_max < ETH_HEAD_LEN + IP_TOO_BIG_MAX || !pkt_alloc(f->pool, &q))
 		return;
 	/* No IPv6 host sends packets smaller than that, whatever it is told (RFC 8200 section 5). */
 	if (ip->family == 6 && mtu < IP6_MTU_MIN)

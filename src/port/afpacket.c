@@ -83,7 +83,7 @@ static bool receive_one(struct afpacket *a, struct mmsghdr *h, struct pkt *p)
 	p->len = h->msg_len;
 	if (aux.tp_status & TP_STATUS_VLAN_VALID)
 		put_tag(p, &aux);
-	return p->len <= pkt_pool_frame_max(a->port.pool);
+	return p->len <= a->port.pool->frame_max;
 }
 
 static unsigned prepare(struct afpacket *a, unsigned n)
@@ -94,7 +94,7 @@ static unsigned prepare(struct afpacket *a, unsigned n)
 		n = a->spare_count;
 	for (unsigned i = 0; i < n; i++) {
 		a->iov[i].iov_base = a->spare[i].data;
-		a->iov[i].iov_len = pkt_pool_frame_max(a->port.pool);
+		a->iov[i].iov_len = a->port.pool->frame_max;
 		a->h[i].msg_hdr = (struct msghdr){
 			.msg_iov = &a->iov[i],
 			.msg_iovlen = 1,

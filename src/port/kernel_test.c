@@ -117,7 +117,7 @@ static int teardown(void **state)
 	unsigned left;
 
 	f->port->ops->close(f->port);
-	left = pkt_pool_available(f->pool);
+	left = f->pool->free;
 	pkt_pool_free(f->pool);
 	close(f->peer);
 	free(f);

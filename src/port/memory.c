@@ -22,60 +22,84 @@ static struct memory *memory_of(struct port *port)
 	return (struct memory *)port; /* port is its first member */
 }
 
+static uint64_t bytes_of(const struct pkt *v, unsigned n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bytes += v[i].len;
+	return bytes;
+}
+
+/* How many of n places from `at` on stand in one piece, before the ring begins anew. */
+static unsigned in_one_piece(const struct memory *m, unsigned at, unsigned n)
+{
+	unsigned rest = m->mask + 1 - (at & m->mask);
+
+	return n < rest ? n : rest;
+}
+
 static unsigned memory_rx(struct port *port, struct pkt *v, unsigned n)
 {
 	struct memory *m = memory_of(port);
-	unsigned got = 0;
-	uint64_t bytes = 0;
 
-	while (got < n && m->tail != m->head) {
-		v[got] = m->ring[m->tail++ & m->mask];
-		bytes += v[got++].len;
+	if (n > m->head - m->tail)
+		n = m->head - m->tail;
+	for (unsigned done = 0, k; done < n; done += k) {
+		k = in_one_piece(m, m->tail, n - done);
+		memcpy(v + done, m->ring + (m->tail & m->mask), k * sizeof(*v));
+		m->tail += k;
 	}
-	port->stats.rx_frames += got;
-	port->stats.rx_bytes += bytes;
-	return got;
+	port->stats.rx_frames += n;
+	port->stats.rx_bytes += bytes_of(v, n);
+	return n;
 }
 
-/* Hands p over, or a copy when the other end has a pool of its own. False: no room there. */
-static bool memory_give(struct memory *m, struct pkt *p)
+/* A copy in a buffer of the other end's pool, which then takes p's place. False: no room. */
+static bool memory_move(struct pkt_pool *from, struct pkt_pool *to, struct pkt *p)
 {
-	struct memory *to = m->other;
 	struct pkt copy;
 
-	if (!to || to->head - to->tail > to->mask)
+	if (p->len > to->frame_max || !pkt_alloc(to, &copy))
 		return false;
-	if (to->port.pool != m->port.pool) {
-		if (p->len > pkt_pool_frame_max(to->port.pool) || !pkt_alloc(to->port.pool, &copy))
-			return false;
-		memcpy(copy.data, p->data, p->len);
-		copy.len = p->len;
-		pkt_release(m->port.pool, p);
-		*p = copy;
-	}
-	to->ring[to->head++ & to->mask] = *p;
+	memcpy(copy.data, p->data, p->len);
+	copy.len = p->len;
+	pkt_release(from, p);
+	*p = copy;
 	return true;
+}
+
+/* Gives the other end copies where it has a pool of its own. Returns how many there are. */
+static unsigned memory_moved(struct memory *m, struct pkt *v, unsigned n)
+{
+	unsigned k = 0;
+
+	if (m->other->port.pool == m->port.pool)
+		return n;
+	for (unsigned i = 0; i < n; i++)
+		if (memory_move(m->port.pool, m->other->port.pool, &v[i]))
+			v[k++] = v[i];
+		else
+			pkt_release(m->port.pool, &v[i]);
+	return k;
 }
 
 static unsigned memory_tx(struct port *port, struct pkt *v, unsigned n)
 {
-	struct memory *m = memory_of(port);
-	unsigned sent = 0;
-	uint64_t bytes = 0;
+	struct memory *m = memory_of(port), *to = m->other;
+	unsigned room = to ? to->mask + 1 - (to->head - to->tail) : 0, sent;
 
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t len = v[i].len;
-
-		if (memory_give(m, &v[i])) {
-			bytes += len;
-			sent++;
-		} else {
-			pkt_release(port->pool, &v[i]);
-		}
-	}
+	for (unsigned i = room; i < n; i++)
+		pkt_release(port->pool, &v[i]);
+	sent = to ? memory_moved(m, v, n < room ? n : room) : 0;
 	port->stats.tx_frames += sent;
-	port->stats.tx_bytes += bytes;
+	port->stats.tx_bytes += bytes_of(v, sent);
 	port->stats.tx_errors += n - sent;
+	for (unsigned done = 0, k; done < sent; done += k) {
+		k = in_one_piece(to, to->head, sent - done);
+		memcpy(to->ring + (to->head & to->mask), v + done, k * sizeof(*v));
+		to->head += k;
+	}
 	return sent;
 }
 

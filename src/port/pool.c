@@ -13,14 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pkt_pool {
-	unsigned count, frame_max;
-	unsigned free;    /* how many stand in the stack */
-	size_t stride;    /* bytes of one buffer */
-	uint8_t *memory;  /* count × stride */
-	uint8_t *stack[]; /* the free ones; the top is taken next */
-};
-
 struct pkt_pool *pkt_pool_new(unsigned count, unsigned frame_max)
 {
 	struct pkt_pool *pool;
@@ -55,41 +47,4 @@ void pkt_pool_free(struct pkt_pool *pool)
 	secret_wipe(pool->memory, pool->count * pool->stride); /* plaintext passed through it */
 	free(pool->memory);
 	free(pool);
-}
-
-bool pkt_alloc(struct pkt_pool *pool, struct pkt *p)
-{
-	if (!pool->free)
-		return false;
-	*p = (struct pkt){.buf = pool->stack[--pool->free]};
-	p->data = p->buf + PKT_HEADROOM;
-	return true;
-}
-
-void pkt_release(struct pkt_pool *pool, struct pkt *p)
-{
-	pool->stack[pool->free++] = p->buf;
-	p->buf = p->data = NULL;
-	p->len = 0;
-}
-
-size_t pkt_headroom(const struct pkt_pool *pool, const struct pkt *p)
-{
-	(void)pool;
-	return (size_t)(p->data - p->buf);
-}
-
-size_t pkt_tailroom(const struct pkt_pool *pool, const struct pkt *p)
-{
-	return pool->stride - (size_t)(p->data - p->buf) - p->len;
-}
-
-unsigned pkt_pool_frame_max(const struct pkt_pool *pool)
-{
-	return pool->frame_max;
-}
-
-unsigned pkt_pool_available(const struct pkt_pool *pool)
-{
-	return pool->free;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PKT_BURST 64     /* descriptors in a burst, at most */
-#define PKT_HEADROOM 128 /* bytes in front of a received frame, for tags put before it */
+#define PKT_HEADROOM 174 /* bytes in front of a received frame, for tags put before it */
 #define PKT_TAILROOM 64  /* bytes behind the longest frame, for an ICV */
 
 /* Marks, set by one stage and required by another. */
@@ -35,20 +35,48 @@ struct pkt {
 	uint8_t *buf;  /* the buffer that holds it, of the worker's pool */
 };
 
-/* Fixed-size buffers, last in first out so that the hot ones are used again first. */
-struct pkt_pool;
+/* Fixed-size buffers, last in first out so that the hot ones are used again first. The fields are
+ * pool.c's, and here for what is inline below. */
+struct pkt_pool {
+	unsigned count, frame_max;
+	unsigned free;    /* how many stand in the stack */
+	size_t stride;    /* bytes of one buffer */
+	uint8_t *memory;  /* count × stride */
+	uint8_t *stack[]; /* the free ones; the top is taken next */
+};
 
 /* count buffers that each hold frames of up to frame_max bytes besides head- and tailroom. */
 struct pkt_pool *pkt_pool_new(unsigned count, unsigned frame_max);
 void pkt_pool_free(struct pkt_pool *pool);
 /* A buffer with data at PKT_HEADROOM and len 0. False when the pool is empty. */
-bool pkt_alloc(struct pkt_pool *pool, struct pkt *p);
-void pkt_release(struct pkt_pool *pool, struct pkt *p);
+static inline bool pkt_alloc(struct pkt_pool *pool, struct pkt *p)
+{
+	uint8_t *buf;
+
+	if (!pool->free)
+		return false;
+	buf = pool->stack[--pool->free];
+	*p = (struct pkt){.buf = buf, .data = buf + PKT_HEADROOM};
+	return true;
+}
+
+static inline void pkt_release(struct pkt_pool *pool, struct pkt *p)
+{
+	pool->stack[pool->free++] = p->buf;
+	p->buf = p->data = NULL;
+	p->len = 0;
+}
+
 /* Bytes free in front of and behind the frame within its buffer. */
-size_t pkt_headroom(const struct pkt_pool *pool, const struct pkt *p);
-size_t pkt_tailroom(const struct pkt_pool *pool, const struct pkt *p);
-unsigned pkt_pool_frame_max(const struct pkt_pool *pool);
-unsigned pkt_pool_available(const struct pkt_pool *pool);
+static inline size_t pkt_headroom(const struct pkt *p)
+{
+	return (size_t)(p->data - p->buf);
+}
+
+static inline size_t pkt_tailroom(const struct pkt_pool *pool, const struct pkt *p)
+{
+	return pool->stride - (size_t)(p->data - p->buf) - p->len;
+}
 
 /* Counted by the port, read by others at any time: relaxed atomic stores of one writer. */
 struct port_stats {

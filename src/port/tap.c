@@ -32,7 +32,7 @@ static void count(uint64_t *c, uint64_t n)
 static unsigned tap_rx(struct port *port, struct pkt *v, unsigned n)
 {
 	struct tap *t = tap_of(port);
-	size_t max = pkt_pool_frame_max(port->pool);
+	size_t max = port->pool->frame_max;
 	uint64_t bytes = 0, errors = 0;
 	unsigned got = 0;
 

@@ -31,6 +31,18 @@ struct eth {
 	bool tagged;              /* there was one */
 };
 
+/* The two addresses to another place, which may overlap with where they are. */
+static inline void eth_addrs_move(uint8_t *to, const uint8_t *from)
+{
+	uint64_t most;
+	uint32_t rest;
+
+	memcpy(&most, from, sizeof(most));
+	memcpy(&rest, from + sizeof(most), sizeof(rest));
+	memcpy(to, &most, sizeof(most));
+	memcpy(to + sizeof(most), &rest, sizeof(rest));
+}
+
 /* Reads up to one C-tag and the EtherType; r then stands behind it. r is bad when cut short. */
 static inline struct eth eth_read(struct rd *r)
 {
