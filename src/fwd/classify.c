@@ -44,12 +44,9 @@ static bool takes_clear(const struct fwd_port *wan, const struct pkt *p, uint16_
 /* Takes the tags out, of so many bytes. */
 static void tags_cut(struct pkt *p, uint8_t len)
 {
-	uint8_t addrs[ETH_ADDRS_LEN];
-
 	if (!len)
 		return;
-	memcpy(addrs, p->data, sizeof(addrs));
-	memcpy(p->data + len, addrs, sizeof(addrs));
+	eth_addrs_move(p->data + len, p->data);
 	p->data += len;
 	p->len -= len;
 }
@@ -146,9 +143,17 @@ static enum fwd_fate sc_of(struct fwd *f, struct fwd_hint *hint, const struct ma
 	return drop_at_secy(wan, IN_PKTS_NO_SCI, why);
 }
 
+static void again_note(struct fwd_hint *hint, const struct fwd_rx *rx, const struct macsec_tag *t)
+{
+	hint->again = t->tci & MACSEC_TCI_SC && !hint->wan->tag_len;
+	hint->tci_an = t->tci | t->an;
+	hint->sci = htobe64(t->sci);
+	hint->like = *rx;
+}
+
 enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, struct fwd_hint *hint)
 {
-	bool clear = false;
+	bool clear = hint->again = false;
 	enum fwd_fate fate = tags_strip(f, hint, p, &clear);
 	struct fwd_port *wan = hint->wan;
 	enum macsec_defect defect;
@@ -220,5 +225,6 @@ enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, stru
 		return through ? FATE_SENT_OVERLAY : FATE_DROP_NOT_VALID;
 	}
 	rx->sa = sa;
+	again_note(hint, rx, &t);
 	return FATE_SENT_OVERLAY;
 }

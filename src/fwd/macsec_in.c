@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-static void op_prepare(struct aead_op *op, const struct pkt *p, const struct fwd_rx *rx)
+static inline void op_prepare(struct aead_op *op, const struct pkt *p, const struct fwd_rx *rx)
 {
 	uint32_t head = ETH_ADDRS_LEN + rx->tag_len, clear = rx->sa->clear;
 
@@ -63,13 +63,33 @@ static enum fwd_fate verdict(const struct fwd_rx *rx, const struct aead_op *op)
 	return rx->secure < 2 ? FATE_DROP_INNER_RUNT : FATE_SENT_OVERLAY;
 }
 
-/* The frame that was protected: addresses, then the user data. */
-static void unwrap(struct pkt *p, const struct fwd_rx *rx, bool verified)
+/*
+ * The most usual case at once: all frames from the first on that verified and whose numbers follow
+ * on the highest accepted. They may go on; returns how many they are. The rest has verdict().
+ */
+static unsigned accept_run(const struct fwd_rx *rx, const struct aead_op *op, unsigned n)
 {
-	uint8_t addrs[ETH_ADDRS_LEN];
+	struct sa *sa = rx->sa;
+	uint64_t next = sa->next, octets = 0;
+	unsigned k = 0;
 
-	memcpy(addrs, p->data, sizeof(addrs));
-	memcpy(p->data + rx->tag_len, addrs, sizeof(addrs));
+	if (next > UINT64_MAX - PKT_BURST)
+		return 0;
+	while (k < n && op[k].ok && rx[k].pn == next + k && rx[k].secure >= 2 &&
+	       rx[k].encrypted == rx->encrypted)
+		octets += rx[k++].secure;
+	if (!k)
+		return 0;
+	sa_replay_accept_run(sa, k);
+	sa->counters.v[IN_PKTS_OK] += k;
+	sa->counters.v[rx->encrypted ? IN_OCTETS_DECRYPTED : IN_OCTETS_VALIDATED] += octets;
+	return k;
+}
+
+/* The frame that was protected: addresses, then the user data. */
+static inline void unwrap(struct pkt *p, const struct fwd_rx *rx, bool verified)
+{
+	eth_addrs_move(p->data + rx->tag_len, p->data);
 	p->data += rx->tag_len;
 	p->len = ETH_ADDRS_LEN + rx->secure;
 	p->mark |= verified ? PKT_OPENED : rx->clear ? PKT_CLEAR : PKT_UNVERIFIED;
@@ -93,17 +113,43 @@ static void deliver(struct fwd *f, struct secy *y, const struct sc *from, struct
 		fwd_drop(f, &v[i], FATE_DROP_NO_PORT);
 }
 
-void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+/* What was received of one SA, or of none; from there on they go to y's overlay. */
+static unsigned settle(struct fwd *f, struct pkt *v, const struct fwd_rx *rx, struct aead_op *ops,
+		       unsigned n)
 {
-	struct fwd_rx *rx = f->rx;
+	unsigned k = 0, at = 0;
+
+	if (rx->sa) {
+		aead_open(rx->sa->key, ops, n);
+		k = at = accept_run(rx, ops, n);
+	}
+	for (unsigned i = 0; i < k; i++)
+		unwrap(&v[i], &rx[i], true);
+	for (; at < n; at++) {
+		enum fwd_fate fate = verdict(&rx[at], &ops[at]);
+
+		if (fate != FATE_SENT_OVERLAY) {
+			fwd_drop(f, &v[at], fate);
+			continue;
+		}
+		unwrap(&v[at], &rx[at], rx[at].sa && ops[at].ok);
+		pkt_keep(v, k++, at);
+	}
+	return k;
+}
+
+/* Finds whose they are; returns how many are left for the cryptography. */
+static unsigned classified(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
 	struct fwd_hint hint = {.wan = wan};
-	struct secy *y = NULL;
-	const struct sc *from = NULL;
-	unsigned k = 0, out = 0;
+	struct fwd_rx *rx = f->rx;
+	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		enum fwd_fate fate = classify_wan(f, &v[i], &rx[k], &hint);
+		enum fwd_fate fate = FATE_SENT_OVERLAY;
 
+		if (!classify_again(&v[i], &rx[k], &hint))
+			fate = classify_wan(f, &v[i], &rx[k], &hint);
 		if (fate == FATE_SENT_OVERLAY) {
 			if (rx[k].sa)
 				op_prepare(&f->ops[k], &v[i], &rx[k]);
@@ -115,29 +161,33 @@ void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 			fwd_drop(f, &v[i], fate);
 		}
 	}
-	for (unsigned i = 0, end; i < k; i = end) {
-		for (end = i + 1; end < k && rx[end].sa == rx[i].sa;)
-			end++;
-		if (rx[i].sa)
-			aead_open(rx[i].sa->key, f->ops + i, end - i);
-	}
-	for (unsigned i = 0; i < k; i++) {
-		enum fwd_fate fate = verdict(&rx[i], &f->ops[i]);
-		const struct sc *sc;
+	return k;
+}
 
-		if (fate != FATE_SENT_OVERLAY) {
-			fwd_drop(f, &v[i], fate);
-			continue;
-		}
-		unwrap(&v[i], &rx[i], rx[i].sa && f->ops[i].ok);
-		sc = rx[i].sa ? rx[i].sa->sc : NULL;
+void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
+	const struct fwd_rx *rx = f->rx;
+	struct secy *y = NULL;
+	const struct sc *from = NULL;
+	unsigned out = 0, end;
+
+	n = classified(f, wan, v, n);
+	for (unsigned i = 0; i < n; i = end) {
+		const struct sc *sc = rx[i].sa ? rx[i].sa->sc : NULL;
+		unsigned k;
+
+		for (end = i + 1; end < n && rx[end].sa == rx[i].sa && rx[end].secy == rx[i].secy;)
+			end++;
+		k = settle(f, v + i, rx + i, f->ops + i, end - i);
 		if (out && (y != rx[i].secy || from != sc)) {
 			deliver(f, y, from, v, out);
 			out = 0;
 		}
 		y = rx[i].secy;
 		from = sc;
-		pkt_keep(v, out++, i);
+		if (out != i)
+			memmove(v + out, v + i, k * sizeof(*v));
+		out += k;
 	}
 	if (out)
 		deliver(f, y, from, v, out);

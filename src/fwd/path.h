@@ -7,9 +7,14 @@
 #include "fwd/fate.h"
 #include "fwd/fwd.h"
 #include "sa/area.h"
+#include "sa/replay.h"
 #include "sa/sa.h"
 #include "wire/eth.h"
 #include "wire/ip.h"
+#include "wire/macsec.h"
+
+#include <endian.h>
+#include <string.h>
 
 #define FWD_PORT_MAX 160       /* control plans no more ports and overlays than that */
 #define FWD_TAGS_SLOTS 512     /* of the table of wan ports by tags; a power of two */
@@ -132,6 +137,12 @@ struct fwd_tags {
 struct fwd_hint {
 	struct fwd_port *wan;
 	struct sc *sc; /* or NULL */
+	/* What that frame's SecTAG was, short length and PN left out, when one like it needs no other
+	 * look: it had an explicit SCI and an SA, and there are no tags in clear. */
+	bool again;
+	uint8_t tci_an;
+	uint64_t sci; /* network order */
+	struct fwd_rx like;
 };
 
 /* One worker's. Everything is read and written by its thread alone. */
@@ -246,6 +257,29 @@ void guard_lan(struct fwd *f, struct fwd_port *lan, struct pkt *v, unsigned n);
  * then what the frame before left there.
  */
 enum fwd_fate classify_wan(struct fwd *f, struct pkt *p, struct fwd_rx *rx, struct fwd_hint *hint);
+/* The same for a frame that differs from the one before it in nothing but what each frame differs
+ * in, and that no check refuses. False, and nothing is done: it is classify_wan()'s. */
+static inline bool classify_again(const struct pkt *p, struct fwd_rx *rx,
+				  const struct fwd_hint *hint)
+{
+	const uint32_t around = ETH_ADDRS_LEN + MACSEC_TAG_SCI_LEN + MACSEC_ICV_LEN;
+	const uint8_t *tag = p->data + ETH_ADDRS_LEN;
+	const struct sa *sa = hint->like.sa;
+	uint64_t sci;
+	uint32_t low;
+
+	if (!hint->again || p->len < around + MACSEC_SHORT_LEN)
+		return false;
+	memcpy(&low, tag + 4, sizeof(low));
+	memcpy(&sci, tag + MACSEC_TAG_LEN, sizeof(sci));
+	if (tag[0] != MACSEC_ETHERTYPE >> 8 || tag[1] != (MACSEC_ETHERTYPE & 0xff) ||
+	    tag[2] != hint->tci_an || tag[3] || sci != hint->sci)
+		return false;
+	*rx = hint->like;
+	rx->secure = p->len - around;
+	rx->pn = sa->xpn ? macsec_pn_recover(be32toh(low), sa->next) : be32toh(low);
+	return rx->pn && sa_replay_check(sa, rx->pn) == SA_FRESH;
+}
 
 /*
  * Finds the SA of an IP packet from a wan port: takes the Ethernet header off, fills rx. Returns

@@ -69,3 +69,18 @@ static inline enum sa_replay sa_replay_accept(struct sa *sa, uint64_t pn)
 	*word |= UINT64_C(1) << pn % 64;
 	return SA_FRESH;
 }
+
+/*
+ * The same for n packets that all verified and bear the numbers sa->next, sa->next + 1, …: all are
+ * fresh. n is at most 64, and the numbers end before UINT64_MAX.
+ */
+static inline void sa_replay_accept_run(struct sa *sa, unsigned n)
+{
+	uint64_t from = sa->next, bits = n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+
+	sa->next += n;
+	sa_live_put(sa->live, &sa->turn, sa->next);
+	sa->ring[(from & sa->ring_mask) / 64] |= bits << from % 64;
+	if (from % 64)
+		sa->ring[((from + 63) & sa->ring_mask) / 64] |= bits >> (64 - from % 64);
+}
