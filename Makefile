@@ -27,6 +27,7 @@ test: deps-test
 
 bench: all
 	@$(BUILD)/bench/paths --json $(BUILD)/bench.json
+	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
 
 lint: deps-test
 	@build-aux/lint $(BUILD)
