@@ -138,6 +138,7 @@ static unsigned rules_collect(const struct wants *w, const char *ifname,
 		{MSG_ALLOW_INTEGRITY, GUARD_INTEGRITY},
 		{MSG_ALLOW_ESP, GUARD_ESP},
 		{MSG_ALLOW_ESP, GUARD_IKE},
+		{MSG_ALLOW_ESP, GUARD_ICMP},
 		{MSG_ALLOW_CLEAR, GUARD_CLEAR},
 	};
 	static const struct guard_tags untagged = {0};

@@ -264,6 +264,31 @@ static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be
 	return word ? class_esp(skb, at) : class_ike(skb, at + 4, len - 4);
 }
 
+#define ICMP_HEAD_LEN 8
+
+/*
+ * An ICMP error, of either version, that quotes a packet of ESP or IKE: protocol or next header at
+ * proto_at of the quoted header, UDP's ports behind `head` bytes of it. Only what is quoted right
+ * behind a header without options is one: ours have none.
+ */
+static __always_inline int class_error(struct __sk_buff *skb, __u32 at, __u32 proto_at, __u32 head)
+{
+	__be16 ports[2];
+	__u8 protocol;
+
+	at += ICMP_HEAD_LEN;
+	if (bpf_skb_load_bytes(skb, at + proto_at, &protocol, 1) < 0 ||
+	    bpf_skb_load_bytes(skb, at + head, ports, sizeof(ports)) < 0)
+		return GUARD_DROPPED;
+	if (protocol == IPPROTO_ESP)
+		return GUARD_ICMP;
+	return protocol == IPPROTO_UDP &&
+			       (either(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]), IKE_PORT) ||
+				either(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]), IKE_NAT_PORT))
+		       ? GUARD_ICMP
+		       : GUARD_DROPPED;
+}
+
 static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direction)
 {
 	struct iphdr ip;
@@ -281,6 +306,8 @@ static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direct
 	if (ip.protocol == IPPROTO_ICMP) {
 		if (bpf_skb_load_bytes(skb, at, &icmp, 1) < 0)
 			return GUARD_DROPPED;
+		if (icmp == 3 || icmp == 11) /* unreachable, too big among it; time exceeded */
+			return class_error(skb, at, 9, sizeof(ip));
 		return icmp == 0 || icmp == 8 ? GUARD_PING : GUARD_DROPPED;
 	}
 	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) < 0)
@@ -302,6 +329,10 @@ static __always_inline int class_icmp6(struct __sk_buff *skb, __u32 at, __u8 hop
 	if (bpf_skb_load_bytes(skb, at, &type, 1) < 0)
 		return GUARD_DROPPED;
 	switch (type) {
+	case 1: /* unreachable, too big, time exceeded */
+	case 2:
+	case 3:
+		return class_error(skb, at, 6, sizeof(struct ipv6hdr));
 	case 128:
 	case 129:
 		return GUARD_PING;
@@ -454,6 +485,8 @@ static __always_inline int judge(struct __sk_buff *skb, int direction)
 	class = class_of(skb, &f, direction);
 	if (direction == GUARD_EGRESS && may_be_clear(&f, r) && skb->mark == GUARD_FORWARD_MARK)
 		return GUARD_CLEAR;
+	if (direction == GUARD_EGRESS && class == GUARD_ICMP)
+		return GUARD_DROPPED; /* errors are other machines' to send */
 	if (class >= 0 && class < GUARD_DROPPED && (r->allow & 1u << class))
 		return class;
 	return direction == GUARD_INGRESS && may_be_clear(&f, r) ? GUARD_CLEAR : GUARD_DROPPED;
@@ -470,7 +503,7 @@ static __always_inline int guard(struct __sk_buff *skb, int direction)
 		return TC_ACT_SHOT;
 	if (direction == GUARD_INGRESS &&
 	    (class == GUARD_MACSEC || class == GUARD_INTEGRITY || class == GUARD_EAPOL ||
-	     class == GUARD_ESP || class == GUARD_CLEAR))
+	     class == GUARD_ESP || class == GUARD_ICMP || class == GUARD_CLEAR))
 		return TC_ACT_SHOT;
 	return TC_ACT_OK;
 }

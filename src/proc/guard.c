@@ -292,6 +292,7 @@ const char *guard_class_name(enum guard_class c)
 		[GUARD_INTEGRITY] = "integrity",
 		[GUARD_ESP] = "esp",
 		[GUARD_IKE] = "ike",
+		[GUARD_ICMP] = "icmp",
 		[GUARD_BYPASSED] = "bypassed",
 		[GUARD_BRIDGED] = "bridged",
 		[GUARD_PEERED] = "peered",

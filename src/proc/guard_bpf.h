@@ -25,6 +25,7 @@ enum guard_class {
 	GUARD_INTEGRITY, /* MACsec that is authenticated but not encrypted */
 	GUARD_ESP,       /* ESP, or ESP in UDP: forward's */
 	GUARD_IKE,       /* its keying: control's sockets */
+	GUARD_ICMP,      /* what routers on the way say of either: forward's to judge */
 	GUARD_BYPASSED,  /* in clear by a rule of the overlay, and sent by forward alone */
 	GUARD_BRIDGED,   /* lan: between the interface and forward */
 	GUARD_PEERED,    /* lan: a control protocol that is this machine's own */

@@ -97,6 +97,16 @@ def icmp4(kind, **kw):
     return ip4(1, body[:2] + struct.pack("!H", checksum(body)) + body[4:], **kw)
 
 
+def quoted4(proto, payload, src="198.51.100.1", dst="198.51.100.2"):
+    """What an ICMP error quotes of a packet."""
+    return ip4(proto, payload, src=src, dst=dst)[14:42]
+
+
+def icmp4_error(kind, code, quoted, **kw):
+    body = struct.pack("!BBHHH", kind, code, 0, 0, 1400) + quoted
+    return ip4(1, body[:2] + struct.pack("!H", checksum(body)) + body[4:], **kw)
+
+
 def icmp6(kind, body=bytes(20), **kw):
     return ip6(58, struct.pack("!BBH", kind, 0, 0) + body, **kw)
 

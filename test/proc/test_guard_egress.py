@@ -70,6 +70,7 @@ NOT_ESP = {
     "IKE shorter than it says": f.ip4(17, f.udp(500, 500, f.ike(length=100))),
     "one octet that is no keepalive": f.ip4(17, f.udp(4500, 4500, b"\xfe")),
     "a fragment of ESP": f.ip4(50, f.esp(), frag=0x2000),
+    "an error about ESP": f.icmp4_error(3, 4, f.quoted4(50, f.esp())),
     "a later fragment of ESP": f.ip4(50, f.esp(), frag=9),
     "ESP in a VLAN not the port's": f.ip4(50, f.esp(), tags=f.vlan(7)),
 }

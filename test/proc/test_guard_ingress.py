@@ -176,6 +176,32 @@ def test_a_port_with_tunnels_hands_ike_to_the_host_and_esp_to_nobody(node):
         s.close()
 
 
+def test_errors_about_tunnels_are_counted_apart_and_end_there(node):
+    """Routers on the way say that a packet of ours was too big: forward hears it before the guard,
+    and judges it; the host, whom anybody could tell anything that way, does not."""
+    node.want_wan(allow=ESP)
+    address(node)
+    raw = node.ns.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
+    esp, ike = f.quoted4(50, f.esp(), HERE, THERE), f.quoted4(17, f.udp(4500, 4500, bytes(9)),
+                                                              HERE, THERE)
+    other = f.quoted4(17, f.udp(53, 53, bytes(9)), HERE, THERE)
+
+    def said(kind, code, quoted):
+        return f.icmp4_error(kind, code, quoted, src=THERE, dst=HERE, **TO_US)
+
+    from_carrier(node, said(3, 4, esp), said(3, 3, ike), said(11, 0, esp))
+    assert ingress(node) == {"icmp": 3}
+    from_carrier(node, said(3, 4, other), said(3, 4, esp[:18]), said(5, 0, esp), said(12, 0, esp),
+                 f.icmp4_error(3, 4, esp, src=THERE, dst="203.0.113.9", **TO_US))
+    assert ingress(node) == {"icmp": 4, "dropped": 4}      # nothing is forwarded here
+    assert not select.select([raw], [], [], 0)[0]
+    before = ingress(node)
+    node.want_wan(allow=PING)
+    from_carrier(node, said(3, 4, esp))
+    assert ingress(node).get("icmp", 0) == before["icmp"]
+    raw.close()
+
+
 def test_a_port_with_two_tags_takes_its_own_alone(node):
     node.want_wan(vlan=100, outer=200)
     mine = f.qinq(200, 100, 5)
