@@ -31,6 +31,8 @@ int x509_trust_add(struct x509_trust *t, const void *data, size_t len);
 /* Adds revocation lists, each signed by an anchor or an authority below it. How many, or -EINVAL.
  * Once there is a list, every authority of a chain whose list is known is asked. */
 int x509_trust_add_crl(struct x509_trust *t, const void *data, size_t len);
+/* When the first of its revocation lists is over, seconds since 1970; INT64_MAX: never. */
+int64_t x509_trust_until(const struct x509_trust *t);
 /* SHA-1 of the public keys of all anchors, as CERTREQ has them. How many of `max` were written. */
 unsigned x509_trust_hashes(const struct x509_trust *t, uint8_t (*out)[X509_CA_HASH_LEN],
 			   unsigned max);
@@ -60,6 +62,10 @@ size_t x509_public(struct x509_der cert, uint8_t *out, size_t size);
 size_t x509_subject(struct x509_der cert, uint8_t *out, size_t size);
 /* The DER of the first certificate in PEM or DER; bytes, or 0. */
 size_t x509_load(const void *data, size_t len, uint8_t *out, size_t size);
+/* Every certificate of PEM text, or one in DER: DER of each one after the other into out, v says
+ * where. How many, at most max; 0 when there is none, or no room. */
+unsigned x509_load_all(const void *data, size_t len, uint8_t *out, size_t size, struct x509_der *v,
+		       unsigned max);
 /* "CN=fra1,O=Acme" for logs and show; written to buf, which is returned. */
 const char *x509_text(struct x509_der cert, char *buf, size_t size);
 

@@ -24,6 +24,7 @@
 struct x509_trust {
 	X509_STORE *store;
 	bool crls; /* there is a list */
+	int64_t crl_until;
 	unsigned count;
 	uint8_t hashes[X509_CA_MAX][X509_CA_HASH_LEN];
 };
@@ -44,8 +45,10 @@ struct x509_trust *x509_trust_new(void)
 {
 	struct x509_trust *t = calloc(1, sizeof(*t));
 
-	if (t)
+	if (t) {
 		t->store = X509_STORE_new();
+		t->crl_until = INT64_MAX;
+	}
 	if (t && !t->store) {
 		free(t);
 		t = NULL;
@@ -98,6 +101,27 @@ int x509_trust_add(struct x509_trust *t, const void *data, size_t len)
 	return n ? n : -EINVAL;
 }
 
+static bool trust_list(struct x509_trust *t, X509_CRL *c)
+{
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(c);
+	bool added = X509_STORE_add_crl(t->store, c) == 1;
+	int days, seconds;
+
+	if (added && next && epoch && ASN1_TIME_diff(&days, &seconds, epoch, next) == 1) {
+		int64_t until = (int64_t)days * 86400 + seconds;
+
+		t->crl_until = until < t->crl_until ? until : t->crl_until;
+	}
+	ASN1_TIME_free(epoch);
+	return added;
+}
+
+int64_t x509_trust_until(const struct x509_trust *t)
+{
+	return t->crl_until;
+}
+
 int x509_trust_add_crl(struct x509_trust *t, const void *data, size_t len)
 {
 	BIO *bio = len <= INT_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
@@ -106,12 +130,12 @@ int x509_trust_add_crl(struct x509_trust *t, const void *data, size_t len)
 	int n = 0;
 
 	while (bio && (c = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL))) {
-		n += X509_STORE_add_crl(t->store, c) == 1;
+		n += trust_list(t, c);
 		X509_CRL_free(c);
 	}
 	BIO_free(bio);
 	if (!n && len <= INT_MAX && (c = d2i_X509_CRL(NULL, &p, (long)len))) {
-		n = X509_STORE_add_crl(t->store, c) == 1;
+		n = trust_list(t, c);
 		X509_CRL_free(c);
 	}
 	t->crls |= n > 0;
@@ -303,6 +327,39 @@ size_t x509_load(const void *data, size_t len, uint8_t *out, size_t size)
 	X509_free(x);
 	BIO_free(bio);
 	return done;
+}
+
+static size_t put_der(X509 *x, uint8_t *out, size_t size)
+{
+	int n = i2d_X509(x, NULL);
+
+	return n > 0 && (size_t)n <= size && i2d_X509(x, &out) == n ? (size_t)n : 0;
+}
+
+unsigned x509_load_all(const void *data, size_t len, uint8_t *out, size_t size, struct x509_der *v,
+		       unsigned max)
+{
+	BIO *bio = len <= INT_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
+	bool fits = true;
+	unsigned count = 0;
+	X509 *x;
+
+	while (bio && fits && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		size_t n = count < max ? put_der(x, out, size) : 0;
+
+		fits = n;
+		if (fits)
+			v[count++] = (struct x509_der){out, n};
+		out += n;
+		size -= n;
+		X509_free(x);
+	}
+	BIO_free(bio);
+	if (!count && fits && max) {
+		v[0] = (struct x509_der){out, x509_load(data, len, out, size)};
+		count = v[0].len != 0;
+	}
+	return fits ? count : 0;
 }
 
 const char *x509_text(struct x509_der cert, char *buf, size_t size)

@@ -243,6 +243,31 @@ static void a_certificate_is_refused_by_name(void **state)
 	assert_int_equal(check(ca, c, NOW), X509_MALFORMED);
 }
 
+static void several_certificates_of_one_text(void **state)
+{
+	struct cert *ca = cert_new(X509_KEY_ECDSA_256, &authority, NULL);
+	struct cert *c = cert_new(X509_KEY_ED25519, &node, ca);
+	static char pem[16384];
+	uint8_t der[4096];
+	struct x509_der v[3];
+	size_t n = x509_pem("CERTIFICATE", c->d, pem, sizeof(pem));
+
+	(void)state;
+	n += x509_pem("CERTIFICATE", ca->d, pem + n, sizeof(pem) - n);
+	assert_int_equal(x509_load_all(pem, n, der, sizeof(der), v, 3), 2);
+	assert_int_equal(v[0].len, c->d.len);
+	assert_memory_equal(v[0].p, c->der, c->d.len);
+	assert_int_equal(v[1].len, ca->d.len);
+	assert_memory_equal(v[1].p, ca->der, ca->d.len);
+	assert_int_equal(x509_load_all(pem, n, der, sizeof(der), v, 1), 0); /* more than has room */
+	assert_int_equal(x509_load_all(pem, n, der, c->d.len + 1, v, 3), 0);
+	assert_int_equal(x509_load_all(c->der, c->d.len, der, sizeof(der), v, 3), 1);
+	assert_memory_equal(v[0].p, c->der, c->d.len);
+	assert_int_equal(x509_load_all(c->der, c->d.len, der, 9, v, 3), 0);
+	assert_int_equal(x509_load_all("nonsense", 8, der, sizeof(der), v, 3), 0);
+	assert_int_equal(x509_load_all("", 0, der, sizeof(der), v, 3), 0);
+}
+
 static void intermediate_authority(void **state)
 {
 	struct cert *root = cert_new(X509_KEY_ECDSA_384, &authority, NULL);
@@ -277,7 +302,9 @@ static void revocation_list(void **state)
 	(void)state;
 	assert_true(n > 0);
 	assert_int_equal(x509_check(t, &bad->d, 1, NOW), X509_FINE);
+	assert_int_equal(x509_trust_until(t), INT64_MAX);
 	assert_int_equal(x509_trust_add_crl(t, crl, n), 1);
+	assert_int_equal(x509_trust_until(t), NOW + DAY);
 	assert_int_equal(x509_check(t, &good->d, 1, NOW), X509_FINE);
 	assert_int_equal(x509_check(t, &bad->d, 1, NOW), X509_IS_REVOKED);
 	assert_int_equal(x509_check(t, &good->d, 1, NOW + 2 * DAY), X509_CRL_EXPIRED);
@@ -359,6 +386,7 @@ int main(void)
 		cmocka_unit_test(algorithm_identifiers),
 		cmocka_unit_test(certificates_of_every_kind_of_key_are_fine),
 		cmocka_unit_test(a_certificate_is_refused_by_name),
+		cmocka_unit_test(several_certificates_of_one_text),
 		cmocka_unit_test(intermediate_authority),
 		cmocka_unit_test(revocation_list),
 		cmocka_unit_test(names_in_a_certificate),
