@@ -975,6 +975,44 @@ static void other_usage(struct lan *l, struct ikev2_peer *p)
 	lan_certificate(l, 2, X509_FOR_CODE);
 }
 
+static void no_signing(struct lan *l, struct ikev2_peer *p)
+{
+	(void)p;
+	lan_certificate(l, 2, X509_FOR_ENCRYPTION);
+}
+
+/* It revokes nobody, and is of yesterday. */
+static void list_over(struct lan *l, struct ikev2_peer *p)
+{
+	uint8_t crl[2048];
+	size_t n = x509_make_crl((struct x509_der){l->ca, l->ca_len}, l->ca_key, NULL, 0, 1,
+				 l->wall - 20, l->wall - 10, crl, sizeof(crl));
+
+	(void)p;
+	for (unsigned i = 0; i < l->count; i++)
+		assert_int_equal(x509_trust_add_crl(l->nodes[i].trust, crl, n), 1);
+}
+
+/* Signed by somebody whose own certificate does not let him. */
+static void signed_by_a_node(struct lan *l, struct ikev2_peer *p)
+{
+	struct x509_make m = {.common_name = "node2",
+			      .names = {{X509_DNS, "node2", 5}},
+			      .name_count = 1,
+			      .usage = X509_FOR_IKE,
+			      .serial = {9},
+			      .from = l->wall - 10,
+			      .until = l->wall + 10000};
+	struct lan_node *n = &l->nodes[2];
+	uint8_t spki[512];
+
+	n->chain[1] = l->nodes[1].chain[0];
+	n->chain[0].len = x509_make_cert(&m, spki, sign_key_public(n->key, spki, sizeof(spki)),
+					 &n->chain[1], l->nodes[1].key, n->cert, sizeof(n->cert));
+	p->chain = n->chain;
+	p->chain_count = 2;
+}
+
 static void revoked(struct lan *l, struct ikev2_peer *p)
 {
 	(void)p;
@@ -1010,7 +1048,11 @@ static const struct {
 	{"a certificate by itself", true, IKEV2_CERTIFICATE, own_authority,
 	 "no chain to a trusted authority"},
 	{"a certificate for signing code", true, IKEV2_CERTIFICATE, other_usage, "key usage"},
+	{"a certificate for encryption alone", true, IKEV2_CERTIFICATE, no_signing, "key usage"},
+	{"a certificate by another node", true, IKEV2_CERTIFICATE, signed_by_a_node, "key usage"},
 	{"a revoked certificate", true, IKEV2_CERTIFICATE, revoked, "revoked"},
+	{"a certificate while the list is over", true, IKEV2_CERTIFICATE, list_over,
+	 "revocation list expired"},
 };
 
 static void who_cannot_prove_it_is_not_let_in(void **state)
