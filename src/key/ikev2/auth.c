@@ -54,7 +54,9 @@ static void ask_sign(struct ike_sa *sa, bool plain, uint64_t now)
 	bool asked = false;
 
 	sa->sign_id = ++e->sign_next ? e->sign_next : ++e->sign_next;
-	if (proof_octets(sa, true, ours(sa, plain), &sa->peer->cfg.local_id, &octets))
+	/* Of ours they have the first message alone, which no peer can make longer than a cookie. */
+	if (proof_octets(sa, true, ours(sa, plain), &sa->peer->cfg.local_id, &octets) &&
+	    octets.len <= IKEV2_SIGNED_MAX)
 		asked = !e->env.sign(e->env.ctx, sa->sign_id, sa->peer->cfg.key, sa->sign_scheme,
 				     octets.b, octets.len);
 	bytes_clear(&octets);

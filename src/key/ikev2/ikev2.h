@@ -36,6 +36,7 @@
 #define IKEV2_ID_MAX 256         /* bytes of an identity */
 #define IKEV2_MESSAGE_MAX 10240  /* bytes of the longest message, before it is fragmented */
 #define IKEV2_DATAGRAM_MAX 10308 /* bytes of the longest datagram sent */
+#define IKEV2_SIGNED_MAX 3584    /* bytes of the longest run that a signature is asked for */
 #define IKEV2_SAVE_MAX 65536     /* bytes no record exceeds */
 #define IKEV2_CHILDREN_MAX 16    /* of one IKE SA */
 #define IKEV2_NAME_MAX 32        /* bytes of a peer's name, with its NUL */
@@ -106,7 +107,7 @@ struct ikev2_env {
 	void (*random)(void *ctx, void *buf, size_t n);
 	/* Seconds since 1970, for certificates alone. */
 	int64_t (*wall)(void *ctx);
-	/* Asks for a signature over len bytes by that key; the answer is ikev2_signed() with that
+	/* Asks for a signature over len bytes, at most IKEV2_SIGNED_MAX, by that key; the answer is ikev2_signed() with that
 	 * id, at once or later. 0, or -errno when it cannot be asked for. */
 	int (*sign)(void *ctx, uint32_t id, uint16_t key, enum sign_scheme s, const void *data,
 		    size_t len);

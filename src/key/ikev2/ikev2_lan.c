@@ -33,6 +33,7 @@ static int lan_sign(void *ctx, uint32_t id, uint16_t key, enum sign_scheme s, co
 
 	(void)key;
 	n->signatures++;
+	n->signed_max = len > n->signed_max ? len : n->signed_max;
 	n->sig_len = sizeof(n->sig);
 	if (!n->key || n->sign_fails || sign_make(n->key, s, data, len, n->sig, &n->sig_len))
 		return -1;

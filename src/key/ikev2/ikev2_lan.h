@@ -38,6 +38,7 @@ struct lan_node {
 	uint8_t sig[SIGN_MAX];
 	size_t sig_len;
 	unsigned signatures;
+	size_t signed_max; /* bytes */
 	/* the certificate of this node */
 	uint8_t cert[4096], chain_mem[4096];
 	struct x509_der chain[2];

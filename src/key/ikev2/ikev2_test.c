@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -141,6 +142,34 @@ static void certificates_of_every_kind(void **state)
 		assert_int_equal(l->nodes[0].signatures, 1);
 		lan_free(l);
 	}
+}
+
+static void with_cert_of_old(struct lan *l, unsigned me, struct ikev2_peer *p)
+{
+	with_cert(l, me, p);
+	p->strength = IKEV2_COMPATIBLE;
+}
+
+/* The signer takes so many bytes and not one more. */
+static void what_is_signed_has_room_for_the_longest_cookie_and_nonce(void **state)
+{
+	struct lan *l = lan_new(2);
+	size_t longest = 0;
+
+	(void)state;
+	lan_certify(l, X509_KEY_ED25519);
+	for (unsigned i = 0; i < 2; i++) {
+		lan_start(l, i);
+		set(l, i, 1 - i, with_cert_of_old);
+	}
+	assert_true(lan_until(l, lan_both, 2 * NS_PER_S));
+	for (unsigned i = 0; i < 2; i++)
+		if (l->nodes[i].signed_max > longest)
+			longest = l->nodes[i].signed_max;
+	printf("# the longest that is signed: %zu bytes\n", longest);
+	/* A cookie of 64 bytes with its notification, a nonce of 256, a DH value of 512, a MAC of 64. */
+	assert_true(longest + 8 + 64 + 256 + 512 + 64 <= IKEV2_SIGNED_MAX);
+	lan_free(l);
 }
 
 static bool forget_hashes(uint8_t *b, size_t len)
@@ -1192,6 +1221,7 @@ int main(void)
 		cmocka_unit_test(both_call_at_once_and_one_stays),
 		cmocka_unit_test(certificates_of_every_kind),
 		cmocka_unit_test(old_boxes_sign_by_the_methods_they_know),
+		cmocka_unit_test(what_is_signed_has_room_for_the_longest_cookie_and_nonce),
 		cmocka_unit_test(old_methods_are_for_compatible_peers_alone),
 		cmocka_unit_test(old_methods_cannot_be_forced),
 		cmocka_unit_test(signer_may_take_its_time),
