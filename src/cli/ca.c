@@ -10,6 +10,9 @@
  *   DIR/NAME.key      a node's key, mode 0600, and
  *   DIR/NAME.pem      its certificate: they go to that node
  *
+ * The folder is what `auth ca NAME` of a backbone file looks for in a node's secrets directory, under
+ * that name and with these very files, but for ca.key and the keys of others.
+ *
  * A file is written beside its place and moved there, so that none is ever half. One thread.
  */
 #include "cli/cli.h"
@@ -102,6 +105,19 @@ static bool get(struct file *f)
 	f->len = n > 0 ? (size_t)n : 0;
 	f->b[f->len] = 0;
 	return n > 0;
+}
+
+/* Where a node looks for the files of this folder. */
+static const char *home(const char *dir, char out[128])
+{
+	size_t end = strlen(dir), start;
+
+	while (end > 1 && dir[end - 1] == '/')
+		end--;
+	for (start = end; start && dir[start - 1] != '/';)
+		start--;
+	snprintf(out, 128, "/etc/myelin/secrets/%.*s/", (int)(end - start), dir + start);
+	return out;
 }
 
 static void serial_draw(uint8_t s[X509_SERIAL_LEN])
@@ -256,7 +272,7 @@ static int ca_init(const struct cli *c, const struct cli_command *cmd, int argc,
 	uint8_t der[4096], spki[2048];
 	size_t spki_len = sizeof(spki);
 	struct authority a = {.cert = {der, 0}};
-	char path[512];
+	char path[512], there[128];
 	int status = CLI_FAILED;
 
 	if (kind < 0)
@@ -274,8 +290,10 @@ static int ca_init(const struct cli *c, const struct cli_command *cmd, int argc,
 	if (a.key)
 		a.cert.len = x509_make_cert(&m, spki, spki_len, NULL, a.key, der, sizeof(der));
 	if (a.cert.len && cert_put(argv[0], "ca", "CERTIFICATE", a.cert) && crl_make(&a, argv[0])) {
-		fprintf(c->out, "%s/ca.pem and %s/crl.pem go to every node, %s/ca.key to none\n",
-			argv[0], argv[0], argv[0]);
+		fprintf(c->out,
+			"%s/ca.pem and %s/crl.pem go to every node, into %s; %s/ca.key goes to "
+			"none\n",
+			argv[0], argv[0], home(argv[0], there), argv[0]);
 		status = CLI_OK;
 	} else {
 		fail(c, argv[0], strerror(errno));
@@ -307,6 +325,7 @@ static int ca_sign(const struct cli *c, const struct cli_command *cmd, int argc,
 	struct authority a;
 	struct sign_key *k = NULL;
 	int status = CLI_FAILED;
+	char there[128];
 
 	if (kind < 0)
 		return CLI_USAGE;
@@ -325,8 +344,8 @@ static int ca_sign(const struct cli *c, const struct cli_command *cmd, int argc,
 		cert.len = x509_make_cert(&m, spki, spki_len, &a.cert, a.key, der, sizeof(der));
 	if (cert.len && index_add(argv[0], m.serial, m.until, argv[1]) &&
 	    cert_put(argv[0], argv[1], "CERTIFICATE", cert)) {
-		fprintf(c->out, "%s/%s.key and %s/%s.pem go to %s\n", argv[0], argv[1], argv[0],
-			argv[1], argv[1]);
+		fprintf(c->out, "%s/%s.key and %s/%s.pem go to %s, into %s\n", argv[0], argv[1],
+			argv[0], argv[1], argv[1], home(argv[0], there));
 		status = CLI_OK;
 	} else {
 		fail(c, argv[0], strerror(errno));
@@ -366,6 +385,7 @@ static int ca_revoke(const struct cli *c, const struct cli_command *cmd, int arg
 {
 	struct authority a;
 	int n, status = CLI_FAILED;
+	char there[128];
 
 	(void)cmd;
 	(void)argc;
@@ -381,8 +401,8 @@ static int ca_revoke(const struct cli *c, const struct cli_command *cmd, int arg
 	else if (!crl_make(&a, argv[0]))
 		fail(c, argv[0], "the revocation list could not be made");
 	else {
-		fprintf(c->out, "%d of %s revoked; %s/crl.pem goes to every node\n", n, argv[1],
-			argv[0]);
+		fprintf(c->out, "%d of %s revoked; %s/crl.pem goes to every node, into %s\n", n,
+			argv[1], argv[0], home(argv[0], there));
 		status = CLI_OK;
 	}
 	sign_key_free(a.key);

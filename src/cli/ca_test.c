@@ -89,6 +89,7 @@ static void a_mesh_of_two_nodes(void **state)
 	(void)state;
 	assert_int_equal(run("ca init %s", dir), CLI_OK);
 	assert_int_equal(mode_of("ca.key"), 0600);
+	assert_non_null(strstr(out, "to every node, into /etc/myelin/secrets/myelin-ca-"));
 	assert_int_equal(run("ca sign %s fra1", dir), CLI_OK);
 	assert_int_equal(run("ca sign %s sin1 ed25519", dir), CLI_OK);
 	assert_int_equal(mode_of("fra1.key"), 0600);
