@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +90,45 @@ static int psk_make(const struct plan *p, const struct bb_overlay *o, const char
 	return fclose(f) || err ? -EIO : 0;
 }
 
+/* One of `myelin ca`'s commands, as an operator would give it. */
+static int ca_run(const char *words, char *argv[], int argc)
+{
+	FILE *null = fopen("/dev/null", "we");
+	const struct cli c = {.out = null, .err = stderr};
+	int status = CLI_FAILED;
+
+	if (!null)
+		return -errno;
+	for (const struct cli_command *cmd = cli_ca_commands; cmd->words; cmd++)
+		if (!strcmp(cmd->words, words))
+			status = cmd->run(&c, cmd, argc, argv);
+	fclose(null);
+	return status == CLI_OK ? 0 : -EIO;
+}
+
+/* An authority, and for each node of the overlay a certificate by it. */
+static int ca_make(const struct bb_overlay *o, const char *dir)
+{
+	char folder[192], path[256];
+	int err = 0;
+
+	snprintf(folder, sizeof(folder), "%s/%s", dir, o->ca);
+	snprintf(path, sizeof(path), "%s/ca.key", folder);
+	if (access(path, F_OK) < 0)
+		err = ca_run("ca init", (char *[]){folder, NULL}, 1);
+	for (size_t i = 0; !err && i < o->member_count; i++) {
+		const struct bb_node *n = o->members[i].node;
+
+		if (!n)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s.pem", folder, n->name);
+		if (access(path, F_OK) < 0)
+			err = ca_run("ca sign",
+				     (char *[]){folder, (char *)(uintptr_t)n->name, NULL}, 2);
+	}
+	return err;
+}
+
 int secrets_make(const struct plan *p, const char *dir)
 {
 	int err = 0;
@@ -104,6 +144,8 @@ int secrets_make(const struct plan *p, const char *dir)
 			err = chain_make(dir, o->mka.fallback);
 		if (!err && o->psk)
 			err = psk_make(p, o, dir);
+		if (!err && o->ca)
+			err = ca_make(o, dir);
 	}
 	return err;
 }

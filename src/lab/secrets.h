@@ -5,7 +5,8 @@
 
 #include "lab/plan.h"
 
-/* Writes DIR/NAME for each, of mode 0600, in a directory it makes. 0 or -errno, said on standard
+/* Writes DIR/NAME for each, of mode 0600, in a directory it makes; of an authority DIR/NAME/ as
+ * `myelin ca` makes it, with a certificate for each node. 0 or -errno, said on standard
  * error. */
 int secrets_make(const struct plan *p, const char *dir);
 
