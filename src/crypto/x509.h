@@ -75,5 +75,7 @@ enum x509_name { X509_IPV4 = 1, X509_DNS = 2, X509_EMAIL = 3, X509_IPV6 = 5, X50
 /* Whether the certificate says that name is its subject's: in the alternative names, or, for a DN,
  * as the subject. Wildcards are not followed. */
 bool x509_names(struct x509_der cert, enum x509_name type, const void *name, size_t len);
+/* The same of a distinguished name in DER; "" when it is none. */
+const char *x509_dn_text(struct x509_der dn, char *buf, size_t size);
 /* Whether two distinguished names in DER are the same by RFC 5280 §7.1. */
 bool x509_dn_equal(struct x509_der a, struct x509_der b);

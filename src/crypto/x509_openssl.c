@@ -362,16 +362,24 @@ unsigned x509_load_all(const void *data, size_t len, uint8_t *out, size_t size, 
 	return fits ? count : 0;
 }
 
-const char *x509_text(struct x509_der cert, char *buf, size_t size)
+/* Without what could steer a terminal: it is escaped. */
+static const char *name_text(const X509_NAME *name, char *buf, size_t size)
 {
-	X509 *x = cert_of(cert);
-	BIO *bio = BIO_new(BIO_s_mem());
+	BIO *bio = name ? BIO_new(BIO_s_mem()) : NULL;
 	int n = 0;
 
-	if (x && bio && X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, XN_FLAG_RFC2253) >= 0)
+	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
 		n = BIO_read(bio, buf, (int)size - 1);
 	buf[n > 0 ? n : 0] = 0;
 	BIO_free(bio);
+	return buf;
+}
+
+const char *x509_text(struct x509_der cert, char *buf, size_t size)
+{
+	X509 *x = cert_of(cert);
+
+	name_text(x ? X509_get_subject_name(x) : NULL, buf, size);
 	X509_free(x);
 	return buf;
 }
@@ -386,6 +394,15 @@ static X509_NAME *dn_of(struct x509_der d)
 		n = NULL;
 	}
 	return n;
+}
+
+const char *x509_dn_text(struct x509_der dn, char *buf, size_t size)
+{
+	X509_NAME *n = dn_of(dn);
+
+	name_text(n, buf, size);
+	X509_NAME_free(n);
+	return buf;
 }
 
 bool x509_dn_equal(struct x509_der a, struct x509_der b)

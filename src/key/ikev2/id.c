@@ -80,23 +80,34 @@ static void printable(const uint8_t *b, size_t n, char *buf, size_t size)
 
 const char *id_text(const struct ikev2_id *id, char *buf, size_t size)
 {
+	char addr[INET6_ADDRSTRLEN] = "?";
+	bool readable = id->len > 0;
+
 	switch (id->type) {
 	case 0:
 		snprintf(buf, size, "any");
 		break;
 	case IKE_ID_IPV4:
-		inet_ntop(AF_INET, id->b, buf, (socklen_t)size);
-		break;
 	case IKE_ID_IPV6:
-		inet_ntop(AF_INET6, id->b, buf, (socklen_t)size);
+		inet_ntop(id->type == IKE_ID_IPV4 ? AF_INET : AF_INET6, id->b, addr, sizeof(addr));
+		snprintf(buf, size, "%s", addr);
 		break;
 	case IKE_ID_FQDN:
 	case IKE_ID_RFC822:
 		printable(id->b, id->len, buf, size);
 		break;
+	case IKE_ID_DN:
+		x509_dn_text((struct x509_der){id->b, id->len}, buf, size);
+		if (!buf[0])
+			snprintf(buf, size, "a DN that is none");
+		break;
 	default:
-		snprintf(buf, size, "%s of %u octets", id->type == IKE_ID_DN ? "DN" : "key id",
-			 id->len);
+		for (unsigned i = 0; i < id->len; i++)
+			readable &= id->b[i] > 32 && id->b[i] < 127;
+		if (readable)
+			printable(id->b, id->len, buf, size);
+		else
+			snprintf(buf, size, "key id of %u octets", id->len);
 		break;
 	}
 	return buf;

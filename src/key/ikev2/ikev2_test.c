@@ -1168,6 +1168,36 @@ static void events_of_a_life(void **state)
 	lan_free(l);
 }
 
+static void identities_in_words(void **state)
+{
+	static const uint8_t dn[] = {0x30, 0x1e, 0x31, 0x0d, 0x30, 0x0b, 0x06, 0x03,
+				     0x55, 0x04, 0x0a, 0x0c, 0x04, 'A',  'c',  'm',
+				     'e',  0x31, 0x0d, 0x30, 0x0b, 0x06, 0x03, 0x55,
+				     0x04, 0x03, 0x0c, 0x04, 'f',  'r',  'a',  '\n'};
+	const struct {
+		struct ikev2_id id;
+		const char *text;
+	} rows[] = {
+		{{0}, "any"},
+		{{.type = IKE_ID_IPV4, .len = 4, .b = {192, 0, 2, 1}}, "192.0.2.1"},
+		{{.type = IKE_ID_IPV6, .len = 16, .b = {0x20, 1, 0xd, 0xb8}}, "2001:db8::"},
+		{{.type = IKE_ID_FQDN, .len = 4, .b = "fra1"}, "fra1"},
+		{{.type = IKE_ID_RFC822, .len = 5, .b = "a@b\033c"}, "a@b?c"},
+		{{.type = IKE_ID_KEY, .len = 8, .b = "branch17"}, "branch17"},
+		{{.type = IKE_ID_KEY, .len = 3, .b = {1, 2, 3}}, "key id of 3 octets"},
+		{{.type = IKE_ID_DN, .len = 3, .b = {0x30, 9, 9}}, "a DN that is none"},
+	};
+	struct ikev2_id id = {.type = IKE_ID_DN, .len = sizeof(dn)};
+	char text[128];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(id_text(&rows[i].id, text, sizeof(text)), rows[i].text);
+	memcpy(id.b, dn, sizeof(dn));
+	assert_string_equal(id_text(&id, text, sizeof(text)), "CN=fra\\0A,O=Acme");
+	assert_string_equal(id_text(&rows[2].id, text, 4), "200"); /* cut, yet ended */
+}
+
 static void pictures(void **state)
 {
 	struct lan *l = established(NULL);
@@ -1255,6 +1285,7 @@ int main(void)
 		cmocka_unit_test(failed_negotiation_is_explained),
 		cmocka_unit_test(why_it_is_down_is_told_on_both_ends),
 		cmocka_unit_test(events_of_a_life),
+		cmocka_unit_test(identities_in_words),
 		cmocka_unit_test(pictures),
 		cmocka_unit_test(peers_that_cannot_be_are_refused),
 	};
