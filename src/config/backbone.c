@@ -80,8 +80,8 @@ OF(service, "service", services)
 OF(node, "node", nodes)
 OF(peer, "peer", peers)
 
-static struct bb_prefix *prefixes(struct backbone *b, const struct conf_tree *t,
-				  const struct conf_node *parent, const char *name, size_t *count)
+struct bb_prefix *backbone_prefixes(struct backbone *b, const struct conf_tree *t,
+				    const struct conf_node *parent, const char *name, size_t *count)
 {
 	struct bb_prefix *v;
 	size_t n = 0;
@@ -110,7 +110,7 @@ static void make_site(struct backbone *b, const struct conf_tree *t, const struc
 		s->located = *comma == ',';
 		s->lon = s->located ? strtod(comma + 1, NULL) : 0;
 	}
-	s->networks = prefixes(b, t, n, "networks", &s->network_count);
+	s->networks = backbone_prefixes(b, t, n, "networks", &s->network_count);
 }
 
 static void make_emulate_ip(const struct conf_tree *t, const struct conf_node *emulate,
@@ -197,7 +197,7 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 	p->port_id =
 		id ? (uint16_t)strtoul(id, NULL, 10) : backbone_port_id(p->outer_vlan, p->vlan);
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
-	p->addresses = prefixes(b, t, n, "address", &p->address_count);
+	p->addresses = backbone_prefixes(b, t, n, "address", &p->address_count);
 	p->behind_nat = tree_child(t, n, "behind-nat") != NULL;
 	p->has_gateway = gateway && value_prefix(gateway, &p->gateway);
 	for (const struct conf_node *a = tree_child(t, n, "address"); a; a = tree_same(a)) {
@@ -438,7 +438,7 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 	backbone_members(b, t, n, o);
 }
 
-#define MAKE(b, t, type, list, array, count)                                                       \
+#define MAKE(b, t, make, list, array, count)                                                       \
 	do {                                                                                       \
 		size_t i_ = 0;                                                                     \
                                                                                                    \
@@ -447,16 +447,8 @@ static void make_overlay(struct backbone *b, const struct conf_tree *t, const st
 		if ((b)->count && !(b)->array)                                                     \
 			goto fail;                                                                 \
 		for (struct conf_node *n_ = tree_child((t), NULL, (list)); n_; n_ = tree_same(n_)) \
-			make_##type((b), (t), n_, &(b)->array[i_++]);                              \
+			make((b), (t), n_, &(b)->array[i_++]);                                     \
 	} while (0)
-
-static void make_peer(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
-		      struct bb_peer *p)
-{
-	p->name = backbone_text(b, n->value);
-	p->site = backbone_site_of(b, t, tree_leaf(t, n, "site"));
-	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
-}
 
 /* Which overlays lan ports are bridged into: known when both are made. */
 static void join_bridges(struct backbone *b, const struct conf_tree *t)
@@ -483,11 +475,11 @@ struct backbone *backbone_of(const struct conf_tree *t)
 	if (!m)
 		return NULL;
 	b->name = backbone_text(b, tree_leaf(t, NULL, "backbone"));
-	MAKE(b, t, site, "site", sites, site_count);
-	MAKE(b, t, service, "service", services, service_count);
-	MAKE(b, t, node, "node", nodes, node_count);
-	MAKE(b, t, peer, "peer", peers, peer_count);
-	MAKE(b, t, overlay, "overlay", overlays, overlay_count);
+	MAKE(b, t, make_site, "site", sites, site_count);
+	MAKE(b, t, make_service, "service", services, service_count);
+	MAKE(b, t, make_node, "node", nodes, node_count);
+	MAKE(b, t, backbone_peer, "peer", peers, peer_count);
+	MAKE(b, t, make_overlay, "overlay", overlays, overlay_count);
 	join_bridges(b, t);
 	return b;
 fail:

@@ -76,11 +76,11 @@ struct bb_node {
 	size_t port_count;
 };
 
-/* An identity as IKEv2 sends it (RFC 7296 §3.5). */
+/* An identity as IKEv2 sends it (RFC 7296 §3.5); a node of ours is the FQDN that its name is. */
 struct bb_identity {
 	uint8_t type; /* enum ike_id_type; 0: none */
 	uint16_t len;
-	uint8_t b[256];
+	uint8_t b[256]; /* a DN in DER */
 };
 
 struct bb_peer {
@@ -169,6 +169,7 @@ struct bb_overlay {
 	size_t over_count;
 	struct bb_member *members;
 	size_t member_count;
+	bool hubs; /* some member is of `hubs`: the others have tunnels to these alone */
 	bool has_subnet;
 	struct bb_prefix subnet;
 	bool managed; /* routing managed: we put routes to the members' networks into the kernel */
@@ -237,6 +238,8 @@ struct bb_ends {
 	struct bb_prefix local, remote;   /* remote of family 0: it has to come to us */
 };
 
+#define BB_TUNNELS_MAX 256 /* of one node */
+
 enum bb_way {
 	BB_WAY,
 	BB_WAY_NONE,       /* both are spokes: they have no tunnel */
@@ -263,3 +266,11 @@ uint16_t backbone_tunnel_mtu(const struct bb_overlay *o, uint16_t mtu, uint8_t f
 const struct bb_member *backbone_next(const struct bb_overlay *o, const struct bb_member *self,
 				      const struct bb_member *far);
 const char *backbone_member_name(const struct bb_member *m);
+/* The same node or peer as a member of another overlay, NULL: it is none. */
+const struct bb_member *backbone_member(const struct bb_overlay *o, const struct bb_member *m);
+/*
+ * The MAC address of a member's interface in an overlay of design ipsec, made of its address there,
+ * or else of the node's id or the peer's name: so every node makes the same of it, and neighbour
+ * discovery, where it runs, agrees.
+ */
+void backbone_mac(const struct bb_member *m, uint8_t mac[6]);

@@ -6,6 +6,7 @@
 #include "wire/esp.h"
 #include "wire/ip.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define OFFERS_MAX 16 /* addresses of one port that are looked at */
@@ -51,14 +52,6 @@ static size_t offers(const struct bb_member *m, const struct bb_port *port,
 	return n;
 }
 
-static bool has_hubs(const struct bb_overlay *o)
-{
-	for (size_t i = 0; i < o->member_count; i++)
-		if (o->members[i].hub)
-			return true;
-	return false;
-}
-
 static const struct bb_service *meeting(const struct bb_overlay *o, const struct bb_member *a,
 					const struct bb_member *b)
 {
@@ -76,7 +69,7 @@ enum bb_way backbone_way(const struct bb_overlay *o, const struct bb_member *sel
 	enum bb_way way = BB_WAY_NO_FAMILY;
 
 	*e = (struct bb_ends){0};
-	if (!self->hub && !far->hub && has_hubs(o))
+	if (o->hubs && !self->hub && !far->hub)
 		return BB_WAY_NONE;
 	e->service = meeting(o, self, far);
 	if (!e->service)
@@ -131,7 +124,8 @@ uint16_t backbone_tunnels_mtu(const struct bb_overlay *o)
 		for (size_t k = i + 1; k < o->member_count; k++) {
 			uint16_t mtu;
 
-			if (backbone_way(o, &o->members[i], &o->members[k], &e) != BB_WAY)
+			if ((o->members[i].peer && o->members[k].peer) ||
+			    backbone_way(o, &o->members[i], &o->members[k], &e) != BB_WAY)
 				continue;
 			mtu = backbone_tunnel_mtu(o, e.service->mtu, e.family);
 			least = mtu < least ? mtu : least;
@@ -147,7 +141,6 @@ const struct bb_member *backbone_next(const struct bb_overlay *o, const struct b
 	const struct bb_member *best = NULL;
 	struct bb_ends e;
 	enum bb_way way = backbone_way(o, self, far, &e);
-	bool hubs = has_hubs(o);
 
 	if (way == BB_WAY)
 		return far;
@@ -156,8 +149,8 @@ const struct bb_member *backbone_next(const struct bb_overlay *o, const struct b
 	for (size_t i = 0; i < o->member_count; i++) {
 		const struct bb_member *m = &o->members[i];
 
-		if (m == self || m == far || (hubs && !m->hub) || (best && best->hub <= m->hub) ||
-		    !m->node)
+		if (m == self || m == far || (o->hubs && !m->hub) ||
+		    (best && best->hub <= m->hub) || !m->node)
 			continue;
 		if (backbone_way(o, self, m, &e) == BB_WAY && backbone_way(o, m, far, &e) == BB_WAY)
 			best = m;
@@ -168,4 +161,33 @@ const struct bb_member *backbone_next(const struct bb_overlay *o, const struct b
 const char *backbone_member_name(const struct bb_member *m)
 {
 	return m->node ? m->node->name : m->peer->name;
+}
+
+const struct bb_member *backbone_member(const struct bb_overlay *o, const struct bb_member *m)
+{
+	for (size_t i = 0; i < o->member_count; i++)
+		if (o->members[i].node == m->node && o->members[i].peer == m->peer)
+			return &o->members[i];
+	return NULL;
+}
+
+/* FNV-1a: a number of 32 bits that stays with the name. */
+static uint32_t name_number(const char *name)
+{
+	uint32_t n = 2166136261u;
+
+	for (; *name; name++)
+		n = (n ^ (uint8_t)*name) * 16777619u;
+	return n;
+}
+
+void backbone_mac(const struct bb_member *m, uint8_t mac[6])
+{
+	uint32_t number = htobe32(m->node ? m->node->id : name_number(m->peer->name));
+
+	mac[0] = 0x02; /* locally administered */
+	mac[1] = m->has_address ? m->address.family : m->node ? 0 : 1;
+	memcpy(mac + 2, &number, 4);
+	if (m->has_address)
+		memcpy(mac + 2, m->address.addr + (m->address.family == 4 ? 0 : 12), 4);
 }

@@ -170,6 +170,7 @@ void semantics_check(const struct conf_tree *t, struct errlist *errs, struct err
 	check_sites(&c);
 	check_services(&c);
 	check_nodes(&c);
+	check_peers(&c);
 	check_key_groups(&c);
 	check_rules(&c);
 	check_overlays(&c);

@@ -17,7 +17,14 @@ bool check_bad(const struct conf_node *parent, const char *child);
 void check_sites(const struct check *c);
 void check_services(const struct check *c);
 void check_nodes(const struct check *c);
+void check_peers(const struct check *c);
 void check_key_groups(const struct check *c);
 void check_overlays(const struct check *c);
 /* Of one overlay: who is in it, with which addresses. */
 void check_members(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
+/* Of one overlay of design ipsec: its keys, its ends, and which of its members meet. */
+void check_ipsec(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
+/* Warnings about one overlay. */
+void check_warn(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
+/* Members that bridge into it; those that do not have an interface. */
+size_t check_bridged(const struct bb_overlay *o);

@@ -688,6 +688,7 @@ int main(void)
 		SAMPLE("four-dcs.conf"),
 		SAMPLE("acme.conf"),
 		SAMPLE("two-sites.conf"),
+		SAMPLE("four-dcs-ip.conf"),
 		cmocka_unit_test(random_files_round_trip),
 		cmocka_unit_test(path_shorthand_is_the_same_as_blocks),
 		cmocka_unit_test(order_of_a_list_is_kept),

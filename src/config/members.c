@@ -127,5 +127,7 @@ bool backbone_members(struct backbone *b, const struct conf_tree *t, const struc
 			v[o->member_count++] = (struct bb_member){.peer = &b->peers[i]};
 	for (size_t i = 0; i < o->member_count; i++)
 		fill(&v[i], t, n, o);
+	for (size_t i = 0; i < o->member_count; i++)
+		o->hubs |= v[i].hub > 0;
 	return true;
 }

@@ -40,6 +40,7 @@ bool value_duration(const char *text, uint64_t *ns);
 bool value_mac(const char *text, uint8_t mac[6]);
 uint32_t value_ppm(const char *text);  /* of a percentage */
 uint64_t value_rate(const char *text); /* bit/s; 0 of NULL and of what is no rate */
+bool value_identity(const char *text, struct bb_identity *id);
 /* p lies in net. */
 bool value_within(const struct bb_prefix *net, const struct bb_prefix *p);
 /* The prefix without host bits. */
@@ -63,6 +64,13 @@ void *backbone_grab(struct backbone *b, size_t count, size_t size);
 const char *backbone_text(struct backbone *b, const char *s);
 /* The place of a word in a list that NULL ends, 0 of NULL and of one that is not there. */
 int backbone_pick(const char *word, const char *const *words);
+/* The prefixes of a leaf-list; what is none of these is left out. */
+struct bb_prefix *backbone_prefixes(struct backbone *b, const struct conf_tree *t,
+				    const struct conf_node *parent, const char *name,
+				    size_t *count);
+/* Fills p from the peer's entry (backbone_ipsec.c). */
+void backbone_peer(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
+		   struct bb_peer *p);
 /* Fills o->auth, o->ca and o->ipsec from the overlay's entry (backbone_ipsec.c). */
 void backbone_ipsec(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
 		    struct bb_overlay *o);

@@ -16,7 +16,7 @@
 
 #define PLAN_PORTS_MAX 160 /* of one node, overlay interfaces included */
 #define PLAN_SECYS_MAX 64
-#define PLAN_TUNNELS_MAX 256
+#define PLAN_TUNNELS_MAX BB_TUNNELS_MAX
 
 #define PLAN_NAME_MAX 64 /* bytes of a name in the table below, with its NUL */
 

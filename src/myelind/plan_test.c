@@ -426,7 +426,7 @@ static void a_tunnel_leads_to_each_other_member(void **state)
 	struct plan *p =
 		plan_of(f,
 			TUNNELS "node sin1 { id 3; site sin; port w { interface eth1; service wan; "
-				"address 192.0.2.1/30; } }\n" TUNNELS_END,
+				"address 192.0.2.1/30; gateway 192.0.2.2; } }\n" TUNNELS_END,
 			"fra1");
 	struct msg_neighbour_want n;
 	struct msg_tunnel m;
@@ -462,30 +462,6 @@ static void a_tunnel_leads_to_each_other_member(void **state)
 	assert_memory_equal(m.inner4, "\x0a\xff\x00\x01", 4);
 	assert_memory_equal(m.peer, n.mac, 5);
 	assert_string_equal(m.name, "sin1");
-}
-
-static void what_a_tunnel_lacks_is_said(void **state)
-{
-	static const struct {
-		const char *from, *to, *why;
-	} rows[] = {
-		{" gateway 192.0.2.1;", "", "nyc1 is not on this node's link"},
-		{"address 192.0.2.2/30; gateway 192.0.2.1;", "", "needs an `address` of its own"},
-		{"198.51.100.2/30; gateway 198.51.100.1;", "2001:db8::2/64;",
-		 "no address of a family"},
-	};
-	struct fixture *f = *state;
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char text[4096] = TUNNELS TUNNELS_END, out[4096];
-		char *at = strstr(text, rows[i].from);
-
-		assert_non_null(at);
-		snprintf(out, sizeof(out), "%.*s%s%s", (int)(at - text), text, rows[i].to,
-			 at + strlen(rows[i].from));
-		assert_null(plan_of(f, out, "fra1"));
-		assert_non_null(strstr(f->why, rows[i].why));
-	}
 }
 
 static void a_peer_without_a_known_address_has_to_come(void **state)
@@ -555,6 +531,64 @@ static void an_overlay_without_a_subnet_routes_by_link_local_addresses(void **st
 	assert_int_equal(p->routes[1].src[0], 0);
 }
 
+/* Spokes have tunnels to the hubs alone; what is behind another spoke goes to the first hub. */
+static void a_spoke_reaches_the_others_through_the_first_hub(void **state)
+{
+	const char *text = TUNNELS
+		"node sin1 { id 3; site sin; port w { interface eth1; service wan; address "
+		"203.0.113.2/30; gateway 203.0.113.1; } }\n"
+		"node gru1 { id 4; site gru; port w { interface eth1; service wan; address "
+		"203.0.113.6/30; gateway 203.0.113.5; } }\n"
+		"site gru networks 10.40.0.0/16;\n" TUNNELS_END "overlay vpn hubs [ sin1 nyc1 ];\n";
+	struct fixture *f = *state;
+	struct plan *p = plan_of(f, text, "fra1");
+
+	assert_non_null(p);
+	assert_int_equal(p->tunnel_count, 2);
+	assert_string_equal(p->tunnels[0].peer->node->name, "nyc1");
+	assert_string_equal(p->tunnels[1].peer->node->name, "sin1");
+	assert_int_equal(p->route_count, 4);
+	for (size_t i = 1; i < 4; i++) {
+		uint8_t to = p->routes[i].dst[1];
+
+		assert_int_equal(p->routes[i].via[3], to == 20 ? 2 : 3);
+	}
+	/* The other spoke's own address is behind the hub too. */
+	assert_int_equal(p->neighbour_count, 5);
+	assert_memory_equal(p->neighbours[4].addr, "\x0a\xff\0\x04", 4);
+	assert_memory_equal(p->neighbours[4].mac, "\x02\x04\x0a\xff\0\x03", 6);
+	p = plan_of(f, text, "sin1");
+	assert_non_null(p);
+	assert_int_equal(p->tunnel_count, 3);
+}
+
+/* Members on different services have one between them that is on both. */
+static void a_member_on_both_services_relays(void **state)
+{
+	const char *text =
+		"backbone t;\nsite a networks 10.1.0.0/16; site c networks 10.2.0.0/16;\n"
+		"site d networks 10.3.0.0/16; service x type ip; service y type internet;\n"
+		"node a1 { id 1; site a; port x { interface e1; service x; address 192.0.2.1/24; } }\n"
+		"node c1 { id 2; site c; port y { interface e1; service y; address dhcp; } }\n"
+		"node d1 { id 3; site d; port x { interface e1; service x; address 192.0.2.3/24; }\n"
+		"  port y { interface e2; service y; address 198.51.100.3/24; gateway 198.51.100.1; } }\n"
+		"overlay o { design ipsec; over [ x y ]; auth ca acme; }\n";
+	struct plan *p = plan_of(*state, text, "a1");
+
+	assert_non_null(p);
+	assert_int_equal(p->tunnel_count, 1);
+	assert_string_equal(p->tunnels[0].peer->node->name, "d1");
+	assert_int_equal(p->route_count, 2);
+	assert_int_equal(p->routes[0].via[15], 3);
+	assert_int_equal(p->routes[1].via[15], 3);
+	p = plan_of(*state, text, "d1");
+	assert_non_null(p);
+	assert_int_equal(p->tunnel_count, 2);
+	assert_int_equal(p->tunnels[0].wan, 1);
+	assert_int_equal(p->tunnels[1].wan, 2);
+	assert_true(p->ports[1].want.allow & MSG_ALLOW_ESP);
+}
+
 static void tunnels_keep_their_numbers_and_their_fate_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -567,7 +601,7 @@ static void tunnels_keep_their_numbers_and_their_fate_is_told(void **state)
 	assert_int_equal(p->tunnels[0].id, PLAN_SECYS_MAX + 1);
 	q = plan_of(&after,
 		    TUNNELS "node a1 { id 9; site sin; port w { interface eth1; service wan; "
-			    "address 203.0.113.2/30; } }\n" TUNNELS_END,
+			    "address 203.0.113.2/30; gateway 203.0.113.1; } }\n" TUNNELS_END,
 		    "fra1");
 	assert_non_null(q);
 	plan_number(q, names);
@@ -577,6 +611,10 @@ static void tunnels_keep_their_numbers_and_their_fate_is_told(void **state)
 					 (strcmp(q->tunnels[i].peer->node->name, "nyc1") != 0));
 	assert_int_equal(plan_fate(p, q, "vpn"), PLAN_CHANGED);
 	assert_int_equal(plan_fate(p, p, "vpn"), PLAN_KEPT);
+	q = plan_of(&after, TUNNELS TUNNELS_END "overlay vpn esp replay-window 64;\n", "fra1");
+	assert_int_equal(plan_fate(p, q, "vpn"), PLAN_CHANGED);
+	q = plan_of(&after, TUNNELS TUNNELS_END "service other type ip;\n", "fra1");
+	assert_int_equal(plan_fate(p, q, "vpn"), PLAN_KEPT);
 	plan_free(after.plan);
 	backbone_free(after.bb);
 	conf_free(after.conf);
@@ -601,9 +639,10 @@ int main(void)
 		T(an_overlay_that_is_bridged_has_ports_and_no_interface),
 		T(what_a_bridge_does_otherwise_is_a_change),
 		T(a_tunnel_leads_to_each_other_member),
-		T(what_a_tunnel_lacks_is_said),
 		T(a_peer_without_a_known_address_has_to_come),
 		T(an_overlay_without_a_subnet_routes_by_link_local_addresses),
+		T(a_spoke_reaches_the_others_through_the_first_hub),
+		T(a_member_on_both_services_relays),
 		T(tunnels_keep_their_numbers_and_their_fate_is_told),
 	};
 

@@ -6,7 +6,6 @@
 
 #include "sa/esp.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,33 +17,6 @@ static bool covers(const struct bb_prefix *net, const struct bb_prefix *addr)
 
 	return net->family == addr->family && memcmp(net->addr, addr->addr, bytes) == 0 &&
 	       (!bits || (net->addr[bytes] ^ addr->addr[bytes]) >> (8 - bits) == 0);
-}
-
-/* FNV-1a: a number of 32 bits that stays with the name. */
-static uint32_t name_number(const char *name)
-{
-	uint32_t n = 2166136261u;
-
-	for (; *name; name++)
-		n = (n ^ (uint8_t)*name) * 16777619u;
-	return n;
-}
-
-/* Made of the address in the overlay, or else of the node's id or the peer's name, so that every
- * node makes the same of it and neighbour discovery, where it runs, agrees. */
-static void mac_make(uint8_t mac[6], const struct bb_member *m)
-{
-	uint32_t number = m->node ? m->node->id : name_number(m->peer->name);
-
-	mac[0] = 0x02; /* locally administered */
-	if (m->has_address) {
-		mac[1] = m->address.family;
-		memcpy(mac + 2, m->address.addr + (m->address.family == 4 ? 0 : 12), 4);
-		return;
-	}
-	mac[1] = m->node ? 0 : 1;
-	number = htobe32(number);
-	memcpy(mac + 2, &number, 4);
 }
 
 /* The link-local address that goes with a MAC address (RFC 4291 appendix A). */
@@ -104,13 +76,6 @@ static int tunnel_make(struct plan *p, const struct bb_overlay *o, const struct 
 		       const struct bb_member *peer, const struct plan_port *tap, char *why,
 		       size_t size)
 {
-	static const char *const lacks[] = {
-		[BB_WAY_NO_ADDRESS] =
-			"needs an `address` of its own on its port: tunnels start from it",
-		[BB_WAY_NO_FAMILY] = "has no address of a family that this node's port has too",
-		[BB_WAY_UNKNOWN] =
-			"and this node cannot call each other: one of both needs a fixed `address`, and no `behind-nat`",
-	};
 	struct bb_ends e;
 	enum bb_way way = backbone_way(o, self, peer, &e);
 	struct plan_tunnel *t;
@@ -118,9 +83,8 @@ static int tunnel_make(struct plan *p, const struct bb_overlay *o, const struct 
 	if (way == BB_WAY_NONE || way == BB_WAY_NO_SERVICE)
 		return 0;
 	if (way != BB_WAY)
-		return refuse(why, size, o, lacks[way],
-			      way == BB_WAY_NO_ADDRESS ? p->node->name
-						       : backbone_member_name(peer));
+		return refuse(why, size, o, "cannot have a tunnel to this node, as `check` says",
+			      backbone_member_name(peer));
 	t = tunnel_new(p);
 	if (!t)
 		return refuse(why, size, o, "has more tunnels than this version runs",
@@ -139,7 +103,7 @@ static int tunnel_make(struct plan *p, const struct bb_overlay *o, const struct 
 		return refuse(why, size, o,
 			      "is not on this node's link: its port needs `gateway ADDRESS;`",
 			      backbone_member_name(peer));
-	mac_make(t->mac, peer);
+	backbone_mac(peer, t->mac);
 	return 0;
 }
 
@@ -187,7 +151,7 @@ static int neighbours_add(struct plan *p, const struct bb_overlay *o, const stru
 
 	if (!next)
 		return 0;
-	mac_make(mac, next);
+	backbone_mac(next, mac);
 	if (next == m) {
 		link_local(addr, mac);
 		rc = neighbour_add(p, port, 6, addr, mac);
@@ -209,7 +173,7 @@ int plan_tunnels_add(struct plan *p, const struct bb_overlay *o, const struct bb
 			      "needs an `id`, which makes its address in it, or `member` `address`",
 			      p->node->name);
 	tap->want.mtu = backbone_overlay_mtu(o);
-	mac_make(tap->want.mac, self);
+	backbone_mac(self, tap->want.mac);
 	for (size_t i = 0; i < o->member_count && !rc; i++) {
 		if (&o->members[i] == self)
 			continue;
@@ -239,7 +203,7 @@ void plan_tunnel_route(const struct plan *p, const struct bb_member *self,
 		r->via_family = r->family;
 		memcpy(r->via, next->address.addr, sizeof(r->via));
 	} else {
-		mac_make(mac, next);
+		backbone_mac(next, mac);
 		r->via_family = 6;
 		link_local(r->via, mac);
 	}
