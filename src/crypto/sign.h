@@ -58,7 +58,8 @@ int sign_make(const struct sign_key *k, enum sign_scheme s, const void *data, si
 
 /*
  * Checks a signature by a public key, SubjectPublicKeyInfo in DER. 0, -EBADMSG when it is wrong,
- * -EKEYREJECTED when the key is of another kind than the scheme, or too short.
+ * -EKEYREJECTED when the key is of another kind than the scheme, or too short. ECDSA on any of the
+ * three curves may come with any of the hashes: RFC 7427 leaves that to the signer.
  */
 int sign_check(const uint8_t *spki, size_t spki_len, enum sign_scheme s, const void *data,
 	       size_t len, const uint8_t *sig, size_t sig_len);

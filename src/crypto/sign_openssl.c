@@ -138,19 +138,24 @@ int sign_scheme_of(const uint8_t *der, size_t len)
 	return found;
 }
 
-/* Whether a key may make or check signatures of a scheme. */
-static bool fits(const EVP_PKEY *k, enum sign_scheme s)
+/* Whether a key may make signatures of a scheme, or check them: ECDSA then with any hash. */
+static bool fits(const EVP_PKEY *k, enum sign_scheme s, bool make)
 {
 	char curve[64];
+	int nid;
 	size_t n;
 
 	switch (schemes[s].kind) {
 	case EDDSA:
 		return EVP_PKEY_is_a(k, "ED25519");
 	case ECDSA:
-		return EVP_PKEY_is_a(k, "EC") &&
-		       EVP_PKEY_get_group_name(k, curve, sizeof(curve), &n) == 1 &&
-		       OBJ_sn2nid(curve) == schemes[s].curve;
+		if (!EVP_PKEY_is_a(k, "EC") ||
+		    EVP_PKEY_get_group_name(k, curve, sizeof(curve), &n) != 1)
+			return false;
+		nid = OBJ_sn2nid(curve);
+		return make ? nid == schemes[s].curve
+			    : nid == NID_X9_62_prime256v1 || nid == NID_secp384r1 ||
+				       nid == NID_secp521r1;
 	case RSA_PKCS1:
 		return EVP_PKEY_is_a(k, "RSA") && EVP_PKEY_get_bits(k) >= SIGN_RSA_BITS_MIN;
 	case RSA_PSS:
@@ -215,7 +220,7 @@ uint32_t sign_key_schemes(const struct sign_key *k)
 	uint32_t all = 0;
 
 	for (unsigned s = 0; s < SIGN_SCHEME_COUNT; s++)
-		if (fits(k->pkey, s))
+		if (fits(k->pkey, s, true))
 			all |= 1u << s;
 	return all;
 }
@@ -250,7 +255,7 @@ int sign_make(const struct sign_key *k, enum sign_scheme s, const void *data, si
 	EVP_MD_CTX *c;
 	int err = -EIO;
 
-	if (!fits(k->pkey, s))
+	if (!fits(k->pkey, s, true))
 		return -EINVAL;
 	c = EVP_MD_CTX_new();
 	if (c && EVP_DigestSignInit(c, &pc, md, NULL, k->pkey) == 1 &&
@@ -269,7 +274,7 @@ int sign_check(const uint8_t *spki, size_t spki_len, enum sign_scheme s, const v
 	EVP_MD_CTX *c = NULL;
 	int err = -EKEYREJECTED;
 
-	if (!pkey || !fits(pkey, s))
+	if (!pkey || !fits(pkey, s, false))
 		goto out;
 	c = EVP_MD_CTX_new();
 	err = c && EVP_DigestVerifyInit(c, &pc, md, NULL, pkey) == 1 &&
