@@ -38,7 +38,12 @@ BOOT_LIMIT = 120    # s; 6 on an idle machine
 
 PACKAGES = ["base-passwd", "bash", "coreutils", "libc-bin", "sed", "grep", "mawk", "procps",
             "util-linux", "mount", "kmod", "iproute2", "iputils-ping", "wpasupplicant",
-            "socat"]
+            "socat", "strongswan-charon", "strongswan-swanctl", "libstrongswan-standard-plugins",
+            "libstrongswan-extra-plugins", "libcharon-extra-plugins",
+            # libreswan alone, which apt will not install beside strongSwan, and what it needs.
+            "+libreswan", "libnss3-tools", "libaudit1", "libcap-ng0", "libcrypt1", "libcurl3-nss",
+            "libevent-core-2.1-7", "libevent-pthreads-2.1-7", "libldap-2.5-0", "libldns3",
+            "libpam0g", "libselinux1", "libsystemd0", "libunbound8"]
 # What is loaded at boot, with all that it needs; every other module stays out of the image.
 MODULES = ["virtio_pci", "virtio_console", "virtio_net", "virtio_rng", "aesni_intel", "gcm",
            "ccm", "ghash_generic", "ghash_clmulni_intel", "cmac", "ctr", "macsec", "8021q",
@@ -49,6 +54,7 @@ MODULES = ["virtio_pci", "virtio_console", "virtio_net", "virtio_rng", "aesni_in
 NEEDLESS = ["boot", "usr/lib/x86_64-linux-gnu/perl*", "usr/share/perl*", "usr/share/zoneinfo",
             "usr/lib/x86_64-linux-gnu/gconv", "usr/share/bash-completion", "usr/share/i18n",
             "usr/lib/x86_64-linux-gnu/libperl*", "usr/bin/perl*", "usr/share/common-licenses",
+            "usr/lib/udev", "usr/bin/udevadm", "usr/bin/rsaperf",
             "usr/lib/x86_64-linux-gnu/security", "usr/share/pixmaps", "usr/share/applications"]
 
 # First process of the guest. A request on the virtio port is a line `ID BYTES` and that many

@@ -34,7 +34,6 @@ revocation constraints pubkey kernel-libipsec kernel-netlink socket-default vici
     flush_line = yes } }
   retransmit_timeout = 1
   retransmit_base = 1.3
-  %s
   plugins { kernel-libipsec { allow_peer_ts = yes } }
 }
 """
@@ -67,11 +66,11 @@ class Pair:
 
 
 class Charon:
-    def __init__(self, namespace, directory, swanctl, files=(), extra=""):
+    def __init__(self, namespace, directory, swanctl, files=()):
         self.namespace, self.run_dir = namespace, pathlib.Path(directory)
         for sub in ("tmp", "swanctl/x509", "swanctl/x509ca", "swanctl/private", "swanctl/x509crl"):
             (self.run_dir / sub).mkdir(parents=True, exist_ok=True)
-        (self.run_dir / "strongswan.conf").write_text(STRONGSWAN_CONF % extra)
+        (self.run_dir / "strongswan.conf").write_text(STRONGSWAN_CONF)
         (self.run_dir / "swanctl/swanctl.conf").write_text(swanctl)
         for name, content in files:
             (self.run_dir / "swanctl" / name).write_bytes(content)
