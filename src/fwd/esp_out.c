@@ -12,11 +12,13 @@
 #include "wire/eth.h"
 #include "wire/ip.h"
 
-#include <endian.h>
 #include <string.h>
 
 #define TCP_FLAGS_AT 13
 #define TCP_SYN 0x02
+/* Room for the headers as they are copied, and for the longest trailer and ICV. */
+#define OUT_HEADROOM (ESP_OUTER_MAX + ESP_IV_MAX + ETH_HEAD_LEN + ETH_TAGS_MAX + 2)
+#define OUT_TAILROOM (15 + ESP_TRAILER_LEN + ESP_ICV_MAX)
 
 static bool selectors_fit(const struct sa *sa, const struct ip *ip)
 {
@@ -97,9 +99,7 @@ static void enter(struct fwd *f, struct fwd_tunnel *t, struct sa *sa, struct pkt
 	const struct tunnel_config *c = &t->tunnel->config;
 	uint8_t next = ip->family == 4 ? IP_IPV4 : IP_IPV6;
 
-	/* Room for the headers as they are copied, and for the longest trailer and ICV. */
-	if (pkt_headroom(p) < ESP_OUTER_MAX + ESP_IV_MAX + sizeof(t->eth) + 2 ||
-	    pkt_tailroom(f->pool, p) < 15 + ESP_TRAILER_LEN + ESP_ICV_MAX) {
+	if (pkt_headroom(p) < OUT_HEADROOM || pkt_tailroom(f->pool, p) < OUT_TAILROOM) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return;
 	}
@@ -192,190 +192,56 @@ void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_
 	}
 }
 
-/* The header in front of the ESP header, by now at p->data, for a packet of `len` bytes. */
-static void outer_finish(const struct sa *sa, uint8_t *outer, const struct esp_tx *x, uint32_t len,
-			 uint16_t id)
+/* What holds for a run of packets to one tunnel whose newest SA takes every one of them. */
+struct lane {
+	struct fwd_tunnel *tunnel; /* NULL: there is no such */
+	struct sa *sa;
+	uint32_t room; /* bytes of the largest packet */
+};
+
+static struct lane lane_of(struct fwd *f, struct fwd_tunnel *t)
 {
-	uint32_t udp = sa->esp.local.port ? UDP_HEAD_LEN : 0;
-	uint32_t at = sa->esp.around - ESP_HEAD_LEN - udp;
+	struct sa *sa = t ? t->tunnel->tx : NULL;
 
-	if (sa->esp.mode == ESP_TRANSPORT) {
-		outer[x->insert_at] = udp ? IP_UDP : IP_ESP;
-		if (outer[0] >> 4 == 4) {
-			uint16_t sum = 0;
-
-			memcpy(outer + 10, &sum, sizeof(sum));
-			outer[2] = (uint8_t)(len >> 8);
-			outer[3] = (uint8_t)len;
-			sum = ip_checksum(ip_sum(outer, (outer[0] & 15u) * 4u));
-			memcpy(outer + 10, &sum, sizeof(sum));
-		} else {
-			ip_len_set(outer, len);
-		}
-		at = x->insert;
-	} else if (sa->esp.local.family == 4) {
-		const uint16_t total = htobe16((uint16_t)len), flags = htobe16(x->df ? 0x4000 : 0);
-		const uint16_t tos = htobe16(x->tos);
-		uint16_t sum;
-
-		id = x->df ? 0 : id; /* one that is never fragmented needs none (RFC 6864) */
-		outer[1] = x->tos;
-		memcpy(outer + 2, &total, 2);
-		memcpy(outer + 4, &id, 2);
-		memcpy(outer + 6, &flags, 2);
-		sum = ip_checksum(sa->esp.head_sum + tos + total + id + flags);
-		memcpy(outer + 10, &sum, 2);
-	} else {
-		outer[0] = (uint8_t)(6u << 4 | x->tos >> 4);
-		outer[1] = (uint8_t)(x->tos << 4);
-		ip_len_set(outer, len);
-	}
-	if (udp) {
-		const uint16_t n = htobe16((uint16_t)(len - at));
-
-		memcpy(outer + at + 4, &n, 2);
-	}
+	if (!sa || sa->esp.mode != ESP_TUNNEL || !sa->esp.any4)
+		return (struct lane){0};
+	return (struct lane){.tunnel = t, .sa = sa, .room = tunnel_room(f, t, sa)};
 }
 
-/* Puts ESP's parts around the payload and tells the AEAD what to do. */
-static void wrap(struct sa *sa, struct pkt *p, const struct esp_tx *x, struct aead_op *op,
-		 uint8_t aad[12], uint64_t seq)
+/*
+ * tunnel_send() for the packet that most are: a whole IPv4 packet without options that fits the
+ * tunnel and begins no TCP connection. False, and nothing is done: it is another.
+ */
+static inline bool express(struct fwd *f, const struct lane *l, struct pkt *p, struct esp_batch *b)
 {
-	uint8_t *payload = p->data + x->insert, *esp, *outer;
-	uint32_t len = p->len - x->insert, iv = sa->esp.iv_len;
-	unsigned pad = (unsigned)(-(len + ESP_TRAILER_LEN)) & (sa->esp.align - 1u);
-	const uint64_t seq_be = htobe64(seq);
-	uint8_t headers[IP6_HEAD_LEN];
+	const struct tunnel_config *c;
+	const uint8_t *h = p->data;
+	uint32_t len;
 
-	esp_trailer_build(payload + len, pad, x->next);
-	esp = payload - iv - ESP_HEAD_LEN;
-	outer = esp + ESP_HEAD_LEN - sa->esp.around - x->insert;
-	if (!x->insert) {
-		memcpy(esp + ESP_HEAD_LEN - ESP_OUTER_MAX, sa->esp.head, ESP_OUTER_MAX);
-	} else if (x->insert <= sizeof(headers)) { /* what moves may not be overwritten first */
-		memcpy(headers, p->data, x->insert);
-		memcpy(esp + ESP_HEAD_LEN - ESP_OUTER_MAX, sa->esp.head, ESP_OUTER_MAX);
-		memcpy(outer, headers, x->insert);
-	} else {
-		memmove(outer, p->data, x->insert);
-		memcpy(outer + x->insert, sa->esp.head + ESP_OUTER_MAX - sa->esp.around,
-		       sa->esp.around);
-	}
-	memcpy(esp + 4, (const uint8_t *)&seq_be + 4, 4);
-	if (sa->esp.esn) {
-		memcpy(aad, esp, 4);
-		memcpy(aad + 4, &seq_be, 8);
-		op->aad = aad;
-		op->aad_len = 12;
-	} else {
-		op->aad = esp;
-		op->aad_len = ESP_HEAD_LEN;
-	}
-	memcpy(op->nonce, sa->nonce, 4);
-	memcpy(op->nonce + 4, &seq_be, 8);
-	if (iv == sizeof(seq_be))
-		memcpy(esp + ESP_HEAD_LEN, &seq_be, sizeof(seq_be));
-	op->data = payload;
-	op->len = len + pad + ESP_TRAILER_LEN;
-	op->tag = payload + op->len;
-	p->data = outer;
-	p->len = (uint32_t)(op->tag + sa->esp.icv_len - outer);
-	outer_finish(sa, outer, x, p->len, htobe16((uint16_t)seq));
-}
-
-/* IPv6 wants a checksum in UDP; over ciphertext, so it is made last. */
-static void udp6_finish(const struct sa *sa, struct pkt *p, const struct esp_tx *x)
-{
-	uint32_t at = (x->insert ? x->insert : IP6_HEAD_LEN), len = p->len - at;
-	uint16_t sum;
-
-	if (!sa->esp.local.port || sa->esp.local.family != 6)
-		return;
-	sum = ip_checksum(ip_pseudo_sum(6, sa->esp.local.addr, sa->esp.remote.addr, IP_UDP, len) +
-			  ip_sum(p->data + at, len));
-	if (!sum)
-		sum = UINT16_MAX;
-	memcpy(p->data + at + 6, &sum, sizeof(sum));
-}
-
-static void eth_push(struct pkt *p, const struct fwd_tunnel *t, uint8_t family, uint8_t tos)
-{
-	const uint16_t type = htobe16(family == 4 ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-
-	p->data -= t->eth_len;
-	p->len += t->eth_len;
-	if (t->eth_len == ETH_HEAD_LEN) {
-		memcpy(p->data, t->eth, ETH_HEAD_LEN);
-	} else {
-		memcpy(p->data, t->eth, t->eth_len);
-		for (unsigned at = 14; at < t->eth_len; at += ETH_VLAN_TAG_LEN)
-			p->data[at] |= tos & 0xe0; /* the IP precedence is the priority */
-	}
-	memcpy(p->data + t->eth_len - sizeof(type), &type, sizeof(type));
-}
-
-/* A run of packets of one SA. Returns how many are left, sealed, at v. */
-static unsigned seal(struct fwd *f, struct sa *sa, struct pkt *v, struct esp_tx *x, unsigned n)
-{
-	uint64_t first, octets = 0;
-	unsigned got = sa_reserve(sa, n, &first), k = 0;
-
-	for (unsigned i = got; i < n; i++)
-		fwd_drop(f, &v[i], FATE_DROP_PN_EXHAUSTED);
-	for (unsigned i = 0; i < got; i++) {
-		octets += v[i].len - x[i].insert;
-		wrap(sa, &v[i], &x[i], &f->ops[i], f->aad[i], first + i);
-	}
-	aead_seal(sa->key, f->ops, got);
-	for (unsigned i = 0; i < got; i++) {
-		if (!f->ops[i].ok) {
-			fwd_drop(f, &v[i], FATE_DROP_SEAL);
-			continue;
-		}
-		udp6_finish(sa, &v[i], &x[i]);
-		v[i].mark |= PKT_SEALED;
-		eth_push(&v[i], x[i].tunnel, sa->esp.local.family, x[i].tos);
-		pkt_keep(v, k++, i);
-	}
-	sa->esp.counts[ESP_PKTS] += k;
-	sa->esp.counts[ESP_OCTETS] += octets;
-	if (got < n)
-		fwd_carriers(f);
-	return k;
-}
-
-/* What a tunnel cannot be sent without. */
-static enum fwd_fate way_out(const struct fwd_tunnel *t)
-{
-	static const uint8_t none[ETH_ADDR_LEN];
-
-	if (!t->wan)
-		return FATE_DROP_NO_PORT;
-	return memcmp(t->tunnel->config.next_hop, none, sizeof(none)) ? FATE_SENT_WAN
-								      : FATE_DROP_NO_NEXT_HOP;
-}
-
-void esp_flush(struct fwd *f, struct esp_batch *b)
-{
-	unsigned n = b->n;
-
-	b->n = 0;
-	for (unsigned i = 0, end; i < n; i = end) {
-		struct fwd_tunnel *t = b->x[i].tunnel;
-		enum fwd_fate fate = way_out(t);
-		unsigned k;
-
-		for (end = i + 1; end < n && b->x[end].sa == b->x[i].sa;)
-			end++;
-		if (fate != FATE_SENT_WAN) {
-			for (unsigned j = i; j < end; j++)
-				fwd_drop(f, &b->v[j], fate);
-			continue;
-		}
-		k = seal(f, b->x[i].sa, b->v + i, b->x + i, end - i);
-		if (k)
-			guard_wan(f, t->wan, b->v + i, k);
-	}
+	if (p->len < IP4_HEAD_LEN || h[0] != 0x45)
+		return false;
+	len = (uint32_t)h[2] << 8 | h[3];
+	if (len < IP4_HEAD_LEN || len > p->len || len > l->room || h[6] & 0x3f || h[7] ||
+	    !ip4_plain_sums_up(h))
+		return false;
+	if (h[9] == IP_TCP &&
+	    (len <= IP4_HEAD_LEN + TCP_FLAGS_AT || h[IP4_HEAD_LEN + TCP_FLAGS_AT] & TCP_SYN))
+		return false;
+	p->len = len; /* what pads the frame is no part of the packet */
+	if (pkt_headroom(p) < OUT_HEADROOM || pkt_tailroom(f->pool, p) < OUT_TAILROOM)
+		return false;
+	c = &l->tunnel->tunnel->config;
+	b->x[b->n] = (struct esp_tx){
+		.sa = l->sa,
+		.tunnel = l->tunnel,
+		.next = IP_IPV4,
+		.tos = outer_tos(c, h[1]),
+		.df = c->df == TUNNEL_DF_SET || (c->df == TUNNEL_DF_COPY && h[6] & 0x40),
+	};
+	b->v[b->n++] = *p;
+	if (b->n == PKT_BURST)
+		esp_flush(f, b);
+	return true;
 }
 
 /* A copy for every peer of the overlay. */
@@ -405,6 +271,7 @@ static void spread(struct fwd *f, const struct fwd_port *overlay, struct pkt *p,
 void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 {
 	struct fwd_tunnel *t = NULL;
+	struct lane lane = {0};
 	uint8_t mac[ETH_ADDR_LEN] = {0};
 
 	f->batch.n = 0;
@@ -423,9 +290,12 @@ void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 		if (!t || memcmp(mac, p->data, sizeof(mac)) != 0) {
 			memcpy(mac, p->data, sizeof(mac));
 			t = tunnel_by_mac(f, overlay, mac);
+			lane = lane_of(f, mac[0] & 1 ? NULL : t);
 		}
 		p->data += ETH_HEAD_LEN;
 		p->len -= ETH_HEAD_LEN;
+		if (lane.tunnel && express(f, &lane, p, &f->batch))
+			continue;
 		if (mac[0] & 1)
 			spread(f, overlay, p, &f->batch);
 		else if (t)

@@ -57,6 +57,25 @@ static bool outer_read(struct rd *r, uint16_t type, uint8_t *protocol)
 	       !(frag & 0x3fff);
 }
 
+/* The usual outer packet: IPv4 without options, not in pieces, behind no tags. */
+static inline bool may_leave_ip4(const struct fwd_port *wan, const struct pkt *p)
+{
+	const uint32_t least = ETH_HEAD_LEN + IP4_HEAD_LEN + ESP_HEAD_LEN + AEAD_TAG_LEN;
+	const uint8_t *h = p->data + ETH_HEAD_LEN, *esp = h + IP4_HEAD_LEN;
+	uint32_t spi;
+
+	if (wan->tag_len || p->len <= least + UDP_HEAD_LEN || p->data[12] != ETH_TYPE_IPV4 >> 8 ||
+	    p->data[13] != (ETH_TYPE_IPV4 & 0xff) || h[0] != 0x45 ||
+	    ((uint32_t)h[2] << 8 | h[3]) != p->len - ETH_HEAD_LEN || h[6] & 0x3f || h[7])
+		return false;
+	if (h[9] == IP_UDP)
+		esp += UDP_HEAD_LEN;
+	else if (h[9] != IP_ESP)
+		return false;
+	memcpy(&spi, esp, sizeof(spi));
+	return be32toh(spi) >= ESP_SPI_MIN;
+}
+
 /* ESP, or ESP in UDP: an SPI that is none of the reserved ones, and something behind it. In
  * transport mode over IPv6, extension headers may come first. */
 static bool may_leave_ip(const struct fwd_port *wan, const struct pkt *p)
@@ -94,7 +113,8 @@ static bool may_leave_clear(const struct fwd_port *wan, const struct pkt *p)
 
 static bool shape_right(const struct fwd_port *wan, const struct pkt *p)
 {
-	return may_leave(wan, p) || (wan->tunnels && may_leave_ip(wan, p));
+	return may_leave(wan, p) ||
+	       (wan->tunnels && (may_leave_ip4(wan, p) || may_leave_ip(wan, p)));
 }
 
 static void port_send(struct fwd *f, struct fwd_port *to, struct pkt *v, unsigned n,

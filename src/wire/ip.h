@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define IP4_HEAD_LEN 20
 #define IP6_HEAD_LEN 40
@@ -77,6 +78,21 @@ enum ip_defect ip_parse(struct ip *ip, const uint8_t *data, size_t size);
 uint64_t ip_sum(const void *data, size_t len);
 /* Folded and complemented: the checksum, as it is stored (native order of its two bytes). */
 uint16_t ip_checksum(uint64_t sum);
+/* The checksum of an IPv4 header without options (20 bytes) is right. */
+static inline bool ip4_plain_sums_up(const uint8_t *head)
+{
+	uint64_t a, b, sum;
+	uint32_t c;
+
+	memcpy(&a, head, sizeof(a));
+	memcpy(&b, head + 8, sizeof(b));
+	memcpy(&c, head + 16, sizeof(c));
+	sum = (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + c;
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ((sum & 0xffff) + (sum >> 16)) == 0xffff;
+}
+
 /* The sum of the pseudo header. len: of the upper layer. */
 uint64_t ip_pseudo_sum(uint8_t family, const uint8_t *src, const uint8_t *dst, uint8_t protocol,
 		       uint32_t len);
