@@ -203,6 +203,45 @@ static void row_try(const struct row *row, struct esp_setup setup)
 	scene_end(&s);
 }
 
+/* The same behind a good packet, with which it shares all that was not changed. */
+static void row_try_behind(const struct row *row, struct esp_setup setup)
+{
+	struct scene s[2] = {{.setup = setup}, {.setup = setup}};
+	uint8_t good[2048], out[2048];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct node *b = &s[i].b;
+		size_t len;
+
+		scene_set(&s[i]);
+		row->change(&s[i]);
+		len = node_send(&s[i].a, s[i].inner, s[i].inner_len, good);
+		node_give(b, b->wan, good, len);
+		if (i)
+			node_give(b, b->wan, s[i].wire, s[i].len);
+		fwd_poll(b->f);
+		assert_int_equal(node_take(b, b->overlay, out), s[i].inner_len);
+		assert_int_equal(node_take(b, b->overlay, out), 0);
+	}
+	for (unsigned i = 0; i < FATE_COUNT; i++)
+		if (s[1].b.f->fates[i] - s[0].b.f->fates[i] != (i == row->fate))
+			fail_msg("%s (%s) behind another: fate %s", row->defect, row->clause,
+				 fwd_fate_names[i]);
+	if (digest_of(&s[0].b) != digest_of(&s[1].b))
+		fail_msg("%s (%s) behind another: the state area changed", row->defect,
+			 row->clause);
+	scene_end(&s[0]);
+	scene_end(&s[1]);
+}
+
+static void each_defect_has_its_own_fate_behind_a_good_packet(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].change != other_key)
+			row_try_behind(&rows[i], (struct esp_setup){.suite = ESP_AES_GCM_16_256});
+}
+
 static void each_defect_has_its_own_fate_and_changes_no_state(void **state)
 {
 	(void)state;
@@ -237,7 +276,8 @@ static void udp_defects_have_their_own_fates(void **state)
 	for (unsigned i = 0; i < sizeof(udp_rows) / sizeof(udp_rows[0]); i++) {
 		struct scene s = {.setup = {.udp = true}};
 		uint64_t digest;
-		uint8_t out[2048];
+		uint8_t good[2048], out[2048];
+		size_t good_len;
 
 		scene_set(&s);
 		memcpy(s.wire + udp_rows[i].at, udp_rows[i].bytes, udp_rows[i].len);
@@ -246,6 +286,13 @@ static void udp_defects_have_their_own_fates(void **state)
 		if (fate_of(&s.b, udp_rows[i].fate) != 1)
 			fail_msg("%s", udp_rows[i].defect);
 		assert_true(digest_of(&s.b) == digest);
+		good_len = node_send(&s.a, s.inner, s.inner_len, good);
+		node_give(&s.b, s.b.wan, good, good_len);
+		node_give(&s.b, s.b.wan, s.wire, s.len);
+		fwd_poll(s.b.f);
+		assert_int_equal(node_take(&s.b, s.b.overlay, out), s.inner_len);
+		if (fate_of(&s.b, udp_rows[i].fate) != 2)
+			fail_msg("%s behind a good one", udp_rows[i].defect);
 		scene_end(&s);
 	}
 }
@@ -492,6 +539,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_defect_has_its_own_fate_and_changes_no_state),
+		cmocka_unit_test(each_defect_has_its_own_fate_behind_a_good_packet),
 		cmocka_unit_test(udp_defects_have_their_own_fates),
 		cmocka_unit_test(a_keepalive_is_known_by_its_octet),
 		cmocka_unit_test(what_verified_may_still_not_be_right),

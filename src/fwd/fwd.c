@@ -319,9 +319,14 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
  * take. NULL: MACsec's. */
 static struct fwd_port *ip_port(struct fwd *f, struct fwd_port *wan, const struct pkt *p)
 {
-	struct rd r = rd_init(p->data, p->len);
-	struct eth_clear e = eth_read_clear(&r);
+	struct rd r;
+	struct eth_clear e;
 
+	if (!wan->tag_len && wan->tunnels && p->len > ETH_HEAD_LEN &&
+	    p->data[12] == ETH_TYPE_IPV4 >> 8 && p->data[13] == (ETH_TYPE_IPV4 & 0xff))
+		return wan; /* most are */
+	r = rd_init(p->data, p->len);
+	e = eth_read_clear(&r);
 	if (r.bad || (e.type != ETH_TYPE_IPV4 && e.type != ETH_TYPE_IPV6))
 		return NULL;
 	if (e.tags != wan->tags)

@@ -250,6 +250,53 @@ static void row_try(const struct row *row)
 	node_fini(&s.c);
 }
 
+/* The same behind a good frame, with which it shares all that was not changed. */
+static void row_try_behind(const struct row *row)
+{
+	struct sa_counters counters[2];
+	uint8_t good[2048], out[2048];
+	struct scene s[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct node *b = &s[i].b;
+		size_t len;
+
+		scene_set(&s[i], row);
+		row->change(&s[i]);
+		len = node_send(&s[i].a, s[i].inner, s[i].inner_len, good);
+		node_give(b, b->wan, good, len);
+		if (i)
+			node_give(b, b->wan, s[i].wire, s[i].len);
+		fwd_poll(b->f);
+		assert_int_equal(node_take(b, b->overlay, out), s[i].inner_len);
+		assert_int_equal(node_take(b, b->overlay, out), 0);
+		counters[i] = node_counters(b);
+	}
+	for (unsigned i = 0; i < SA_COUNT_COUNT; i++)
+		if (counters[1].v[i] - counters[0].v[i] != (i == row->counter))
+			fail_msg("%s (%s) behind another: %s", row->defect, row->clause,
+				 sa_count_names[i]);
+	for (unsigned i = 0; i < FATE_COUNT; i++)
+		if (s[1].b.f->fates[i] - s[0].b.f->fates[i] != (i == row->fate))
+			fail_msg("%s (%s) behind another: fate %s", row->defect, row->clause,
+				 fwd_fate_names[i]);
+	if (digest_of(&s[0].b) != digest_of(&s[1].b))
+		fail_msg("%s (%s) behind another: the state area changed", row->defect,
+			 row->clause);
+	for (unsigned i = 0; i < 2; i++) {
+		node_fini(&s[i].a);
+		node_fini(&s[i].b);
+		node_fini(&s[i].c);
+	}
+}
+
+static void each_defect_moves_its_own_counter_behind_a_good_frame(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		row_try_behind(&rows[i]);
+}
+
 static void each_defect_moves_its_own_counter_and_no_state(void **state)
 {
 	(void)state;
@@ -353,6 +400,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_defect_moves_its_own_counter_and_no_state),
+		cmocka_unit_test(each_defect_moves_its_own_counter_behind_a_good_frame),
 		cmocka_unit_test(reordered_frames_pass_within_the_window_and_once),
 		cmocka_unit_test(two_copies_in_one_burst_pass_once),
 		cmocka_unit_test(strict_window_drops_whatever_is_overtaken),
