@@ -173,7 +173,7 @@ static void throw_one(struct ikev2 *e, const uint8_t *p, size_t len, uint64_t no
 static void throw_sealed(struct ikev2 *e, const uint8_t *p, size_t len, uint64_t now)
 {
 	const struct ike_sa *sa = lan_sa_of(&pair.l->nodes[0], LAN_TUNNEL(1));
-	const struct ike_sa *theirs = sa_find(e, sa->spi_r);
+	const struct ike_sa *theirs = ike_sa_find(e, sa->spi_r);
 	uint8_t msg[4096];
 	struct wr w = wr_init(msg, sizeof(msg));
 	struct ike_head h = {.spi_i = sa->spi_i,

@@ -275,7 +275,7 @@ static void doubt_others(struct ike_sa *sa)
 /* It stands: what follows from that for others. */
 static void finish(struct ike_sa *sa, uint64_t now)
 {
-	struct ike_sa *old = sa->replaces ? sa_find(sa->e, sa->replaces) : NULL;
+	struct ike_sa *old = sa->replaces ? ike_sa_find(sa->e, sa->replaces) : NULL;
 	const struct ikev2_peer *p = &sa->peer->cfg;
 	char name[128], end[64];
 

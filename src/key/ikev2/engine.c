@@ -119,7 +119,7 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 
 	if (!peer_valid(cfg))
 		return -EINVAL;
-	p = peer_find(e, cfg->tunnel);
+	p = ike_peer_find(e, cfg->tunnel);
 	if (!p) {
 		p = calloc(1, sizeof(*p));
 		if (!p)
@@ -138,7 +138,7 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 
 void ikev2_peer_remove(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 {
-	struct peer *p = peer_find(e, tunnel), **at = &e->peers;
+	struct peer *p = ike_peer_find(e, tunnel), **at = &e->peers;
 
 	if (!p)
 		return;
@@ -170,7 +170,7 @@ void peer_again(struct peer *p, uint64_t now)
 
 int ikev2_up(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 {
-	struct peer *p = peer_find(e, tunnel);
+	struct peer *p = ike_peer_find(e, tunnel);
 
 	if (!p)
 		return -ENOENT;
@@ -185,7 +185,7 @@ int ikev2_up(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 
 int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 {
-	struct peer *p = peer_find(e, tunnel);
+	struct peer *p = ike_peer_find(e, tunnel);
 
 	if (!p)
 		return -ENOENT;
@@ -203,7 +203,7 @@ int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 
 int ikev2_rekey(struct ikev2 *e, uint16_t tunnel, enum ikev2_what what, uint64_t now)
 {
-	struct peer *p = peer_find(e, tunnel);
+	struct peer *p = ike_peer_find(e, tunnel);
 
 	if (!p)
 		return -ENOENT;
@@ -497,7 +497,7 @@ static void report_child(struct ike_sa *sa, struct child_sa *c, const struct sin
 
 void ikev2_report(struct ikev2 *e, const struct sink_esp_report *r, uint64_t now)
 {
-	struct peer *p = peer_find(e, r->tunnel);
+	struct peer *p = ike_peer_find(e, r->tunnel);
 	struct child_sa *c;
 	struct ike_sa *sa;
 

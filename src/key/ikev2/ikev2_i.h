@@ -516,7 +516,7 @@ struct ike_sa *sa_new(struct ikev2 *e, struct peer *p, bool initiator, uint64_t 
 void sa_index(struct ike_sa *sa);         /* its SPIs are known */
 uint64_t sa_spi(const struct ike_sa *sa); /* ours */
 uint64_t spi_fresh(struct ikev2 *e);
-struct ike_sa *sa_find(const struct ikev2 *e, uint64_t local_spi);
+struct ike_sa *ike_sa_find(const struct ikev2 *e, uint64_t local_spi);
 void sa_state(struct ike_sa *sa, enum ike_state s, uint64_t now);
 void sa_up(struct ike_sa *sa, uint64_t now); /* sets its times too */
 bool sa_slot(struct ike_sa *sa); /* a place for its record, if it has none; false: there is none */
@@ -526,7 +526,7 @@ void sa_lost(struct ike_sa *sa, const char *why, uint64_t now);
 void sa_close_children(struct ike_sa *sa, bool linger, uint64_t now);
 void sa_free(struct ike_sa *sa);
 void sa_shed(struct ike_sa *sa); /* what is needed only until it is up */
-struct peer *peer_find(const struct ikev2 *e, uint16_t tunnel);
+struct peer *ike_peer_find(const struct ikev2 *e, uint16_t tunnel);
 bool peer_at(const struct peer *p, const struct esp_end *local, const struct esp_end *remote);
 bool end_same(const struct esp_end *a, const struct esp_end *b); /* addresses alone */
 const char *sa_name(const struct ike_sa *sa);

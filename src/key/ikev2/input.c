@@ -23,7 +23,7 @@ static enum ikev2_result init_input(struct ikev2 *e, struct in *in)
 	if (e->chain.critical)
 		return IKEV2_CLEAR_CRITICAL;
 	if (response) {
-		sa = sa_find(e, in->h->spi_i);
+		sa = ike_sa_find(e, in->h->spi_i);
 		if (!sa || !sa->initiator)
 			return IKEV2_UNKNOWN_SPI;
 		if (sa->state != ST_INIT_SENT || !end_same(&sa->remote, in->remote))
@@ -63,7 +63,7 @@ static enum ikev2_result find(struct ikev2 *e, const struct in *in, struct ike_s
 {
 	bool from_initiator = in->h->flags & IKE_FLAG_INITIATOR;
 	bool response = in->h->flags & IKE_FLAG_RESPONSE;
-	struct ike_sa *sa = sa_find(e, from_initiator ? in->h->spi_r : in->h->spi_i);
+	struct ike_sa *sa = ike_sa_find(e, from_initiator ? in->h->spi_r : in->h->spi_i);
 
 	if (!sa || sa->initiator == from_initiator)
 		return IKEV2_UNKNOWN_SPI;

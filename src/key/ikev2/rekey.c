@@ -123,7 +123,7 @@ static void replaced(struct ike_sa *old, uint64_t now)
 /* Ours is answered: which of the two stays. */
 static void decide(struct ike_sa *sa, struct ike_sa *ours, uint64_t now)
 {
-	struct ike_sa *other = sa->req.collided ? sa_find(sa->e, sa->req.other) : NULL;
+	struct ike_sa *other = sa->req.collided ? ike_sa_find(sa->e, sa->req.other) : NULL;
 
 	if (other && other->state != ST_UP)
 		other = NULL;
@@ -147,7 +147,7 @@ static void decide(struct ike_sa *sa, struct ike_sa *ours, uint64_t now)
 void rekey_settle(struct ike_sa *sa, uint64_t now)
 {
 	struct ike_sa *other = sa->req.kind == EX_IKE_REKEY && sa->req.collided
-				       ? sa_find(sa->e, sa->req.other)
+				       ? ike_sa_find(sa->e, sa->req.other)
 				       : NULL;
 
 	if (other && other->state == ST_UP) {

@@ -30,7 +30,7 @@ bool end_same(const struct esp_end *a, const struct esp_end *b)
 	return a->family == b->family && !memcmp(a->addr, b->addr, a->family == 6 ? 16 : 4);
 }
 
-struct peer *peer_find(const struct ikev2 *e, uint16_t tunnel)
+struct peer *ike_peer_find(const struct ikev2 *e, uint16_t tunnel)
 {
 	for (struct peer *p = e->peers; p; p = p->next)
 		if (p->cfg.tunnel == tunnel)
@@ -54,7 +54,7 @@ uint64_t sa_spi(const struct ike_sa *sa)
 	return sa->initiator ? sa->spi_i : sa->spi_r;
 }
 
-struct ike_sa *sa_find(const struct ikev2 *e, uint64_t local_spi)
+struct ike_sa *ike_sa_find(const struct ikev2 *e, uint64_t local_spi)
 {
 	for (struct ike_sa *sa = e->by_spi[local_spi % SPI_BUCKETS]; sa; sa = sa->bucket)
 		if (sa_spi(sa) == local_spi)
@@ -68,7 +68,7 @@ uint64_t spi_fresh(struct ikev2 *e)
 
 	do
 		e->env.random(e->env.ctx, &spi, sizeof(spi));
-	while (!spi || sa_find(e, spi));
+	while (!spi || ike_sa_find(e, spi));
 	return spi;
 }
 

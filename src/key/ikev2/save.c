@@ -322,7 +322,7 @@ bool ikev2_save_next(struct ikev2 *e, unsigned *slot, struct wr *w)
 int ikev2_load(struct ikev2 *e, unsigned slot, struct rd *r, uint64_t now)
 {
 	uint8_t version = rd_u8(r);
-	struct peer *p = peer_find(e, rd_u16(r));
+	struct peer *p = ike_peer_find(e, rd_u16(r));
 	struct walk k = {.r = r};
 	struct ike_sa *sa;
 
@@ -337,7 +337,7 @@ int ikev2_load(struct ikev2 *e, unsigned slot, struct rd *r, uint64_t now)
 	e->slot_used[slot] = 1;
 	sa->slot = (int)slot;
 	fields(&k, sa);
-	if (!rd_done(r) || sa_find(e, sa_spi(sa))) {
+	if (!rd_done(r) || ike_sa_find(e, sa_spi(sa))) {
 		sa_free(sa);
 		return -EBADMSG;
 	}

@@ -123,7 +123,7 @@ const char *refusal_text(const struct ike_sa *sa, uint16_t type, bool child, cha
 
 bool ikev2_peer_show(const struct ikev2 *e, uint16_t tunnel, struct ikev2_peer_show *out)
 {
-	const struct peer *p = peer_find(e, tunnel);
+	const struct peer *p = ike_peer_find(e, tunnel);
 
 	if (!p)
 		return false;
