@@ -122,6 +122,18 @@ static const struct field neighbour_want_fields[] = {
 	BYTES(neighbour_want.mac),
 	END,
 };
+static const struct field neighbour_probe_fields[] = {
+	ID(neighbour_probe.port),
+	U8(neighbour_probe.family, 4, 6),
+	BYTES(neighbour_probe.addr),
+	END,
+};
+static const struct field port_udp_fields[] = {
+	ID(port_udp.port),
+	U8(port_udp.family, 4, 6),
+	U16(port_udp.udp, 1, UINT16_MAX),
+	END,
+};
 static const struct field file_open_fields[] = {
 	U32(file_open.tag, UINT32_MAX),
 	U8(file_open.kind, MSG_FILE_SECRET, MSG_FILE_CHAIN),
@@ -354,6 +366,8 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_SIGN] = {"SIGN", sign_fields, FD_NONE},
 	[MSG_KEY_HELD] = {"KEY_HELD", key_held_fields, FD_NONE},
 	[MSG_SIGNED] = {"SIGNED", sign_done_fields, FD_NONE},
+	[MSG_PORT_UDP] = {"PORT_UDP", port_udp_fields, FD_MUST},
+	[MSG_NEIGHBOUR_PROBE] = {"NEIGHBOUR_PROBE", neighbour_probe_fields, FD_NONE},
 };
 
 static const struct layout *layout_of(unsigned type)
@@ -449,6 +463,10 @@ static bool fields_agree(const struct msg *m)
 		       (m->route_want.family == 4 || m->route_want.via_family == 6);
 	case MSG_NEIGHBOUR_WANT:
 		return address_valid(m->neighbour_want.family, m->neighbour_want.addr);
+	case MSG_NEIGHBOUR_PROBE:
+		return address_valid(m->neighbour_probe.family, m->neighbour_probe.addr);
+	case MSG_PORT_UDP:
+		return m->port_udp.family != 5;
 	case MSG_ESP_RECEIVE:
 	case MSG_ESP_TRANSMIT:
 		return esp_agrees(&m->esp);

@@ -81,6 +81,10 @@ enum msg_type {
 	/* signer → control */
 	MSG_KEY_HELD, /* the key under a number, or why there is none; after every link and key */
 	MSG_SIGNED,
+	/* parent → control */
+	MSG_PORT_UDP, /* after MSG_PORT_READY of a port with tunnels; fd: a socket for IKE */
+	/* control → parent */
+	MSG_NEIGHBOUR_PROBE, /* the kernel finds this neighbour's MAC address, or makes sure of it */
 	MSG_TYPE_COUNT
 };
 
@@ -153,6 +157,19 @@ struct msg_neighbour_want {
 	uint8_t family; /* 4 or 6 */
 	uint8_t addr[16];
 	uint8_t mac[6];
+};
+
+/* A UDP socket of that port on the interface, of one family, that tells the local address. */
+struct msg_port_udp {
+	uint16_t port;
+	uint8_t family; /* 4 or 6 */
+	uint16_t udp;   /* 500 or 4500 */
+};
+
+struct msg_neighbour_probe {
+	uint16_t port;  /* wan */
+	uint8_t family; /* 4 or 6 */
+	uint8_t addr[16];
 };
 
 /* Names are of letters, digits, '.', '_' and '-', and start with a letter or digit. */
@@ -410,6 +427,8 @@ struct msg {
 		struct msg_address_want address_want;
 		struct msg_route_want route_want;
 		struct msg_neighbour_want neighbour_want;
+		struct msg_neighbour_probe neighbour_probe;
+		struct msg_port_udp port_udp;
 		struct msg_file_open file_open;
 		struct msg_file file; /* FILE, CONFIG */
 		struct msg_port_ready port_ready;

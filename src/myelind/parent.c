@@ -39,7 +39,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CTL_STATE_SIZE (14u << 20) /* bytes: what control keeps over its own death */
+#define CTL_STATE_SIZE (56u << 20) /* bytes: what control keeps over its own death */
 #define TICK_NS NS_PER_S
 #define STOP_NS (3 * NS_PER_S)     /* patience with a role that was told to end */
 #define TAKEOVER_NS (2 * NS_PER_S) /* patience with a predecessor's roles */
@@ -350,6 +350,9 @@ static bool control_said(struct parent *p, const struct msg *m)
 		return true;
 	case MSG_NEIGHBOUR_WANT:
 		wants_neighbour(p->wants, &m->neighbour_want);
+		return true;
+	case MSG_NEIGHBOUR_PROBE:
+		wants_probe(p->wants, &m->neighbour_probe);
 		return true;
 	case MSG_ROUTE_WANT:
 		wants_route(p->wants, &m->route_want);

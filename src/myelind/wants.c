@@ -15,6 +15,8 @@
 
 #define WANTS_MAX 65536 /* of each kind: what a mad control could make the parent hold */
 
+#define WANT_UDP 4
+
 struct want_port {
 	struct msg_port_want want;
 	bool named; /* since control was started */
@@ -27,10 +29,20 @@ struct want_port {
 	uint8_t mac[6];
 	/* -1: none. The wan ports of an interface have the same packet sockets, each its own
 	 * descriptors of them: that is one look at a frame in the kernel, not one for each VLAN. */
-	int fd;      /* forward's: packet socket or TAP */
-	int eapol;   /* control's: packet socket */
-	int promisc; /* bridged lan: what has its interface hear everything */
-	int dhcp;    /* control's too, for a port that gets its address so */
+	int fd;               /* forward's: packet socket or TAP */
+	int eapol;            /* control's: packet socket */
+	int promisc;          /* bridged lan: what has its interface hear everything */
+	int dhcp;             /* control's too, for a port that gets its address so */
+	int udp[WANT_UDP];    /* control's too, for IKE: see udp_kinds */
+	unsigned udp_ifindex; /* of the interface that they are bound to */
+};
+
+/* The sockets of a wan port that tunnels run over. */
+static const struct msg_port_udp udp_kinds[WANT_UDP] = {
+	{.family = 4, .udp = 500},
+	{.family = 4, .udp = 4500},
+	{.family = 6, .udp = 500},
+	{.family = 6, .udp = 4500},
 };
 
 struct want_address {
@@ -79,9 +91,16 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void udp_close(struct want_port *p)
+{
+	for (unsigned i = 0; i < WANT_UDP; i++)
+		close_fd(&p->udp[i]);
+}
+
 void wants_free(struct wants *w)
 {
 	for (size_t i = 0; i < w->port_count; i++) {
+		udp_close(&w->ports[i]);
 		close_fd(&w->ports[i].fd);
 		close_fd(&w->ports[i].eapol);
 		close_fd(&w->ports[i].promisc);
@@ -373,6 +392,29 @@ static void port_apply(struct wants *w, const struct want_port *p)
 	neighbours_apply(&w->neighbours, w->nl, p->want.port, p->ifindex);
 }
 
+/* IKE's sockets, where there is to be IKE. They outlast the port's closing: what control holds of
+ * them would stand in the way of others at the same interface. 0 or -errno. */
+static int udp_open(struct want_port *p)
+{
+	if (!(p->want.allow & MSG_ALLOW_ESP) || p->udp_ifindex != p->ifindex)
+		udp_close(p);
+	p->udp_ifindex = p->ifindex;
+	for (unsigned i = 0; p->want.allow & MSG_ALLOW_ESP && i < WANT_UDP; i++) {
+		const struct msg_port_udp *k = &udp_kinds[i];
+
+		if (p->udp[i] >= 0)
+			continue;
+		p->udp[i] = iface_udp_open(p->want.ifname, k->family, k->udp, k->udp != 500);
+		if (p->udp[i] < 0 && !(p->udp[i] == -EAFNOSUPPORT && k->family == 6)) {
+			int err = p->udp[i];
+
+			udp_close(p);
+			return err;
+		}
+	}
+	return 0;
+}
+
 /* Ports of that kind on that interface. */
 static unsigned port_count_on(const struct wants *w, const char *ifname, enum msg_port_kind kind)
 {
@@ -434,6 +476,10 @@ static int wan_open(struct wants *w, struct want_port *p, const char **what)
 	p->dhcp = want->dhcp ? iface_dhcp_open(p->ifindex) : -1;
 	if (want->dhcp && p->dhcp < 0)
 		return p->dhcp;
+	*what = "open the sockets of IKE on it, UDP 500 and 4500 (does another IKE daemon run?)";
+	err = udp_open(p);
+	if (err)
+		return err;
 	*what = "open a socket for keying on it";
 	return eapol_open(w, p);
 }
@@ -592,6 +638,13 @@ static void port_ready(struct wants *w, const struct want_port *p, const char *w
 	w->say.control(w->say.ctx, &m, p->error ? -1 : p->eapol);
 	if (!p->error && p->dhcp >= 0)
 		w->say.control(w->say.ctx, &dhcp, p->dhcp);
+	for (unsigned i = 0; !p->error && i < WANT_UDP; i++) {
+		struct msg udp = {.type = MSG_PORT_UDP, .port_udp = udp_kinds[i]};
+
+		udp.port_udp.port = p->want.port;
+		if (p->udp[i] >= 0)
+			w->say.control(w->say.ctx, &udp, p->udp[i]);
+	}
 }
 
 static void port_close(struct wants *w, struct want_port *p)
@@ -698,6 +751,8 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 		if (eapol_open(w, p) < 0)
 			return false;
 	}
+	if (udp_open(p) < 0)
+		return false;
 	if (keying || rules || was.allow != want->allow)
 		sockets_tell(w, want->ifname);
 	/* What of it forward's guard knows: the keying's EtherType, and what may leave unencrypted. */
@@ -742,8 +797,12 @@ void wants_port(struct wants *w, const struct msg_port_want *want)
 			return;
 		}
 		p->fd = p->eapol = p->promisc = p->dhcp = -1;
+		for (unsigned i = 0; i < WANT_UDP; i++)
+			p->udp[i] = -1;
 	} else {
 		port_close(w, p);
+		if (strcmp(p->want.ifname, want->ifname) != 0)
+			udp_close(p);
 	}
 	memcpy(&p->want, want, sizeof(*want)); /* with its padding: it is compared as bytes */
 	p->named = true;
@@ -806,6 +865,14 @@ void wants_neighbour(struct wants *w, const struct msg_neighbour_want *want)
 	neighbours_want(&w->neighbours, w->nl, want, ifindex_of(w, want->port));
 }
 
+void wants_probe(struct wants *w, const struct msg_neighbour_probe *probe)
+{
+	unsigned ifindex = ifindex_of(w, probe->port);
+
+	if (ifindex)
+		(void)netlink_neighbour_probe(w->nl, ifindex, probe->family, probe->addr);
+}
+
 static void routes_prune(struct wants *w)
 {
 	size_t kept = 0;
@@ -862,6 +929,7 @@ void wants_done(struct wants *w)
 		}
 		log_info("%s: no longer wanted", w->ports[i].want.ifname);
 		port_close(w, &w->ports[i]);
+		udp_close(&w->ports[i]);
 	}
 	w->port_count = kept;
 	for (size_t i = 0; i < w->guarded.count; i++)

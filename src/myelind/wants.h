@@ -33,6 +33,8 @@ void wants_address(struct wants *w, const struct msg_address_want *want);
 void wants_neighbour(struct wants *w, const struct msg_neighbour_want *want);
 void wants_route(struct wants *w, const struct msg_route_want *want);
 void wants_done(struct wants *w);
+/* Has the kernel look for a neighbour of an open port. */
+void wants_probe(struct wants *w, const struct msg_neighbour_probe *probe);
 
 /* Forward was started: gives it every port there is. */
 void wants_give(struct wants *w);

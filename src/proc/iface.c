@@ -332,6 +332,52 @@ int iface_dhcp_open(unsigned ifindex)
 	return err;
 }
 
+static int udp_setup(int fd, const char *ifname, uint8_t family, uint16_t port, bool nat)
+{
+	/* Loads at 0 are the UDP header; a load beyond the end drops the datagram. */
+	struct sock_filter marker[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8),
+		JUMP_EQ(0, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0x40000),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog prog = {.len = sizeof(marker) / sizeof(marker[0]), .filter = marker};
+	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	const int on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname, (socklen_t)strlen(ifname)) < 0)
+		return -errno;
+	if (nat && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
+		return -errno;
+	if (family == 4)
+		return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
+				       bind(fd, (struct sockaddr *)&in4, sizeof(in4)) < 0
+			       ? -errno
+			       : 0;
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0 ||
+			       setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) <
+				       0 ||
+			       bind(fd, (struct sockaddr *)&in6, sizeof(in6)) < 0
+		       ? -errno
+		       : 0;
+}
+
+int iface_udp_open(const char *ifname, uint8_t family, uint16_t port, bool nat)
+{
+	int fd = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			IPPROTO_UDP);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = udp_setup(fd, ifname, family, port, nat);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
 static int sysctl_put(const char *family, const char *ifname, const char *name, const char *value)
 {
 	char path[128];

@@ -57,6 +57,14 @@ int iface_packet_join(int fd, unsigned ifindex, const uint8_t *address);
  */
 int iface_dhcp_open(unsigned ifindex);
 
+/*
+ * A UDP socket of that local port, of one family (4 or 6), that hears what comes in by the interface
+ * and sends out of it, and tells the local address of each datagram (IP_PKTINFO, IPV6_PKTINFO).
+ * nat: only what bears the non-ESP marker is heard (RFC 3948 section 2.2). -EAFNOSUPPORT: the
+ * kernel has no such family.
+ */
+int iface_udp_open(const char *ifname, uint8_t family, uint16_t port, bool nat);
+
 /* Routes packets that come in by this interface. ipv6: also (of the whole namespace, since the
  * kernel has no finer switch). 0 or -errno. */
 int iface_forwarding(const char *ifname, bool ipv6);

@@ -233,7 +233,7 @@ static int route_change(struct netlink *nl, bool add, const struct netlink_route
 	mnl_attr_put(h, RTA_DST, len, r->dst);
 	if (!direct)
 		put_via(h, r);
-	if (memcmp(r->src, none, sizeof(none)))
+	if (memcmp(r->src, none, sizeof(none)) != 0)
 		mnl_attr_put(h, RTA_PREFSRC, len, r->src);
 	mnl_attr_put_u32(h, RTA_OIF, r->ifindex);
 	mnl_attr_put_u32(h, RTA_PRIORITY, r->metric);
@@ -282,6 +282,19 @@ int netlink_neighbour_del(struct netlink *nl, unsigned ifindex, uint8_t family, 
 	int err = talk(nl, neighbour_request(nl, false, ifindex, family, addr), NULL, NULL);
 
 	return err == -ENOENT || err == -ENODEV || err == -ENXIO ? 0 : err;
+}
+
+int netlink_neighbour_probe(struct netlink *nl, unsigned ifindex, uint8_t family,
+			    const uint8_t *addr)
+{
+	struct nlmsghdr *h = request(nl, RTM_NEWNEIGH, NLM_F_CREATE);
+	struct ndmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+
+	m->ndm_family = family == 6 ? AF_INET6 : AF_INET;
+	m->ndm_ifindex = (int)ifindex;
+	m->ndm_flags = NTF_USE;
+	mnl_attr_put(h, NDA_DST, family == 6 ? 16 : 4, addr);
+	return talk(nl, h, NULL, NULL);
 }
 
 static int rule_change(struct netlink *nl, bool add, uint8_t family, const uint8_t *from,

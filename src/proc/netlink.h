@@ -59,6 +59,9 @@ int netlink_neighbour_put(struct netlink *nl, unsigned ifindex, uint8_t family, 
 			  const uint8_t mac[6]);
 int netlink_neighbour_del(struct netlink *nl, unsigned ifindex, uint8_t family,
 			  const uint8_t *addr);
+/* Has the kernel find the MAC address of a neighbour that it does not know, or make sure of it. */
+int netlink_neighbour_probe(struct netlink *nl, unsigned ifindex, uint8_t family,
+			    const uint8_t *addr);
 /*
  * What this host sends from an address is routed by the table of that number first. A rule that is
  * there already, or gone already, is no error.

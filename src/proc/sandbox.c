@@ -335,6 +335,7 @@ int sandbox_parent(void)
 	static const unsigned keep[] = {
 		CAP_NET_ADMIN,                 /* interfaces, routes, tc, sysctls, TAP */
 		CAP_NET_RAW,                   /* packet sockets */
+		CAP_NET_BIND_SERVICE,          /* the sockets of IKE */
 		CAP_BPF,                       /* the guards */
 		CAP_SYS_ADMIN,                 /* a role's empty root and network namespace */
 		CAP_SYS_CHROOT,                /* the same */
