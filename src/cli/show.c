@@ -134,6 +134,7 @@ static void peers_print(const struct js *answer, FILE *out)
 	}
 	table_print(t, out);
 	table_free(t);
+	reasons_print(list, "peer", out);
 }
 
 /* Without the part that all names share. */

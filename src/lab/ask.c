@@ -68,6 +68,22 @@ struct js *ask_carrier(const struct run *r, const char *request)
 	return j;
 }
 
+/* A peer of ESP is named by its daemon. */
+static const struct js *find_tunnel(const struct js *v, const struct bb_overlay *o,
+				    const struct bb_member *m)
+{
+	for (size_t i = 0; i < js_len(v); i++) {
+		const struct js *e = js_at(v, i);
+		const char *overlay = js_text(e, "overlay"), *who = js_text(e, "peer");
+		const char *state = js_text(e, "state");
+
+		if (overlay && who && state && !strcmp(overlay, o->name) &&
+		    !strcmp(who, m->node->name) && !strcmp(state, "live"))
+			return e;
+	}
+	return NULL;
+}
+
 const struct js *ask_find_peer(const struct plan *p, const struct js *peers,
 			       const struct bb_overlay *o, const struct bb_member *m)
 {
@@ -75,6 +91,8 @@ const struct js *ask_find_peer(const struct plan *p, const struct js *peers,
 	const uint8_t *mac = plan_find_mac(p, m);
 	char sci[17];
 
+	if (o->design == BB_IPSEC)
+		return find_tunnel(v, o, m);
 	if (!mac)
 		return NULL;
 	snprintf(sci, sizeof(sci), "%016lx", macsec_sci(mac, m->port->port_id));

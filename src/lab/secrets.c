@@ -129,6 +129,33 @@ static int ca_make(const struct bb_overlay *o, const char *dir)
 	return err;
 }
 
+/* One line, what IKE takes as pre-shared key: hex digits, octet by octet. */
+static int ike_psk_make(const char *dir, const char *name)
+{
+	int err = 0;
+	FILE *f = secret_create(dir, name, &err);
+
+	if (!f)
+		return err;
+	err = print_random(f, 32);
+	fputc('\n', f);
+	return fclose(f) || err ? -EIO : 0;
+}
+
+/* `IDENTITY:KEY`, a post-quantum pre-shared key of 256 bits. */
+static int ppk_make(const char *dir, const char *name)
+{
+	int err = 0;
+	FILE *f = secret_create(dir, name, &err);
+
+	if (!f)
+		return err;
+	fprintf(f, "%s:", name);
+	err = print_random(f, 32);
+	fputc('\n', f);
+	return fclose(f) || err ? -EIO : 0;
+}
+
 int secrets_make(const struct plan *p, const char *dir)
 {
 	int err = 0;
@@ -143,7 +170,10 @@ int secrets_make(const struct plan *p, const char *dir)
 		if (!err && o->mka.fallback)
 			err = chain_make(dir, o->mka.fallback);
 		if (!err && o->psk)
-			err = psk_make(p, o, dir);
+			err = o->keying == BB_IKEV2 ? ike_psk_make(dir, o->psk)
+						    : psk_make(p, o, dir);
+		if (!err && o->ipsec.ppk)
+			err = ppk_make(dir, o->ipsec.ppk);
 		if (!err && o->ca)
 			err = ca_make(o, dir);
 	}
@@ -156,7 +186,7 @@ int secrets_make_leases(const struct plan *p, const char *dir)
 
 	for (size_t i = 0; !err && i < p->b->overlay_count; i++) {
 		const struct bb_overlay *o = &p->b->overlays[i];
-		FILE *f = o->psk ? secret_create(dir, o->psk, &err) : NULL;
+		FILE *f = o->psk && o->keying == BB_PSK ? secret_create(dir, o->psk, &err) : NULL;
 
 		if (!f)
 			continue;

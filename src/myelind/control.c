@@ -74,6 +74,7 @@ static void forward_drop(struct control *c)
 	c->synced = false;
 	for (size_t i = 0; i < c->plan->secy_count; i++)
 		c->secys[i].announced = false;
+	ike_forward_gone(c);
 }
 
 static void sync_begin(struct control *c)
@@ -117,6 +118,7 @@ static void forward_link(struct control *c, int fd, uint64_t now)
 	sync_begin(c);
 	for (size_t i = 0; i < c->plan->secy_count; i++)
 		secy_advance(&c->secys[i], now);
+	ike_forward_linked(c, now);
 }
 
 /* What forward has of a SecY that this file has no more. */
@@ -149,10 +151,14 @@ static void forward_said(struct control *c, const struct msg *m, uint64_t now)
 		memcpy(s.key_id, r->key_id, sizeof(s.key_id));
 		secy_report(y, &s, now);
 		return;
+	case MSG_ESP_REPORT:
+		ike_report(c, &m->esp_report, now);
+		return;
 	case MSG_SYNC_DONE:
 		c->synced = true;
 		for (size_t i = 0; i < c->plan->secy_count; i++)
 			secy_sync_done(&c->secys[i], now);
+		ike_synced(c, now);
 		return;
 	case MSG_STATS:
 		stats_put(c, false, &m->stats);
@@ -174,6 +180,8 @@ static void on_forward(void *ctx, int fd, unsigned events)
 		loop_watch(c->loop, fd, LOOP_IN, on_forward, c);
 		for (size_t i = 0; i < c->plan->secy_count; i++)
 			secy_advance(&c->secys[i], now);
+		if (c->ike)
+			ike_flush(c, now);
 	}
 	for (unsigned i = 0; i < LINK_BUDGET && c->forward == fd; i++) {
 		struct msg m;
@@ -326,6 +334,7 @@ static void port_ready(struct control *c, const struct msg_port_ready *r, int fd
 		eapol_hear(c, ifname, r->port);
 	for (size_t i = 0; i < c->plan->secy_count; i++)
 		secy_advance(&c->secys[i], now);
+	ike_port_changed(c, now);
 }
 
 static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
@@ -342,7 +351,15 @@ static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
 			return;
 		}
 		break;
+	case MSG_PORT_UDP:
+		if (fd >= 0) {
+			ike_udp_open(c, &m->port_udp, fd);
+			return;
+		}
+		break;
 	case MSG_FILE:
+		if (c->ike && ike_file(c, &m->file, fd, now))
+			return;
 		y = control_secy(c, (uint16_t)(m->file.tag >> 8));
 		if (y) {
 			secy_file(y, m->file.tag & 0xff, &m->file, fd, now);
@@ -489,6 +506,7 @@ static void on_turn(void *ctx, uint64_t now)
 	}
 	for (size_t i = 0; i < c->plan->port_count; i++)
 		port_dhcp_expire(c, c->plan->ports[i].want.port, now);
+	ike_turn(c, now);
 	stats_expire(c, now);
 	if (now >= c->watch_at && !c->round)
 		stats_ask(c, now);
@@ -508,6 +526,8 @@ static void on_turn(void *ctx, uint64_t now)
 		if (d < next)
 			next = d;
 	}
+	if (ike_deadline(c) < next)
+		next = ike_deadline(c);
 	for (size_t i = 0; i < c->plan->port_count; i++) {
 		uint64_t d = port_dhcp_deadline(&c->ports[c->plan->ports[i].want.port - 1]);
 
@@ -540,6 +560,10 @@ static bool control_start(struct control *c)
 			return false;
 		}
 	}
+	if (ike_init(c) < 0) {
+		log_error("cannot start: out of memory");
+		return false;
+	}
 	for (size_t i = 0; i < c->plan->port_count; i++)
 		if (c->plan->ports[i].want.dhcp)
 			port_dhcp_recall(c, c->plan->ports[i].want.port, clock_now());
@@ -562,7 +586,9 @@ static void control_end(struct control *c)
 		if (c->ports[i].eapol >= 0)
 			close(c->ports[i].eapol);
 		port_dhcp_close(c, &c->ports[i]);
+		ike_udp_close(c, &c->ports[i]);
 	}
+	ike_fini(c);
 	if (c->forward >= 0)
 		close(c->forward);
 	loop_free(c->loop);
@@ -588,17 +614,21 @@ int control_main(const struct role_args *args)
 	c->forward = -1;
 	c->started_ns = clock_now();
 	for (size_t i = 0; i < PLAN_PORTS_MAX; i++)
-		c->ports[i].eapol = c->ports[i].dhcp_fd = -1;
+		c->ports[i].eapol = c->ports[i].dhcp_fd = c->ports[i].udp[0] = c->ports[i].udp[1] =
+			c->ports[i].udp[2] = c->ports[i].udp[3] = -1;
 	c->state = state_map(ROLE_FD_STATE, &c->state_size);
 	if (control_config(c) && watch_init(c)) {
-		size_t ports = c->plan->port_count - c->plan->secy_count;
+		size_t overlays = 0, ports;
+
+		for (size_t i = 0; i < c->plan->port_count; i++)
+			overlays += c->plan->ports[i].want.kind == MSG_PORT_OVERLAY;
+		ports = c->plan->port_count - overlays;
 
 		rc = 1;
 		event_put(&c->events, EVENT_CONTROL_STARTED, NULL, 0, clock_now(),
 			  "%snode %s of %s: %zu port%s, %zu overlay%s",
 			  c->events.last ? "started again: " : "", args->node, args->config, ports,
-			  ports == 1 ? "" : "s", c->plan->secy_count,
-			  c->plan->secy_count == 1 ? "" : "s");
+			  ports == 1 ? "" : "s", overlays, overlays == 1 ? "" : "s");
 		if (control_start(c))
 			rc = loop_run(c->loop);
 	}

@@ -8,10 +8,12 @@
  *   control_chain.c  its key chain and fallback, as MKA is given them
  *   control_key.c    its keying instance, and what is saved of it
  *   control_dhcp.c   addresses that carriers give
+ *   control_ike.h    overlays of design ipsec, and the files that run them
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
  *   control_names.c  whose SCI is whose
  *   control_watch.c  what changed, as events (events.h)
  *   control_show.c   the CLI's commands
+ *   control_show_ipsec.c rows of tunnels, in the same words
  *   control_show_mka.c   what they say of MKA besides who is there
  *   control_suspend.c    the one that asks for a suspension
  *
@@ -25,6 +27,7 @@
 #include "ctl/ctl.h"
 #include "key/mka/mka.h"
 #include "key/psk/psk.h"
+#include "myelind/control_ike.h"
 #include "myelind/events.h"
 #include "myelind/keep.h"
 #include "myelind/loop.h"
@@ -44,7 +47,8 @@
 
 struct control;
 
-#define WATCH_KEYS 8 /* key identifiers of a SecY that are known at once */
+#define CONTROL_UDP 4 /* sockets of a port for IKE: two families, two ports */
+#define WATCH_KEYS 8  /* key identifiers of a SecY that are known at once */
 
 /* A SecY as it was when it was last looked at. */
 struct watch {
@@ -77,6 +81,7 @@ struct control_port {
 	uint8_t dhcp_mac[6];  /* under which dhcp asks */
 	struct path_dhcp *dhcp;
 	struct path_dhcp_lease leased; /* what the parent was told; addr 0: nothing */
+	int udp[CONTROL_UDP];          /* for IKE, -1: none */
 };
 
 enum secy_file { SECY_SECRET, SECY_LEASE, SECY_FALLBACK, SECY_FILES };
@@ -136,6 +141,7 @@ struct control {
 	size_t state_size;
 	struct control_port ports[PLAN_PORTS_MAX]; /* by id - 1 */
 	struct control_secy secys[PLAN_SECYS_MAX]; /* by id - 1 */
+	struct control_ike *ike;                   /* NULL: no tunnels */
 	/* The round of counters under way, and the last one's. */
 	bool round, round_again;
 	unsigned round_waits;
@@ -289,7 +295,16 @@ void watch_port(struct control *c, const struct msg_port_ready *r, uint64_t now)
 void watch_round(struct control *c, uint64_t now);
 void show_events(void *ctx, struct ctl_request *rq);
 
+/* control_show_ipsec.c: rows of tunnels; overlay NULL: of all. */
+void show_tunnel_overlays(struct js *list, struct control *c, const char *overlay, uint64_t now);
+void show_tunnel_peers(struct js *list, struct control *c, const char *overlay, uint64_t now);
+void show_tunnel_counters(struct js *list, struct control *c, const char *overlay);
+bool show_tunnel_overlay_is(const struct control *c, const char *overlay);
+
 /* control_show.c */
+/* The counters of the last round, as an object under that key. */
+void show_counters_put(struct js *o, const char *key, const struct control *c, bool guard,
+		       uint16_t id, uint64_t sci, int an);
 extern const struct ctl_command control_commands[];
 /* Answers who waited for a round. */
 void show_round_done(struct control *c, uint64_t now);

@@ -95,6 +95,7 @@ static void flush(struct control *c, uint16_t port)
 	else
 		log_warn("port %s: its address by DHCP is over", pp ? pp->want.ifname : "?");
 	control_wants_again(c);
+	ike_port_changed(c, clock_now());
 }
 
 static void on_dhcp(void *ctx, int fd, unsigned events)
@@ -204,7 +205,7 @@ void port_dhcp_wants(struct control *c, uint16_t port)
 	if (!l->addr)
 		return;
 	a.address_want.port = r.route_want.port = port;
-	a.address_want.family = r.route_want.family = 4;
+	a.address_want.family = r.route_want.family = r.route_want.via_family = 4;
 	a.address_want.prefix = l->prefix;
 	a.address_want.own_table = r.route_want.own_table = true;
 	memcpy(a.address_want.addr, &addr, sizeof(addr));

@@ -92,6 +92,20 @@ static void errors_answer(struct js *j, const struct conf_errors *errs)
 	}
 }
 
+/* The overlay of the n-th SecY or, behind those, tunnel; NULL: of a tunnel before it too. */
+static const char *overlay_nth(const struct plan *p, size_t n)
+{
+	const struct plan_tunnel *t;
+
+	if (n < p->secy_count)
+		return p->secys[n].o->name;
+	t = &p->tunnels[n - p->secy_count];
+	for (const struct plan_tunnel *o = p->tunnels; o < t; o++)
+		if (o->o == t->o)
+			return NULL;
+	return t->o->name;
+}
+
 static void fates_answer(struct js *j, const struct plan *before, const struct plan *after)
 {
 	struct js *lists[] = {
@@ -101,15 +115,16 @@ static void fates_answer(struct js *j, const struct plan *before, const struct p
 		[PLAN_REMOVED] = js_set_array(j, "removed"),
 	};
 
-	for (size_t i = 0; i < after->secy_count; i++) {
-		const char *name = after->secys[i].o->name;
+	for (size_t i = 0; i < after->secy_count + after->tunnel_count; i++) {
+		const char *name = overlay_nth(after, i);
 
-		js_push_text(lists[plan_fate(before, after, name)], name);
+		if (name)
+			js_push_text(lists[plan_fate(before, after, name)], name);
 	}
-	for (size_t i = 0; i < before->secy_count; i++) {
-		const char *name = before->secys[i].o->name;
+	for (size_t i = 0; i < before->secy_count + before->tunnel_count; i++) {
+		const char *name = overlay_nth(before, i);
 
-		if (plan_fate(before, after, name) == PLAN_REMOVED)
+		if (name && plan_fate(before, after, name) == PLAN_REMOVED)
 			js_push_text(lists[PLAN_REMOVED], name);
 	}
 }

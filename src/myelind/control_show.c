@@ -145,6 +145,7 @@ static struct js *peers_build(struct control *c, const char *overlay, uint64_t n
 		for (size_t i = 0; s->psk && psk_peer(s->psk, i); i++)
 			peer_put(list, s, names, psk_peer(s->psk, i)->sci, true, false, now);
 	}
+	show_tunnel_peers(list, c, overlay, now);
 	free(names);
 	return j;
 }
@@ -335,6 +336,7 @@ static struct js *overlays_build(struct control *c, const char *overlay, uint64_
 
 	while ((s = secy_next(c, overlay, &at)))
 		overlay_put(list, s, now);
+	show_tunnel_overlays(list, c, overlay, now);
 	return j;
 }
 
@@ -438,8 +440,8 @@ static void allow_put(struct js *o, uint32_t allow, bool bypass)
 		js_push_text(list, "bypass");
 }
 
-static void counters_put(struct js *o, const char *key, const struct control *c, bool guard,
-			 uint16_t id, uint64_t sci, int an)
+void show_counters_put(struct js *o, const char *key, const struct control *c, bool guard,
+		       uint16_t id, uint64_t sci, int an)
 {
 	struct js *set = js_set_object(o, key);
 
@@ -520,7 +522,7 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		if (pp->want.kind == MSG_PORT_LAN) {
 			js_set_bool(o, "bridged", pp->want.over != 0);
 			if (pp->want.over)
-				counters_put(o, "guard", c, true, pp->want.port, 0, -1);
+				show_counters_put(o, "guard", c, true, pp->want.port, 0, -1);
 		}
 		if (pp->want.kind != MSG_PORT_WAN || !pp->port)
 			continue;
@@ -535,7 +537,7 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		js_set_u64(o, "mkpdu-send-errors", p->send_errors);
 		js_set_text(o, "dhcp", p->dhcp ? path_dhcp_state(p->dhcp) : NULL);
 		addresses_put(o, c, pp->want.port);
-		counters_put(o, "guard", c, true, pp->want.port, 0, -1);
+		show_counters_put(o, "guard", c, true, pp->want.port, 0, -1);
 	}
 	return j;
 }
@@ -590,7 +592,7 @@ static struct js *counters_build(struct control *c, const char *overlay, uint64_
 
 		js_set_text(o, "overlay", s->plan->o->name);
 		sci_text(o, "sci", s->sci);
-		counters_put(o, "counters", c, false, s->plan->id, 0, -1);
+		show_counters_put(o, "counters", c, false, s->plan->id, 0, -1);
 		scs = js_set_array(o, "channels");
 		for (size_t i = 0; i < c->stats_count; i++) {
 			const struct msg_stats *st = &c->stats[i].s;
@@ -610,6 +612,7 @@ static struct js *counters_build(struct control *c, const char *overlay, uint64_
 				js_set_u64(e, st->v[k].name, st->v[k].value);
 		}
 	}
+	show_tunnel_counters(js_set_array(j, "tunnels"), c, overlay);
 	free(names);
 	return j;
 }
@@ -621,7 +624,7 @@ static void wait_round(struct control *c, struct ctl_request *rq, build_fn *buil
 	const char *overlay = ctl_request_arg(rq);
 	size_t at = 0;
 
-	if (overlay && !secy_next(c, overlay, &at)) {
+	if (overlay && !secy_next(c, overlay, &at) && !show_tunnel_overlay_is(c, overlay)) {
 		ctl_fail(rq, "node %s has no overlay %.40s", c->args->node, overlay);
 		return;
 	}

@@ -26,6 +26,12 @@ static void round_begin(struct control *c, uint64_t now)
 		if (c->secys[i].announced && control_tell_forward(c, &m) == 0)
 			c->round_waits++;
 	}
+	for (size_t i = 0; c->ike && i < c->ike->tunnel_count; i++) {
+		struct msg m = {.type = MSG_STATS_GET, .secy = c->ike->tunnels[i].plan->id};
+
+		if (c->ike->tunnels[i].announced && control_tell_forward(c, &m) == 0)
+			c->round_waits++;
+	}
 	for (size_t i = 0; i < c->plan->port_count; i++) {
 		const struct msg_port_want *want = &c->plan->ports[i].want;
 		struct msg m = {.type = MSG_STATS_GET, .secy = want->port};

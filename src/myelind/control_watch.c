@@ -22,10 +22,7 @@ bool watch_init(struct control *c)
 {
 	struct events_memory *m = NULL;
 
-	size_t records = PLAN_SECYS_MAX * record_area(CONTROL_SAVE_MAX) +
-			 record_area(sizeof(struct plan_names));
-
-	if (c->state && c->state_size >= records + sizeof(*m) + 64)
+	if (c->state && c->state_size >= ike_records_end() + sizeof(*m) + 64)
 		m = (void *)((uint8_t *)c->state + (c->state_size - sizeof(*m)) / 64 * 64);
 	else
 		m = calloc(1, sizeof(*m)); /* forgotten with this process */

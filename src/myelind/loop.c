@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>
 
-#define LOOP_FDS_MAX 256
+#define LOOP_FDS_MAX 512
 
 struct watch {
 	struct loop *loop;

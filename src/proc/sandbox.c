@@ -333,17 +333,18 @@ int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd)
 int sandbox_parent(void)
 {
 	static const unsigned keep[] = {
-		CAP_NET_ADMIN,                 /* interfaces, routes, tc, sysctls, TAP */
-		CAP_NET_RAW,                   /* packet sockets */
-		CAP_NET_BIND_SERVICE,          /* the sockets of IKE */
-		CAP_BPF,                       /* the guards */
-		CAP_SYS_ADMIN,                 /* a role's empty root and network namespace */
-		CAP_SYS_CHROOT,                /* the same */
-		CAP_SETUID,                    /* a role's user */
-		CAP_SETGID,       CAP_SETPCAP, /* a role's bounding set */
-		CAP_KILL,                      /* signals to roles */
-		CAP_IPC_LOCK,                  /* a role's locked memory */
-		CAP_SYS_RESOURCE,              /* the limit of the same */
+		CAP_NET_ADMIN,        /* interfaces, routes, tc, sysctls, TAP */
+		CAP_NET_RAW,          /* packet sockets */
+		CAP_NET_BIND_SERVICE, /* the sockets of IKE */
+		CAP_BPF,              /* the guards */
+		CAP_SYS_ADMIN,        /* a role's empty root and network namespace */
+		CAP_SYS_CHROOT,       /* the same */
+		CAP_SETUID,           /* a role's user */
+		CAP_SETGID,
+		CAP_SETPCAP,      /* a role's bounding set */
+		CAP_KILL,         /* signals to roles */
+		CAP_IPC_LOCK,     /* a role's locked memory */
+		CAP_SYS_RESOURCE, /* the limit of the same */
 	};
 	const struct rlimit none = {0, 0};
 
