@@ -118,12 +118,11 @@ static bool is_email(const char *text)
 
 static uint16_t text_bytes(const char *text, uint8_t *out, size_t size)
 {
-	size_t n = strlen(text);
+	uint16_t n = 0;
 
-	if (n > size)
-		return 0;
-	memcpy(out, text, n);
-	return (uint16_t)n;
+	for (; text[n] && n < size; n++)
+		out[n] = (uint8_t)text[n];
+	return text[n] ? 0 : n;
 }
 
 static bool address_identity(const char *text, uint8_t family, struct bb_identity *id)
