@@ -61,8 +61,7 @@ struct bb_port {
 	size_t address_count;
 	bool dhcp, slaac;
 	bool behind_nat;
-	bool has_gateway;
-	struct bb_prefix gateway;
+	struct bb_prefix gateway[2];     /* of IPv4, of IPv6; family 0: none */
 	uint32_t allow;                  /* enum msg_allow values of `allow` */
 	const struct bb_overlay *bridge; /* lan: what it is bridged into, or NULL */
 	const char *unsupported; /* NULL, or why this version cannot run it; control refuses it */
@@ -206,6 +205,11 @@ struct conf;
 struct backbone *backbone_new(const struct conf *conf);
 void backbone_free(struct backbone *b);
 const struct bb_node *backbone_node(const struct backbone *b, const char *name);
+/* The port's gateway of family 4 or 6, or NULL. */
+static inline const struct bb_prefix *backbone_gateway(const struct bb_port *p, uint8_t family)
+{
+	return p->gateway[family == 6].family ? &p->gateway[family == 6] : NULL;
+}
 /* The node has a lan port bridged into the overlay, which then has no interface there. */
 bool backbone_bridged(const struct bb_node *n, const struct bb_overlay *o);
 /*

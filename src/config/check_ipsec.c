@@ -230,8 +230,7 @@ static bool lacks_gateway(const struct bb_ends *e)
 {
 	const struct bb_port *p = e->port;
 
-	if (!p || !e->remote.family || !e->local.family ||
-	    (p->has_gateway && p->gateway.family == e->remote.family))
+	if (!p || !e->remote.family || !e->local.family || backbone_gateway(p, e->remote.family))
 		return false;
 	for (size_t i = 0; i < p->address_count; i++)
 		if (value_within(&p->addresses[i], &e->remote))

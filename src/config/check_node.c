@@ -47,26 +47,43 @@ static void check_address(const struct check *c, const struct conf_node *a)
 static void check_gateway(const struct check *c, const struct conf_node *n, const struct bb_port *p)
 {
 	bool near = p->dhcp || p->slaac || !p->address_count;
+	struct bb_prefix gw;
 
-	if (!p->has_gateway)
+	if (!value_prefix(n->value, &gw))
 		return;
-	if (!p->service)
-		errlist_add(
-			c->warns, check_at(c, n, "gateway"),
-			"`gateway` is of wan ports; the kernel's routes lead out of a lan port");
 	for (size_t i = 0; i < p->address_count; i++) {
-		struct bb_prefix gw = p->gateway;
-
-		near |= value_within(&p->addresses[i], &gw) || gw.family != p->addresses[i].family;
-		if (memcmp(gw.addr, p->addresses[i].addr, 16) == 0)
-			errlist_add(c->errs, check_at(c, n, "gateway"),
-				    "`gateway` is the port's own address");
+		near |= value_within(&p->addresses[i], &gw);
+		if (p->addresses[i].family == gw.family &&
+		    memcmp(gw.addr, p->addresses[i].addr, 16) == 0)
+			errlist_add(c->errs, n->where, "`gateway` is the port's own address");
 	}
 	/* IPv6 gateways may be link-local. */
-	near |= p->gateway.family == 6 && p->gateway.addr[0] == 0xfe && p->gateway.addr[1] == 0x80;
+	near |= gw.family == 6 && gw.addr[0] == 0xfe && gw.addr[1] == 0x80;
 	if (!near)
-		errlist_add(c->errs, check_at(c, n, "gateway"),
-			    "`gateway` is in none of the port's networks");
+		errlist_add(c->errs, n->where, "`gateway` is in none of the port's networks");
+	for (const struct conf_node *o = tree_child(c->t, n->parent, "gateway"); o != n;
+	     o = tree_same(o)) {
+		struct bb_prefix other;
+
+		if (value_prefix(o->value, &other) && other.family == gw.family)
+			errlist_add(
+				c->errs, n->where,
+				"`%s` is the port's gateway of IPv%u; there is one of each family",
+				o->value, gw.family);
+	}
+}
+
+static void check_gateways(const struct check *c, const struct conf_node *n,
+			   const struct bb_port *p)
+{
+	const struct conf_node *first = tree_child(c->t, n, "gateway");
+
+	if (first && !p->service)
+		errlist_add(
+			c->warns, first->where,
+			"`gateway` is of wan ports; the kernel's routes lead out of a lan port");
+	for (const struct conf_node *g = first; g; g = tree_same(g))
+		check_gateway(c, g, p);
 }
 
 static void check_lan(const struct check *c, const struct conf_node *n, const struct bb_node *node,
@@ -134,7 +151,7 @@ static void check_port(const struct check *c, const struct conf_node *n, const s
 	if (!lan && !wan && !check_bad(n, "lan") && !check_bad(n, "service"))
 		errlist_add(c->errs, n->where,
 			    "port `%s` needs `service NAME` (a wan port) or `lan`", p->name);
-	check_gateway(c, n, p);
+	check_gateways(c, n, p);
 	if (lan)
 		check_lan(c, n, node, p);
 	if (tree_child(c->t, n, "bridge"))

@@ -300,6 +300,11 @@ static const struct error_case cases[] = {
 	{"address_is_the_network",
 	 BASE "node fra1 port lan { interface eth0; lan; address 10.10.0.0/16; }\n", 0,
 	 "x.conf:9:51: `10.10.0.0/16` is the network, not an address in it such as 10.10.0.1/16\n"},
+	{"two_gateways_of_a_family",
+	 BASE
+	 "node fra1 port m { interface eth2; service mpls; address 192.0.2.2/29; gateway [ 192.0.2.1 192.0.2.3 ]; }\n",
+	 0,
+	 "x.conf:9:92: `192.0.2.1` is the port's gateway of IPv4; there is one of each family\n"},
 	{"gateway_elsewhere",
 	 BASE "node fra1 port wan address 192.0.2.2/30;\n"
 	      "node fra1 port wan gateway 192.0.2.9;\n",

@@ -318,9 +318,9 @@ static void print_prefix(const struct bb_prefix *p, FILE *out)
 static const struct bb_prefix *gateway_of(const struct bb_port *port, uint8_t family,
 					  struct bb_prefix *g)
 {
-	if (!port->has_gateway || port->gateway.family != family)
+	if (!backbone_gateway(port, family))
 		return NULL;
-	*g = port->gateway;
+	*g = *backbone_gateway(port, family);
 	for (size_t i = 0; i < port->address_count; i++) {
 		if (port->addresses[i].family == family)
 			g->len = port->addresses[i].len;

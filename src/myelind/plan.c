@@ -128,9 +128,11 @@ static int port_add(struct planner *w, const struct bb_port *port)
 	}
 	for (size_t i = 0; i < port->address_count && !rc; i++)
 		rc = address_add(w, pp->want.port, &port->addresses[i],
-				 port->service && port->has_gateway);
-	if (!rc && port->service && port->has_gateway)
-		rc = gateway_add(w, pp->want.port, &port->gateway);
+				 port->service &&
+					 backbone_gateway(port, port->addresses[i].family));
+	for (unsigned i = 0; i < 2 && !rc; i++)
+		if (port->service && port->gateway[i].family)
+			rc = gateway_add(w, pp->want.port, &port->gateway[i]);
 	return rc;
 }
 

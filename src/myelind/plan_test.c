@@ -193,6 +193,25 @@ static void a_gateway_has_a_table_of_its_own(void **state)
 	assert_true(plan_port(p, 2)->want.allow & MSG_ALLOW_DHCP);
 }
 
+static void each_family_has_a_gateway_of_its_own(void **state)
+{
+	struct plan *p = plan_of(
+		*state,
+		SITES "service inet { type internet; }\n"
+		      "node fra1 { id 1; site fra; port i { interface e1; service inet; address [ "
+		      "192.0.2.1/24 2001:db8::1/64 ]; gateway [ fe80::1 192.0.2.9 ]; } }\n",
+		"fra1");
+
+	assert_non_null(p);
+	assert_true(p->addresses[0].own_table && p->addresses[1].own_table);
+	assert_int_equal(p->route_count, 2);
+	assert_int_equal(p->routes[0].family, 4);
+	assert_int_equal(p->routes[0].via[3], 9);
+	assert_int_equal(p->routes[1].family, 6);
+	assert_int_equal(p->routes[1].via_family, 6);
+	assert_int_equal(p->routes[1].via[0], 0xfe);
+}
+
 static void what_is_not_built_is_refused_by_name(void **state)
 {
 	static const struct {
@@ -630,6 +649,7 @@ int main(void)
 		T(numbering_is_the_same_every_time_and_does_not_depend_on_other_nodes),
 		T(a_node_outside_an_overlay_takes_no_part_in_it),
 		T(a_gateway_has_a_table_of_its_own),
+		T(each_family_has_a_gateway_of_its_own),
 		T(what_is_not_built_is_refused_by_name),
 		T(numbers_stay_with_their_names),
 		T(a_number_just_freed_goes_to_nobody_while_there_are_others),

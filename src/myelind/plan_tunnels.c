@@ -38,16 +38,17 @@ static int refuse(char *why, size_t size, const struct bb_overlay *o, const char
 bool plan_next_hop(const struct bb_port *port, const struct bb_prefix *remote,
 		   struct bb_prefix *hop)
 {
+	const struct bb_prefix *gateway = backbone_gateway(port, remote->family);
+
 	*hop = *remote;
 	for (size_t i = 0; i < port->address_count; i++)
 		if (covers(&port->addresses[i], remote))
 			return true;
-	if (!port->has_gateway || port->gateway.family != remote->family) {
+	if (gateway)
+		*hop = *gateway;
+	else
 		hop->family = 0;
-		return false;
-	}
-	*hop = port->gateway;
-	return true;
+	return gateway;
 }
 
 static struct plan_tunnel *tunnel_new(struct plan *p)
