@@ -377,11 +377,13 @@ void check_ipsec(const struct check *c, const struct conf_node *n, const struct 
 	check_times(c, n);
 	if (check_bad(n, "over") || check_bad(n, "members") || check_bad(n, "hubs"))
 		return;
-	if (!o->hubs && o->member_count > BB_TUNNELS_MAX + 1) {
+	if (o->member_count > BB_TUNNELS_MAX + 1) {
 		errlist_add(
 			c->errs, n->where,
-			"overlay `%s` has %zu members, and a node at most %d tunnels; name `hubs`, so that the others have tunnels to these alone",
-			o->name, o->member_count, BB_TUNNELS_MAX);
+			"overlay `%s` has %zu members, so %s has more than %d tunnels, which no node takes; %s",
+			o->name, o->member_count, o->hubs ? "each hub" : "each", BB_TUNNELS_MAX,
+			o->hubs ? "make it several overlays"
+				: "name `hubs`, so that the others have tunnels to these alone, or make it several overlays");
 		return;
 	}
 	if (check_each(c, n, o))

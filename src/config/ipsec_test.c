@@ -314,18 +314,51 @@ static void both_ends_choose_the_same_addresses(void **state)
 	conf_free(c);
 }
 
+static void a_node_has_so_many_tunnels_and_no_more(void **state)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned members = BB_TUNNELS_MAX + 1 + i / 2;
+		struct conf_errors errs;
+		char *text = NULL;
+		struct conf *c;
+		size_t size;
+		FILE *f = open_memstream(&text, &size);
+
+		fputs("backbone b; site s; service i type internet;\n", f);
+		for (unsigned k = 1; k <= members; k++)
+			fprintf(f,
+				"node n%u { id %u; site s; port w { interface e; service i; address "
+				"172.16.%u.%u/16; } }\n",
+				k, k, k / 250, k % 250 + 1);
+		fprintf(f, "overlay o { design ipsec; over i; auth ca c; %s }\n",
+			i % 2 ? "hubs n1;" : "");
+		fclose(f);
+		c = conf_read("x.conf", text, size, &errs);
+		assert_int_equal(errs.count, i >= 2);
+		if (i >= 2)
+			assert_non_null(strstr(errs.v[0].text,
+					       i == 2 ? "; name `hubs`, so that"
+						      : "so each hub has more than 256 tunnels"));
+		conf_errors_free(&errs);
+		conf_free(c);
+		free(text);
+	}
+	(void)state;
+}
+
 int main(void)
 {
 #define COUNT (sizeof(rows) / sizeof(*rows))
-	struct CMUnitTest tests[COUNT + 4] = {
+	struct CMUnitTest tests[COUNT + 5] = {
 		cmocka_unit_test(tunnels_are_strong_and_lasting_by_themselves),
 		cmocka_unit_test(all_that_can_be_said_is_heard),
 		cmocka_unit_test(identities_are_of_every_kind),
 		cmocka_unit_test(both_ends_choose_the_same_addresses),
+		cmocka_unit_test(a_node_has_so_many_tunnels_and_no_more),
 	};
 
 	for (size_t i = 0; i < COUNT; i++)
-		tests[i + 4] = (struct CMUnitTest){.name = rows[i].name,
+		tests[i + 5] = (struct CMUnitTest){.name = rows[i].name,
 						   .test_func = tells_exactly,
 						   .initial_state = (void *)&rows[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
