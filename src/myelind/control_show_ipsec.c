@@ -50,13 +50,13 @@ static void tunnel_reason(const struct control_tunnel *t, char *buf, size_t size
 	else if (t->up)
 		return;
 	else if (!wan->ready)
-		snprintf(buf, size, "port %s: %s", t->plan->self->port->name,
+		snprintf(buf, size, "port %s: %s", t->plan->port->name,
 			 wan->what[0] ? wan->what : "waiting for the parent");
 	else if (t->c->forward < 0)
 		snprintf(buf, size, "the forward process is being restarted");
 	else if (!t->local.family)
 		snprintf(buf, size, "port %s: waiting for an address from the carrier",
-			 t->plan->self->port->name);
+			 t->plan->port->name);
 	else if (t->c->ike->engine && ikev2_peer_show(t->c->ike->engine, t->plan->id, &p) &&
 		 p.trouble[0])
 		snprintf(buf, size, "%s", p.trouble);
@@ -77,7 +77,7 @@ static void peer_put(struct js *list, const struct control_tunnel *t, uint64_t n
 	char reason[640];
 
 	js_set_text(o, "overlay", t->plan->o->name);
-	js_set_text(o, "port", t->plan->self->port->name);
+	js_set_text(o, "port", t->plan->port->name);
 	js_set_text(o, "peer", tunnel_peer(t));
 	js_set_text(o, "sci", NULL);
 	js_set_text(o, "state", t->up ? "live" : "down");
@@ -140,7 +140,7 @@ static void overlay_put(struct js *list, const struct control *c, const struct i
 	js_set_text(o, "overlay", v->o->name);
 	js_set_text(o, "design", registry_design_name(v->o->design));
 	js_set_text(o, "keying", registry_keying_name(v->o->keying));
-	js_set_text(o, "port", first->plan->self->port->name);
+	js_set_text(o, "port", first->plan->port->name);
 	js_set_text(o, "interface", v->o->name);
 	js_set_text(o, "bridge", NULL);
 	if (first->plan->self->has_address) {

@@ -300,7 +300,9 @@ static struct esp_end remote_of(const struct control_tunnel *t)
 /* Who takes what is for the peer: itself, where it is on the port's link, or the gateway. */
 static struct esp_end next_hop_of(const struct control_tunnel *t, const struct esp_end *remote)
 {
-	const struct bb_port *port = t->plan->self->port;
+	const struct bb_port *port = t->plan->port;
+	const struct bb_prefix *gateway =
+		backbone_gateway(port, remote->family ? remote->family : t->plan->family);
 	const struct path_dhcp_lease *l = &t->c->ports[t->plan->wan - 1].leased;
 	const struct esp_end leased = end_of4(l->addr), none = {0};
 
@@ -310,8 +312,8 @@ static struct esp_end next_hop_of(const struct control_tunnel *t, const struct e
 			return *remote;
 	if (leased.family && covers(4, leased.addr, l->prefix, remote))
 		return *remote;
-	if (port->has_gateway && (!remote->family || port->gateway.family == remote->family))
-		return end_of(&port->gateway);
+	if (gateway)
+		return end_of(gateway);
 	return l->router && remote->family != 6 ? end_of4(l->router) : none;
 }
 
