@@ -116,13 +116,18 @@ static enum fwd_fate sa_of(const struct fwd *f, const struct fwd_port *wan, cons
 enum fwd_fate esp_classify(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct esp_rx *rx)
 {
 	enum fwd_fate fate = eth_strip(wan, p);
+
+	return fate == FATE_SENT_OVERLAY ? esp_classify_ip(f, wan, p, rx) : fate;
+}
+
+enum fwd_fate esp_classify_ip(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct esp_rx *rx)
+{
 	struct ip ip;
+	enum fwd_fate fate;
 	struct sa *sa = NULL;
 	struct rd r;
 	uint32_t spi, low;
 
-	if (fate != FATE_SENT_OVERLAY)
-		return fate;
 	fate = outer_open(f, wan, p, rx, &ip);
 	if (fate != FATE_SENT_OVERLAY)
 		return fate;

@@ -20,6 +20,11 @@ static inline uint32_t word(const uint8_t *p)
 	return w;
 }
 
+static uint32_t spi_of(const struct pkt *p, const struct esp_rx *rx)
+{
+	return be32toh(word(p->data + rx->at));
+}
+
 static inline void op_prepare(struct aead_op *op, const struct pkt *p, const struct esp_rx *rx,
 			      uint8_t aad[12])
 {
@@ -443,13 +448,36 @@ void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 			enum fwd_fate fate = esp_classify(f, wan, &v[i], &rx[k]);
 
 			if (fate != FATE_SENT_OVERLAY) {
-				fwd_drop(f, &v[i], fate);
+				if (fate == FATE_DROP_UNKNOWN_SPI)
+					early_keep(f, wan, &v[i], spi_of(&v[i], &rx[k]));
+				else
+					fwd_drop(f, &v[i], fate);
 				continue;
 			}
 			hint = hint_of(wan, rx[k].sa);
 		}
 		op_prepare(&f->ops[k], &v[i], &rx[k], f->aad[k]);
 		pkt_keep(v, k++, i);
+	}
+	finish(f, v, k);
+}
+
+void esp_in_early(struct fwd *f, const struct sa *sa)
+{
+	struct fwd_port *wan = f->tunnels[sa->esp.tunnel->slot].wan;
+	struct esp_rx *rx = f->esp_rx;
+	struct pkt v[FWD_EARLY];
+	unsigned n = wan ? early_take(f, wan->id, sa->esp.spi, v) : 0, k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		enum fwd_fate fate = esp_classify_ip(f, wan, &v[i], &rx[k]);
+
+		if (fate == FATE_SENT_OVERLAY) {
+			op_prepare(&f->ops[k], &v[i], &rx[k], f->aad[k]);
+			pkt_keep(v, k++, i);
+		} else {
+			fwd_drop(f, &v[i], fate);
+		}
 	}
 	finish(f, v, k);
 }

@@ -561,6 +561,63 @@ static void the_first_packets_wait_for_their_sa(void **state)
 	node_fini(&b);
 }
 
+/* RFC 7296 2.8: a peer's packets may overtake what its keys come with. */
+static void packets_before_their_sa_wait_for_it(void **state)
+{
+	struct esp_setup s = {.suite = ESP_AES_GCM_16_256};
+	uint8_t in[2048], wire[2048], out[2048];
+	struct node a, b;
+	struct msg m;
+	size_t n, w;
+
+	(void)state;
+	esp_pair(&a, &b, &s);
+	m = esp_sa(1, 2, true, 1, &s);
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	fwd_tick(b.f, NS_PER_S);
+	n = esp_frame(in, 4, 2, 100, 0, false);
+	for (unsigned i = 0; i < FWD_EARLY + 3; i++) { /* the first three make room */
+		w = node_send(&a, in, n, wire);
+		assert_int_equal(node_receive(&b, wire, w, out), 0);
+	}
+	assert_int_equal(fate_of(&b, FATE_DROP_UNKNOWN_SPI), FWD_EARLY + 3);
+	m = esp_sa(1, 2, false, 2, &s); /* another's coming does not concern them */
+	assert_int_equal(fwd_control(b.f, &m), 0);
+	assert_int_equal(fate_of(&b, FATE_SENT_OVERLAY), 0);
+	m = esp_sa(1, 2, false, 1, &s);
+	assert_int_equal(fwd_control(b.f, &m), 0);
+	assert_int_equal(fate_of(&b, FATE_SENT_OVERLAY), FWD_EARLY);
+	w = node_send(&a, in, n, wire);
+	node_receive(&b, wire, w, out);
+	assert_int_equal(fate_of(&b, FATE_SENT_OVERLAY), FWD_EARLY + 1);
+	node_receive(&b, wire, w, out); /* and no packet is taken twice */
+	assert_int_equal(fate_of(&b, FATE_DROP_DUPLICATE), 1);
+	node_fini(&a);
+	node_fini(&b);
+}
+
+static void packets_wait_for_their_sa_no_longer_than_a_second(void **state)
+{
+	struct esp_setup s = {.suite = ESP_AES_GCM_16_256};
+	uint8_t in[2048], wire[2048], out[2048];
+	struct node a, b;
+	struct msg m;
+
+	(void)state;
+	esp_pair(&a, &b, &s);
+	m = esp_sa(1, 2, true, 1, &s);
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	fwd_tick(b.f, NS_PER_S);
+	node_receive(&b, wire, node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire), out);
+	fwd_tick(b.f, 2 * NS_PER_S + 1);
+	m = esp_sa(1, 2, false, 1, &s);
+	assert_int_equal(fwd_control(b.f, &m), 0);
+	assert_int_equal(fate_of(&b, FATE_DROP_UNKNOWN_SPI), 1);
+	assert_int_equal(fate_of(&b, FATE_SENT_OVERLAY), 0);
+	node_fini(&a);
+	node_fini(&b);
+}
+
 static void a_peer_that_moved_is_reported(void **state)
 {
 	struct esp_setup s = {.udp = true};
@@ -765,6 +822,8 @@ int main(void)
 		cmocka_unit_test(selectors_choose_the_sa_and_are_enforced),
 		cmocka_unit_test(a_packet_to_a_group_goes_to_every_peer),
 		cmocka_unit_test(the_first_packets_wait_for_their_sa),
+		cmocka_unit_test(packets_before_their_sa_wait_for_it),
+		cmocka_unit_test(packets_wait_for_their_sa_no_longer_than_a_second),
 		cmocka_unit_test(a_peer_that_moved_is_reported),
 		cmocka_unit_test(the_counters_of_a_tunnel_outlive_its_sas),
 		cmocka_unit_test(what_goes_nowhere_has_its_name),

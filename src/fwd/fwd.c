@@ -71,6 +71,8 @@ void fwd_free(struct fwd *f)
 		tunnel_unhold(f, &f->tunnels[n->slot]);
 	for (unsigned i = 0; i < FWD_WHOLES; i++)
 		whole_drop(f, &f->wholes[i]);
+	for (unsigned i = 0; i < FWD_EARLY; i++)
+		early_drop(f, &f->early[i]);
 	for (unsigned i = 0; i < f->port_count; i++)
 		if (f->ports[i].port)
 			fwd_port_drop(f, f->ports[i].id);

@@ -21,6 +21,7 @@
 #define FWD_HELD_MAX 8         /* packets that wait for a tunnel's first SA */
 #define FWD_HELD_ALL 64        /* and for those of all tunnels */
 #define FWD_TUNNEL_BUCKETS 512 /* of the hash of peers' MAC addresses; a power of two */
+#define FWD_EARLY 32           /* packets that wait for their receive SA */
 #define FWD_WHOLES 16          /* packets that are being put together from pieces */
 #define FWD_WHOLES_TICK 256    /* and that are begun, between two ticks */
 #define FWD_WHOLE_UNITS 1280   /* of eight bytes, of one of them */
@@ -108,6 +109,14 @@ struct fwd_whole {
 	uint64_t there[FWD_WHOLE_UNITS / 64];
 };
 
+/* An ESP packet that came before its SA. pkt.data: its IP header; pkt.buf NULL: this place is free */
+struct fwd_early {
+	struct pkt pkt;
+	uint64_t until;
+	uint32_t spi;
+	uint16_t wan;
+};
+
 /* Packets on their way through esp_out. */
 struct esp_batch {
 	unsigned n;
@@ -169,6 +178,8 @@ struct fwd {
 	unsigned wholes_begun;
 	uint64_t wholes_order;
 	uint8_t aad[PKT_BURST][12];
+	struct fwd_early early[FWD_EARLY];
+	unsigned early_next; /* the oldest */
 	struct fwd_whole wholes[FWD_WHOLES];
 	struct esp_rx esp_rx[PKT_BURST];
 	struct esp_batch batch;
@@ -231,6 +242,8 @@ void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n);
 void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n);
 void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
+/* What waited for this receive SA goes on. */
+void esp_in_early(struct fwd *f, const struct sa *sa);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The same for frames in clear of an overlay that may send such, while it has no key in use. */
@@ -287,6 +300,16 @@ static inline bool classify_again(const struct pkt *p, struct fwd_rx *rx,
  * state but counters, and a tunnel's path MTU when ICMP quotes a packet that was sent just now.
  */
 enum fwd_fate esp_classify(struct fwd *f, struct fwd_port *wan, struct pkt *p, struct esp_rx *rx);
+/* The same from the IP header on, for a packet that was looked at before. */
+enum fwd_fate esp_classify_ip(struct fwd *f, struct fwd_port *wan, struct pkt *p,
+			      struct esp_rx *rx);
+
+/* Keeps a packet of which esp_classify() said FATE_DROP_UNKNOWN_SPI, and counts it; consumes it. */
+void early_keep(struct fwd *f, const struct fwd_port *wan, struct pkt *p, uint32_t spi);
+/* Hands back those for an SA, in the order in which they came; returns how many. */
+unsigned early_take(struct fwd *f, uint16_t wan, uint32_t spi, struct pkt v[FWD_EARLY]);
+void early_tick(struct fwd *f);
+void early_drop(struct fwd *f, struct fwd_early *e);
 
 /*
  * A fragment of an outer packet, p->data its IP header. FATE_SENT_OVERLAY: it was the last that was

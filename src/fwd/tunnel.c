@@ -138,6 +138,7 @@ void tunnels_tick(struct fwd *f, uint64_t now)
 	f->now = now;
 	f->icmp_made = f->icmp_heard = 0;
 	reassemble_tick(f);
+	early_tick(f);
 	esp_expire(f->sas, now);
 	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n)) {
 		struct fwd_tunnel *t = &f->tunnels[n->slot];
@@ -305,6 +306,8 @@ int esp_on_sa(struct fwd *f, const struct msg_esp *m, enum sa_direction directio
 		return rc;
 	}
 	esp_report(f, sa, ESP_INSTALLED);
+	if (direction == SA_RECEIVE)
+		esp_in_early(f, sa);
 	if (direction == SA_TRANSMIT && f->tunnels[sa->esp.tunnel->slot].held_count)
 		held_send(f, &f->tunnels[sa->esp.tunnel->slot]);
 	return 0;
