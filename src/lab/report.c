@@ -65,6 +65,15 @@ void progress_done(struct progress *p, const char *fmt, ...)
 	p->step[0] = '\0';
 }
 
+/* Two nodes that speak to each other, not by way of a third. */
+static bool has_link(const struct bb_overlay *o, const struct bb_member *a,
+		     const struct bb_member *b)
+{
+	struct bb_ends e;
+
+	return a->node && b->node && (o->design != BB_IPSEC || backbone_way(o, a, b, &e) == BB_WAY);
+}
+
 void report_each_link(const struct plan *p,
 		      void (*fn)(void *ctx, const struct bb_overlay *o, const struct bb_member *a,
 				 const struct bb_member *b),
@@ -73,12 +82,10 @@ void report_each_link(const struct plan *p,
 	for (size_t i = 0; i < p->b->overlay_count; i++) {
 		const struct bb_overlay *o = &p->b->overlays[i];
 
-		for (size_t a = 0; a < o->member_count; a++) {
-			for (size_t b = a + 1; b < o->member_count; b++) {
-				if (o->members[a].node && o->members[b].node)
+		for (size_t a = 0; a < o->member_count; a++)
+			for (size_t b = a + 1; b < o->member_count; b++)
+				if (has_link(o, &o->members[a], &o->members[b]))
 					fn(ctx, o, &o->members[a], &o->members[b]);
-			}
-		}
 	}
 }
 

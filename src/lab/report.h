@@ -40,7 +40,7 @@ struct report {
 };
 
 /* Per overlay, which pairs a ping of `links` is for: calls fn for a < b of the members that are
- * nodes and have addresses. */
+ * nodes and, in an overlay of design ipsec, have a tunnel. */
 void report_each_link(const struct plan *p,
 		      void (*fn)(void *ctx, const struct bb_overlay *o, const struct bb_member *a,
 				 const struct bb_member *b),

@@ -198,6 +198,8 @@ static void want_link(void *ctx, const struct bb_overlay *o, const struct bb_mem
 	struct wanted *w = ctx;
 	const struct bb_member *both[2] = {a, b};
 
+	if (o->design == BB_IPSEC && o->ipsec.on_demand)
+		return; /* the first packet brings it up */
 	for (unsigned i = 0; i < 2; i++) {
 		const struct plan_node *n = plan_find_node(w->u->plan, both[i]->node->name);
 
