@@ -133,6 +133,9 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 	p->wanted |= cfg->start;
 	p->next_at = now;
 	e->timed = false;
+	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
+		if (sa->peer == p)
+			proof_again(sa, now);
 	return 0;
 }
 

@@ -135,7 +135,8 @@ struct ikev2 *ikev2_new(const struct ikev2_config *cfg, const struct ikev2_env *
 /* Retires nothing: what is installed stays with forward. Wipes every key. */
 void ikev2_free(struct ikev2 *e);
 
-/* Adds a peer, or replaces the one of that number; SAs that stand go on until they are rekeyed.
+/* Adds a peer, or replaces the one of that number; SAs that stand go on until they are rekeyed, but
+ * those whose peer has a certificate that is revoked by now: they are closed.
  * -EINVAL when a field is out of range, -ENOMEM. */
 int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *p, uint64_t now);
 /* Forgets a peer and closes its SAs. */

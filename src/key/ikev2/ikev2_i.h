@@ -178,6 +178,7 @@ struct ike_sa {
 	struct secret plain[3]; /* SK_d, SK_pi, SK_pr without the PPK, until it is settled */
 	struct ikev2_id remote_id;
 	uint8_t auth_method; /* how the peer proved itself */
+	struct bytes certs;  /* and its certificates, each behind two bytes of length; or none */
 	bool explained;      /* why it did not is told */
 
 	/* until it is up */
@@ -547,6 +548,8 @@ void tell_event(const struct ike_sa *sa, enum ikev2_event ev, const char *fmt, .
 void tell_trouble(struct ikev2 *e, struct peer *p, enum ikev2_event ev, uint64_t now,
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void tell_over(struct peer *p);
+/* Closes what was let in by a certificate that has been revoked since. */
+void proof_again(struct ike_sa *sa, uint64_t now);
 /* What an error notification of the peer's means; child: about a child SA. */
 const char *refusal_text(const struct ike_sa *sa, uint16_t type, bool child, char *buf,
 			 size_t size);

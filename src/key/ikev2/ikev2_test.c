@@ -144,6 +144,52 @@ static void certificates_of_every_kind(void **state)
 	}
 }
 
+static bool first_gone(struct lan *l)
+{
+	return !lan_stand(&l->nodes[0], LAN_TUNNEL(1)) && !lan_stand(&l->nodes[1], LAN_TUNNEL(0));
+}
+
+/* As the daemon does when it has read a new list: the peer is set anew. */
+static void a_certificate_revoked_later_closes_what_it_let_in(void **state)
+{
+	(void)state;
+	for (unsigned how = 0; how < 3; how++) {
+		struct lan *l = lan_new(3);
+
+		lan_certify(l, X509_KEY_ECDSA_256);
+		for (unsigned i = 0; i < 3; i++)
+			lan_start(l, i);
+		set(l, 0, 1, with_cert);
+		set(l, 1, 0, with_cert);
+		set(l, 0, 2, with_cert);
+		set(l, 2, 0, with_cert);
+		lan_run(l, l->now + 2 * NS_PER_S);
+		assert_int_equal(lan_stand(&l->nodes[0], LAN_TUNNEL(1)), 1);
+		assert_int_equal(lan_stand(&l->nodes[0], LAN_TUNNEL(2)), 1);
+		set(l, 0, 1, with_cert); /* nobody is revoked: nothing happens */
+		lan_run(l, l->now + NS_PER_S);
+		assert_int_equal(lan_stand(&l->nodes[0], LAN_TUNNEL(1)), 1);
+		if (how == 1) { /* its successor of a rekeying knows it too */
+			assert_int_equal(
+				ikev2_rekey(l->nodes[0].e, LAN_TUNNEL(1), IKEV2_REKEY_IKE, l->now),
+				0);
+			lan_flush(l, 0);
+			lan_run(l, l->now + 2 * NS_PER_S);
+		}
+		lan_revoke(l, 1);
+		if (how == 2) { /* and so does that of a control that was killed */
+			lan_restart(l, 0, true);
+			set(l, 0, 2, with_cert);
+		}
+		set(l, 0, 1, with_cert);
+		assert_true(lan_until(l, first_gone, 2 * NS_PER_S));
+		lan_run(l, l->now + 60 * NS_PER_S); /* nor is it let in again */
+		assert_true(first_gone(l));
+		assert_int_equal(lan_stand(&l->nodes[0], LAN_TUNNEL(2)), 1);
+		lan_free(l);
+	}
+}
+
 static void with_cert_of_old(struct lan *l, unsigned me, struct ikev2_peer *p)
 {
 	with_cert(l, me, p);
@@ -1251,6 +1297,7 @@ int main(void)
 		cmocka_unit_test(both_call_at_once_and_one_stays),
 		cmocka_unit_test(certificates_of_every_kind),
 		cmocka_unit_test(old_boxes_sign_by_the_methods_they_know),
+		cmocka_unit_test(a_certificate_revoked_later_closes_what_it_let_in),
 		cmocka_unit_test(what_is_signed_has_room_for_the_longest_cookie_and_nonce),
 		cmocka_unit_test(old_methods_are_for_compatible_peers_alone),
 		cmocka_unit_test(old_methods_cannot_be_forced),

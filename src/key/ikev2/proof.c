@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define CERTS_KEPT_MAX 6144 /* bytes of a peer's certificates in a record */
 #define KEY_PAD "Key Pad for IKEv2"
 
 /* RealMessage, the other's nonce and MACedIDFor… of one side. */
@@ -123,6 +124,48 @@ static unsigned chain_of(const struct in *in, struct x509_der chain[X509_CHAIN_M
 	return n;
 }
 
+/* Keeps them, unless a record would have no room for them. */
+static void chain_keep(struct ike_sa *sa, const struct x509_der *chain, unsigned n)
+{
+	uint8_t b[CERTS_KEPT_MAX];
+	struct wr w = wr_init(b, sizeof(b));
+
+	for (unsigned i = 0; i < n; i++) {
+		wr_u16(&w, (uint16_t)chain[i].len);
+		wr_bytes(&w, chain[i].p, chain[i].len);
+	}
+	bytes_clear(&sa->certs);
+	if (!w.bad)
+		(void)bytes_set(&sa->certs, b, wr_len(&w));
+}
+
+void proof_again(struct ike_sa *sa, uint64_t now)
+{
+	struct rd r = rd_init(sa->certs.b, sa->certs.len);
+	struct x509_der chain[X509_CHAIN_MAX];
+	struct ikev2 *e = sa->e;
+	char subject[128];
+	unsigned n = 0;
+
+	if (sa->state != ST_UP || sa->want_close || !sa->peer || !sa->certs.len ||
+	    sa->peer->cfg.auth != IKEV2_AUTH_CERT)
+		return;
+	while (rd_left(&r) && n < X509_CHAIN_MAX) {
+		chain[n].len = rd_u16(&r);
+		chain[n].p = rd_bytes(&r, chain[n].len);
+		n++;
+	}
+	/* Time alone is left to the next authentication, as is a list of which it is over. */
+	if (r.bad ||
+	    x509_check(sa->peer->cfg.trust, chain, n, e->env.wall(e->env.ctx)) != X509_IS_REVOKED)
+		return;
+	tell_trouble(e, sa->peer, IKEV2_EV_AUTH_FAILED, now,
+		     "certificate of %s: revoked: its SAs are closed",
+		     x509_text(chain[0], subject, sizeof(subject)));
+	sa->want_close = sa->dirty = true;
+	e->timed = false;
+}
+
 static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, struct peer *p,
 				     const struct ikev2_id *id, struct x509_der *leaf)
 {
@@ -134,8 +177,10 @@ static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, str
 
 	if (x == X509_FINE) {
 		*leaf = chain[0];
-		if (id_in_certificate(id, chain[0]))
+		if (id_in_certificate(id, chain[0])) {
+			chain_keep(sa, chain, n);
 			return IKEV2_OK;
+		}
 		sa->explained = true;
 		tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
 			     "the certificate of %s does not hold the identity %s",

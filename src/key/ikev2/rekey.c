@@ -80,6 +80,8 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t spi
 	sa->ppk = old->ppk;
 	sa->remote_id = old->remote_id;
 	sa->auth_method = old->auth_method;
+	/* Without memory for it, a revocation is noticed at the next authentication. */
+	(void)bytes_set(&sa->certs, old->certs.b, old->certs.len);
 	sa->suite = select_suite(c);
 	sa->ni = *ni;
 	sa->nr = *nr;

@@ -263,6 +263,7 @@ void sa_free(struct ike_sa *sa)
 	sa_shed(sa);
 	message_done(sa);
 	bytes_clear(&sa->answer);
+	bytes_clear(&sa->certs);
 	fragment_clear(sa);
 	if (sa->slot >= 0) {
 		e->slot_used[sa->slot] = 0;

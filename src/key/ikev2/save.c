@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 
 /* One walk over the fields serves both directions: what is written is what is read. */
 struct walk {
@@ -262,6 +262,7 @@ static void fields(struct walk *k, struct ike_sa *sa)
 	seal(k, &sa->keys.r);
 	identity(k, &sa->remote_id);
 	u8(k, &sa->auth_method);
+	bytes(k, &sa->certs);
 	u32(k, &sa->next_id);
 	u32(k, &sa->their_id);
 	u64(k, &sa->iv);
@@ -352,9 +353,11 @@ int ikev2_load(struct ikev2 *e, unsigned slot, struct rd *r, uint64_t now)
 
 void ikev2_loaded(struct ikev2 *e, uint64_t now)
 {
-	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
+	for (struct ike_sa *sa = e->sas; sa; sa = sa->next) {
 		for (struct child_sa *c = sa->children; c; c = c->next)
 			child_resync(sa, c);
+		proof_again(sa, now); /* a list may have come meanwhile */
+	}
 	ikev2_expire(e, now);
 }
 
