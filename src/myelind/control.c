@@ -360,6 +360,8 @@ static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
 	case MSG_FILE:
 		if (c->ike && ike_file(c, &m->file, fd, now))
 			return;
+		if (certs_file(c, &m->file, fd, now))
+			return;
 		y = control_secy(c, (uint16_t)(m->file.tag >> 8));
 		if (y) {
 			secy_file(y, m->file.tag & 0xff, &m->file, fd, now);
@@ -372,6 +374,12 @@ static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
 	case MSG_LINK:
 		if (fd >= 0) {
 			forward_link(c, fd, now);
+			return;
+		}
+		break;
+	case MSG_SIGNER_LINK:
+		if (fd >= 0 && c->certs) {
+			certs_link(c, fd);
 			return;
 		}
 		break;
@@ -456,6 +464,7 @@ static void wants_say(struct control *c)
 		m.neighbour_want = p->neighbours[i];
 		control_tell_parent(c, &m);
 	}
+	certs_want(c);
 	memset(&m, 0, sizeof(m));
 	m.type = MSG_WANT_DONE;
 	control_tell_parent(c, &m);
@@ -506,6 +515,7 @@ static void on_turn(void *ctx, uint64_t now)
 	}
 	for (size_t i = 0; i < c->plan->port_count; i++)
 		port_dhcp_expire(c, c->plan->ports[i].want.port, now);
+	certs_turn(c, now);
 	ike_turn(c, now);
 	stats_expire(c, now);
 	if (now >= c->watch_at && !c->round)
@@ -528,6 +538,8 @@ static void on_turn(void *ctx, uint64_t now)
 	}
 	if (ike_deadline(c) < next)
 		next = ike_deadline(c);
+	if (certs_deadline(c) < next)
+		next = certs_deadline(c);
 	for (size_t i = 0; i < c->plan->port_count; i++) {
 		uint64_t d = port_dhcp_deadline(&c->ports[c->plan->ports[i].want.port - 1]);
 
@@ -560,7 +572,7 @@ static bool control_start(struct control *c)
 			return false;
 		}
 	}
-	if (ike_init(c) < 0) {
+	if (ike_init(c) < 0 || certs_init(c) < 0) {
 		log_error("cannot start: out of memory");
 		return false;
 	}
@@ -589,6 +601,7 @@ static void control_end(struct control *c)
 		ike_udp_close(c, &c->ports[i]);
 	}
 	ike_fini(c);
+	certs_fini(c);
 	if (c->forward >= 0)
 		close(c->forward);
 	loop_free(c->loop);

@@ -9,6 +9,7 @@
  *   control_key.c    its keying instance, and what is saved of it
  *   control_dhcp.c   addresses that carriers give
  *   control_ike.h    overlays of design ipsec, and the files that run them
+ *   control_cert.h   their certificates, and the way to the signer
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
  *   control_names.c  whose SCI is whose
  *   control_watch.c  what changed, as events (events.h)
@@ -27,6 +28,7 @@
 #include "ctl/ctl.h"
 #include "key/mka/mka.h"
 #include "key/psk/psk.h"
+#include "myelind/control_cert.h"
 #include "myelind/control_ike.h"
 #include "myelind/events.h"
 #include "myelind/keep.h"
@@ -142,6 +144,7 @@ struct control {
 	struct control_port ports[PLAN_PORTS_MAX]; /* by id - 1 */
 	struct control_secy secys[PLAN_SECYS_MAX]; /* by id - 1 */
 	struct control_ike *ike;                   /* NULL: no tunnels */
+	struct certs *certs;                       /* NULL: none of them has `auth ca` */
 	/* The round of counters under way, and the last one's. */
 	bool round, round_again;
 	unsigned round_waits;

@@ -55,13 +55,7 @@ static int64_t on_wall(void *ctx)
 static int on_sign(void *ctx, uint32_t id, uint16_t key, enum sign_scheme s, const void *data,
 		   size_t len)
 {
-	(void)ctx;
-	(void)id;
-	(void)key;
-	(void)s;
-	(void)data;
-	(void)len;
-	return -ENOSYS;
+	return cert_sign(ctx, id, key, s, data, len);
 }
 
 /* Forward. */
@@ -306,7 +300,7 @@ void ike_start(struct control *c, uint64_t now)
 	};
 	unsigned taken;
 
-	if (k->engine || !c->synced || !ike_files_had(k))
+	if (k->engine || !c->synced || !ike_files_had(k) || !certs_settled(c, now))
 		return;
 	k->engine = ikev2_new(&cfg, &env, now);
 	if (!k->engine) {

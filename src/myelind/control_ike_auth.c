@@ -252,8 +252,9 @@ static bool auth_fill(struct control_tunnel *t, struct ikev2_peer *p)
 	p->ppk = o->ppk;
 	p->ppk_required = o->o->ipsec.ppk_required;
 	if (o->o->auth == BB_AUTH_CA) {
-		snprintf(t->trouble, sizeof(t->trouble),
-			 "this version does not authenticate by `auth ca` yet");
+		if (cert_peer_fill(t->c, t, p) == 0)
+			return true;
+		snprintf(t->trouble, sizeof(t->trouble), "%s", cert_trouble(t->c, o->o->ca));
 		return false;
 	}
 	p->auth = IKEV2_AUTH_PSK;

@@ -233,6 +233,8 @@ void reload_offered(struct control *c, const struct msg_file *f, int fd, uint64_
 			  errs.count ? errs.v[0].line : 0);
 	else if (!reload_take(c, &k, &d, j, now))
 		js_set_text(j, "error", "the file could not be taken; what runs goes on");
+	if (good && !d.count)
+		certs_look(c); /* as the successor does, where there is one */
 	reload_answer(c, j);
 	js_free(j);
 	conf_errors_free(&errs);
