@@ -57,8 +57,8 @@ static void one(const struct ikev2_id *id)
 	id_read(&p, &again);
 	MUST(again.type == id->type && again.len == id->len && !memcmp(again.b, id->b, id->len));
 	MUST(id_equal(id, &again) == id_equal(&again, id));
-	words_end(id_text(id, text, sizeof(text)), sizeof(text));
-	words_end(id_text(id, small, sizeof(small)), sizeof(small));
+	words_end(ikev2_id_text(id, text, sizeof(text)), sizeof(text));
+	words_end(ikev2_id_text(id, small, sizeof(small)), sizeof(small));
 }
 
 static void two_identities(struct rd r)

@@ -113,9 +113,11 @@ static int sign(void *ctx, uint32_t id, uint16_t key, enum sign_scheme s, const 
 	return 0;
 }
 
-static void keylog(void *ctx, const char *line)
+static void keylog(void *ctx, enum ikev2_table table, const char *line)
 {
 	(void)ctx;
+	if (table != IKEV2_TABLE_IKE)
+		return;
 	fprintf(st.keylog, "%s\n", line);
 	fflush(st.keylog);
 }
@@ -704,6 +706,7 @@ int main(int argc, char **argv)
 		st.peer.ts = (struct esp_selectors){0};
 	if (st.keylog)
 		env.keylog = keylog;
+	st.peer.key_log = st.keylog != NULL;
 	open_sockets();
 	st.e = ikev2_new(&cfg, &env, clock_now());
 	if (!st.e || ikev2_peer_set(st.e, &st.peer, clock_now()))

@@ -296,7 +296,7 @@ static void finish(struct ike_sa *sa, uint64_t now)
 		tell_event(sa, IKEV2_EV_REAUTHENTICATED, "reauthenticated");
 	else if (!sa_beside(sa))
 		tell_event(sa, IKEV2_EV_UP, "up: %s at %s%s%s",
-			   id_text(&sa->remote_id, name, sizeof(name)),
+			   ikev2_id_text(&sa->remote_id, name, sizeof(name)),
 			   end_text(&sa->remote, end, sizeof(end)), sa->encap ? ", ESP in UDP" : "",
 			   sa->ppk ? ", with a post-quantum pre-shared key" : "");
 	auth_twins(sa);
@@ -336,7 +336,7 @@ static bool candidate(const struct ike_sa *sa, const struct in *in, const struct
 	c.id[IKE_T_INTEG] = sa->suite.integ;
 	c.id[IKE_T_DH] = sa->suite.group;
 	c.has[IKE_T_ENCR] = c.has[IKE_T_PRF] = c.has[IKE_T_INTEG] = c.has[IKE_T_DH] = true;
-	return peer_at(p, in->local, in->remote) &&
+	return !p->held && peer_at(p, in->local, in->remote) &&
 	       (!p->cfg.remote_id.type || id_equal(&p->cfg.remote_id, idi)) &&
 	       (!idr->type || id_equal(&p->cfg.local_id, idr)) && select_allowed(v, n, &c);
 }
@@ -431,14 +431,14 @@ static void refused(struct ike_sa *sa, struct peer *p, const struct in *in,
 			  : p && p->cfg.auth == IKEV2_AUTH_CERT ? "its signature does not verify"
 								: "the pre-shared keys differ";
 
-	id_text(id, name, sizeof(name));
+	ikev2_id_text(id, name, sizeof(name));
 	end_text(in->remote, end, sizeof(end));
 	if (sa->explained)
 		return;
 	if (r == IKEV2_IDENTITY && p && p->cfg.remote_id.type && !id_equal(&p->cfg.remote_id, id))
 		tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
 			     "who is at %s says it is %s, expected is %s", end, name,
-			     id_text(&p->cfg.remote_id, want, sizeof(want)));
+			     ikev2_id_text(&p->cfg.remote_id, want, sizeof(want)));
 	else if (r == IKEV2_IDENTITY)
 		tell_trouble(
 			sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
@@ -495,6 +495,7 @@ enum ikev2_result auth_request(struct ike_sa *sa, struct in *in)
 		sa_state(sa, ST_CLOSED, in->now);
 		return IKEV2_LIMIT;
 	}
+	keys_log(sa); /* it is known whose they are */
 	sa->remote_id = idi;
 	sa->auth_method = ike_find(in->c, IKE_PL_AUTH)->auth.method;
 	initial_contact(sa, in);

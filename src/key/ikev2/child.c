@@ -124,6 +124,7 @@ void child_add(struct ike_sa *sa, struct child_sa *c)
 	c->next = NULL;
 	sa->child_count++;
 	tell_over(sa->peer);
+	keys_log_child(sa, c);
 	receive(sa, c, 0);
 	sa->dirty = true;
 	sa->e->timed = false;

@@ -116,10 +116,12 @@ static bool peer_valid(const struct ikev2_peer *p)
 int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 {
 	struct peer *p, **end = &e->peers;
+	bool started;
 
 	if (!peer_valid(cfg))
 		return -EINVAL;
 	p = ike_peer_find(e, cfg->tunnel);
+	started = p && p->cfg.start;
 	if (!p) {
 		p = calloc(1, sizeof(*p));
 		if (!p)
@@ -130,7 +132,7 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 	}
 	p->cfg = *cfg;
 	p->cfg.name[IKEV2_NAME_MAX - 1] = 0;
-	p->wanted |= cfg->start;
+	p->wanted |= cfg->start && !started;
 	p->next_at = now;
 	e->timed = false;
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
@@ -180,6 +182,7 @@ int ikev2_up(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 	if (!p->cfg.remote.family)
 		return -EADDRNOTAVAIL;
 	p->wanted = true;
+	p->held = false;
 	p->failures = 0;
 	p->next_at = now;
 	e->timed = false;
@@ -193,6 +196,8 @@ int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 	if (!p)
 		return -ENOENT;
 	p->wanted = p->once = false;
+	p->held = true;
+	tell_over(p);
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
 		if (sa->peer == p && sa->state <= ST_UP) {
 			if (sa->state == ST_UP)
@@ -207,12 +212,14 @@ int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 int ikev2_rekey(struct ikev2 *e, uint16_t tunnel, enum ikev2_what what, uint64_t now)
 {
 	struct peer *p = ike_peer_find(e, tunnel);
+	bool any = false;
 
 	if (!p)
 		return -ENOENT;
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next) {
 		if (sa->peer != p || sa->state != ST_UP)
 			continue;
+		any = true;
 		sa->want_rekey |= what == IKEV2_REKEY_IKE;
 		sa->want_child |= what == IKEV2_NEW_CHILD;
 		if (what == IKEV2_REAUTH)
@@ -222,7 +229,7 @@ int ikev2_rekey(struct ikev2 *e, uint16_t tunnel, enum ikev2_what what, uint64_t
 		sa->dirty = true;
 	}
 	e->timed = false;
-	return 0;
+	return any ? 0 : -ENOTCONN;
 }
 
 /* What the clock says is to be done with one child. */
@@ -507,7 +514,7 @@ void ikev2_report(struct ikev2 *e, const struct sink_esp_report *r, uint64_t now
 	if (!p)
 		return;
 	if (r->event == SINK_ESP_ACQUIRE) {
-		p->once = true;
+		p->once = !p->held;
 		e->timed = false;
 		return;
 	}

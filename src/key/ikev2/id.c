@@ -78,7 +78,7 @@ static void printable(const uint8_t *b, size_t n, char *buf, size_t size)
 	buf[i] = 0;
 }
 
-const char *id_text(const struct ikev2_id *id, char *buf, size_t size)
+const char *ikev2_id_text(const struct ikev2_id *id, char *buf, size_t size)
 {
 	char addr[INET6_ADDRSTRLEN] = "?";
 	bool readable = id->len > 0;

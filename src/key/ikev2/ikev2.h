@@ -81,6 +81,7 @@ struct ikev2_peer {
 	bool pfs;        /* a fresh DH exchange with every rekey of a child */
 	bool childless;  /* IKE SA without a child, until one is asked for */
 	bool encap;      /* UDP encapsulation also where there is no NAT */
+	bool key_log;    /* for debugging: its keys go to env.keylog */
 	bool start;      /* brought up at once and kept up; else by ikev2_up() or its packets */
 	uint64_t ike_rekey_ns, ike_reauth_ns, child_rekey_ns; /* 0: never */
 	uint64_t dpd_ns; /* silence after which it is asked whether it lives; 0: never */
@@ -101,6 +102,8 @@ enum ikev2_event {
 };
 const char *ikev2_event_name(enum ikev2_event ev);
 
+enum ikev2_table { IKEV2_TABLE_IKE, IKEV2_TABLE_ESP }; /* ikev2_decryption_table, esp_sa */
+
 struct ikev2_env {
 	void *ctx;
 	/* Fills n bytes with cryptographic randomness. Never fails. */
@@ -111,8 +114,9 @@ struct ikev2_env {
 	 * id, at once or later. 0, or -errno when it cannot be asked for. */
 	int (*sign)(void *ctx, uint32_t id, uint16_t key, enum sign_scheme s, const void *data,
 		    size_t len);
-	/* A line for Wireshark's ikev2_decryption_table, with keys. NULL outside of debugging. */
-	void (*keylog)(void *ctx, const char *line);
+	/* A line for one of Wireshark's tables, with keys, of a peer with key_log; the caller wipes
+	 * it. NULL outside of debugging. */
+	void (*keylog)(void *ctx, enum ikev2_table table, const char *line);
 	/* What happened to the peer of that number (0: to none that is known), in words without a
 	 * name in front. NULL: it is logged instead. */
 	void (*event)(void *ctx, enum ikev2_event ev, uint16_t tunnel, const char *text);
@@ -142,7 +146,9 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *p, uint64_t now);
 /* Forgets a peer and closes its SAs. */
 void ikev2_peer_remove(struct ikev2 *e, uint16_t tunnel, uint64_t now);
 
-/* Commands. -ENOENT: no such peer; -EADDRNOTAVAIL: it has no address to call it at. */
+/* Commands. -ENOENT: no such peer; -EADDRNOTAVAIL: it has no address to call it at; -ENOTCONN: no
+ * IKE SA with it stands. What is brought down is held down, whoever calls or has packets for it,
+ * until it is brought up. */
 int ikev2_up(struct ikev2 *e, uint16_t tunnel, uint64_t now);
 int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now);
 enum ikev2_what { IKEV2_REKEY_IKE, IKEV2_REKEY_CHILD, IKEV2_REAUTH, IKEV2_NEW_CHILD };
@@ -256,13 +262,16 @@ bool ikev2_show(const struct ikev2 *e, unsigned i, struct ikev2_sa_show *out);
 
 /* Whether a peer is to be up, and why it is not. */
 struct ikev2_peer_show {
-	bool wanted;
+	bool wanted, held;
 	unsigned failures;               /* attempts in a row that came to nothing */
 	uint64_t next_ns;                /* no attempt before; 0: none is made */
 	uint64_t trouble_ns;             /* when that was noted; 0: nothing is */
 	char trouble[IKEV2_TROUBLE_MAX]; /* "": nothing */
 };
 bool ikev2_peer_show(const struct ikev2 *e, uint16_t tunnel, struct ikev2_peer_show *out);
+
+/* An identity in words, written to buf, which is returned. */
+const char *ikev2_id_text(const struct ikev2_id *id, char *buf, size_t size);
 
 struct ikev2_stats {
 	uint64_t results[IKEV2_RESULT_COUNT];

@@ -152,6 +152,7 @@ struct peer {
 	struct ikev2_peer cfg;
 	bool wanted;      /* it is to be up, and kept up */
 	bool once;        /* a packet waits: brought up, but not again */
+	bool held;        /* brought down by command */
 	bool busy;        /* while peers are gone through: an IKE SA stands or is being made */
 	uint64_t next_at; /* not called again before */
 	unsigned failures;
@@ -456,6 +457,7 @@ int keys_init(struct ike_sa *sa, const uint8_t *shared, size_t len);
 int keys_rekey(struct ike_sa *sa, const struct ike_sa *old, const uint8_t *shared, size_t len);
 int keys_ppk(struct ike_sa *sa, const struct secret *ppk); /* RFC 8784 §3 */
 void keys_log(struct ike_sa *sa);
+void keys_log_child(struct ike_sa *sa, const struct child_sa *c);
 const struct seal_key *keys_out(const struct ike_sa *sa);
 const struct seal_key *keys_in(const struct ike_sa *sa);
 
@@ -506,7 +508,6 @@ void id_read(const struct ike_payload *p, struct ikev2_id *id);
 void id_put(struct out *o, enum ike_payload_type type, const struct ikev2_id *id);
 size_t id_body(const struct ikev2_id *id, uint8_t out[4 + IKEV2_ID_MAX]);
 bool id_in_certificate(const struct ikev2_id *id, struct x509_der cert);
-const char *id_text(const struct ikev2_id *id, char *buf, size_t size);
 
 /* natd.c */
 void natd_put(struct ike_sa *sa, struct out *o, bool force);

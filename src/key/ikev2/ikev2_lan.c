@@ -1,5 +1,6 @@
 #include "key/ikev2/ikev2_lan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,14 @@ static void lan_event(void *ctx, enum ikev2_event ev, uint16_t tunnel, const cha
 	(void)tunnel;
 	n->events[ev]++;
 	log_debug("node %u: %s: %s", n->index, ikev2_event_name(ev), text);
+}
+
+static void lan_keylog(void *ctx, enum ikev2_table table, const char *line)
+{
+	struct lan_node *n = ctx;
+
+	n->key_lines[table]++;
+	snprintf(n->key_line[table], sizeof(n->key_line[table]), "%s", line);
 }
 
 static bool alive(const struct lan *l, const struct lan_sa *s)
@@ -227,6 +236,7 @@ void lan_start(struct lan *l, unsigned i)
 		.wall = lan_wall,
 		.sign = lan_sign,
 		.event = lan_event,
+		.keylog = lan_keylog,
 		.sink = {n, lan_add_receive, lan_use_transmit, lan_retire},
 	};
 

@@ -30,7 +30,9 @@ struct lan_node {
 	struct lan_sa sas[LAN_SAS];
 	unsigned adds, uses, retires; /* verbs so far */
 	unsigned events[IKEV2_EV_COUNT];
-	uint64_t random; /* state of this node's generator */
+	unsigned key_lines[2];
+	char key_line[2][1024]; /* the last of each table */
+	uint64_t random;        /* state of this node's generator */
 	/* the signer */
 	struct sign_key *key;
 	bool sign_slow, sign_fails;

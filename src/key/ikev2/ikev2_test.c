@@ -1,6 +1,7 @@
 /* The engine against itself: two nodes, all that may happen between them when nobody is hostile. */
 #include "key/ikev2/ikev2_lan.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -1214,6 +1215,62 @@ static void events_of_a_life(void **state)
 	lan_free(l);
 }
 
+static void key_log(struct lan *l, unsigned me, struct ikev2_peer *p)
+{
+	(void)l;
+	p->key_log = me == 1;
+}
+
+/* The tables of Wireshark: a line for each IKE SA, and two for each child, of a peer that has them
+ * logged, once it is known who it is. */
+static void keys_are_told_where_the_file_says_so_alone(void **state)
+{
+	struct lan *l = established(key_log);
+	struct lan_node *n = l->nodes;
+	const struct child_sa *c = n[1].e->sas->children;
+	char spi[64];
+
+	(void)state;
+	assert_int_equal(n[0].key_lines[IKEV2_TABLE_IKE] + n[0].key_lines[IKEV2_TABLE_ESP], 0);
+	assert_int_equal(n[1].key_lines[IKEV2_TABLE_IKE], 1);
+	assert_int_equal(n[1].key_lines[IKEV2_TABLE_ESP], 2);
+	snprintf(spi, sizeof(spi), "\"IPv4\",\"10.0.0.2\",\"10.0.0.1\",\"0x%08x\",\"AES-GCM",
+		 c->spi_out);
+	assert_int_equal(strncmp(n[1].key_line[IKEV2_TABLE_ESP], spi, strlen(spi)), 0);
+	assert_non_null(strstr(n[1].key_line[IKEV2_TABLE_IKE], "AES-GCM-256 with 16 octet ICV"));
+	ikev2_rekey(n[0].e, T1, IKEV2_REKEY_IKE, l->now);
+	lan_run(l, l->now + 5 * NS_PER_S);
+	assert_int_equal(n[1].key_lines[IKEV2_TABLE_IKE], 2);
+	ikev2_rekey(n[0].e, T1, IKEV2_REKEY_CHILD, l->now);
+	lan_run(l, l->now + 5 * NS_PER_S);
+	assert_int_equal(n[1].key_lines[IKEV2_TABLE_ESP], 4);
+	lan_free(l);
+}
+
+/* Down by command: neither the other end, nor a packet, nor the file set again brings it up. */
+static void what_is_held_down_stays_down(void **state)
+{
+	struct lan *l = established(NULL);
+	const struct sink_esp_report waits = {
+		.tunnel = T0, .direction = SINK_TRANSMIT, .event = SINK_ESP_ACQUIRE};
+	struct ikev2_peer_show p;
+
+	(void)state;
+	assert_int_equal(ikev2_down(l->nodes[1].e, T0, l->now), 0);
+	lan_run(l, l->now + 120 * NS_PER_S);
+	ikev2_report(l->nodes[1].e, &waits, l->now);
+	set(l, 1, 0, NULL);
+	lan_run(l, l->now + 120 * NS_PER_S);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(lan_stand(&l->nodes[i], LAN_TUNNEL(!i)), 0);
+	assert_true(ikev2_peer_show(l->nodes[1].e, T0, &p));
+	assert_true(p.held);
+	assert_int_equal(ikev2_rekey(l->nodes[1].e, T0, IKEV2_REKEY_CHILD, l->now), -ENOTCONN);
+	assert_int_equal(ikev2_up(l->nodes[1].e, T0, l->now), 0);
+	assert_true(lan_until(l, lan_both, 5 * NS_PER_S));
+	lan_free(l);
+}
+
 static void identities_in_words(void **state)
 {
 	static const uint8_t dn[] = {0x30, 0x1e, 0x31, 0x0d, 0x30, 0x0b, 0x06, 0x03,
@@ -1238,10 +1295,10 @@ static void identities_in_words(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_string_equal(id_text(&rows[i].id, text, sizeof(text)), rows[i].text);
+		assert_string_equal(ikev2_id_text(&rows[i].id, text, sizeof(text)), rows[i].text);
 	memcpy(id.b, dn, sizeof(dn));
-	assert_string_equal(id_text(&id, text, sizeof(text)), "CN=fra\\0A,O=Acme");
-	assert_string_equal(id_text(&rows[2].id, text, 4), "200"); /* cut, yet ended */
+	assert_string_equal(ikev2_id_text(&id, text, sizeof(text)), "CN=fra\\0A,O=Acme");
+	assert_string_equal(ikev2_id_text(&rows[2].id, text, 4), "200"); /* cut, yet ended */
 }
 
 static void pictures(void **state)
@@ -1332,6 +1389,8 @@ int main(void)
 		cmocka_unit_test(failed_negotiation_is_explained),
 		cmocka_unit_test(why_it_is_down_is_told_on_both_ends),
 		cmocka_unit_test(events_of_a_life),
+		cmocka_unit_test(keys_are_told_where_the_file_says_so_alone),
+		cmocka_unit_test(what_is_held_down_stays_down),
 		cmocka_unit_test(identities_in_words),
 		cmocka_unit_test(pictures),
 		cmocka_unit_test(peers_that_cannot_be_are_refused),

@@ -259,7 +259,7 @@ static enum ikev2_result find_peer(struct ikev2 *e, const struct in *in, struct 
 	unsigned n;
 
 	for (struct peer *p = e->peers; p; p = p->next) {
-		if (!peer_at(p, in->local, in->remote))
+		if (p->held || !peer_at(p, in->local, in->remote))
 			continue;
 		v = offer_ike(&p->cfg, &n);
 		near = near ? near : p;

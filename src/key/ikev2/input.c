@@ -54,7 +54,6 @@ static enum ikev2_result half_open_keys(struct ike_sa *sa)
 		secret_wipe(&sa->keys, sizeof(sa->keys));
 		return IKEV2_KEY_EXCHANGE;
 	}
-	keys_log(sa);
 	return IKEV2_OK;
 }
 

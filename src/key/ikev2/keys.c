@@ -1,6 +1,7 @@
 /* Key derivation (RFC 7296 §2.13, §2.14, §2.17, §2.18; RFC 8784 §3). */
 #include "key/ikev2/ikev2_i.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,6 +154,11 @@ static size_t hex(char *out, const uint8_t *b, size_t n)
 	return 2 * n;
 }
 
+static bool logs(const struct ike_sa *sa)
+{
+	return sa->e->env.keylog && sa->peer && sa->peer->cfg.key_log;
+}
+
 /* Wireshark's table: SPIs, SK_ei, SK_er, cipher, SK_ai, SK_ar, integrity. */
 void keys_log(struct ike_sa *sa)
 {
@@ -160,7 +166,7 @@ void keys_log(struct ike_sa *sa)
 	char line[1024], ei[160], er[160], ai[160] = "", ar[160] = "", word[64], integ[64];
 	const char *cipher = word;
 
-	if (!sa->e->env.keylog)
+	if (!logs(sa))
 		return;
 	hex(ei, i->key.b, i->key.len);
 	hex(er, r->key.b, r->key.len);
@@ -178,13 +184,55 @@ void keys_log(struct ike_sa *sa)
 			 i->hash_bits / 2);
 	else
 		snprintf(integ, sizeof(integ), "NONE [RFC4306]");
-	snprintf(line, sizeof(line), "%016llx,%016llx,%s,%s,\"%s\",%s,%s,\"%s\"",
-		 (unsigned long long)sa->spi_i, (unsigned long long)sa->spi_r, ei, er, cipher, ai,
-		 ar, integ);
-	sa->e->env.keylog(sa->e->env.ctx, line);
+	snprintf(line, sizeof(line), "%s%016llx,%016llx,%s,%s,\"%s\",%s,%s,\"%s\"",
+		 i->cipher == SEAL_CHACHA20_POLY1305 ? "# " : "", (unsigned long long)sa->spi_i,
+		 (unsigned long long)sa->spi_r, ei, er, cipher, ai, ar, integ);
+	sa->e->env.keylog(sa->e->env.ctx, IKEV2_TABLE_IKE, line);
 	secret_wipe(line, sizeof(line));
 	secret_wipe(ei, sizeof(ei));
 	secret_wipe(er, sizeof(er));
 	secret_wipe(ai, sizeof(ai));
 	secret_wipe(ar, sizeof(ar));
+}
+
+/* Wireshark's table: family, addresses, SPI, cipher, key with salt, integrity, key. */
+static void log_esp(struct ike_sa *sa, const struct child_sa *c, bool out)
+{
+	const struct esp_suite_info *s = &esp_suites[c->suite];
+	const struct esp_end *from = out ? &sa->local : &sa->remote;
+	const struct esp_end *to = out ? &sa->remote : &sa->local;
+	const struct secret *key = out ? &c->key_out : &c->key_in;
+	const struct secret *auth = out ? &c->auth_out : &c->auth_in;
+	char line[512], k[2 * SECRET_MAX + 1] = "", a[2 * SECRET_MAX + 1] = "", integ[48] = "NULL";
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+	int family = from->family == 6 ? AF_INET6 : AF_INET;
+
+	inet_ntop(family, from->addr, src, sizeof(src));
+	inet_ntop(family, to->addr, dst, sizeof(dst));
+	hex(k, key->b, key->len);
+	hex(a, auth->b, auth->len);
+	if (s->hash_bits)
+		snprintf(integ, sizeof(integ), "HMAC-SHA-%u-%u [RFC4868]", s->hash_bits,
+			 s->hash_bits / 2);
+	/* A table with a cipher that Wireshark does not know is not read at all. */
+	snprintf(line, sizeof(line),
+		 "%s\"%s\",\"%s\",\"%s\",\"0x%08x\",\"%s\",\"0x%s\",\"%s\",\"%s%s\"",
+		 s->encr == IKE_ENCR_CHACHA20_POLY1305 ? "# " : "",
+		 family == AF_INET6 ? "IPv6" : "IPv4", src, dst, out ? c->spi_out : c->spi_in,
+		 s->encr == IKE_ENCR_AES_CBC             ? "AES-CBC [RFC3602]"
+		 : s->encr == IKE_ENCR_CHACHA20_POLY1305 ? "ChaCha20-Poly1305 [RFC7634]"
+							 : "AES-GCM with 16 octet ICV [RFC4106]",
+		 k, integ, a[0] ? "0x" : "", a);
+	sa->e->env.keylog(sa->e->env.ctx, IKEV2_TABLE_ESP, line);
+	secret_wipe(line, sizeof(line));
+	secret_wipe(k, sizeof(k));
+	secret_wipe(a, sizeof(a));
+}
+
+void keys_log_child(struct ike_sa *sa, const struct child_sa *c)
+{
+	if (!logs(sa))
+		return;
+	log_esp(sa, c, false);
+	log_esp(sa, c, true);
 }

@@ -185,7 +185,7 @@ static enum ikev2_result certificate(struct ike_sa *sa, const struct in *in, str
 		tell_trouble(sa->e, p, IKEV2_EV_AUTH_FAILED, in->now,
 			     "the certificate of %s does not hold the identity %s",
 			     x509_text(chain[0], subject, sizeof(subject)),
-			     id_text(id, name, sizeof(name)));
+			     ikev2_id_text(id, name, sizeof(name)));
 		return IKEV2_IDENTITY;
 	}
 	sa->explained = true;

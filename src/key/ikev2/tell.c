@@ -129,6 +129,7 @@ bool ikev2_peer_show(const struct ikev2 *e, uint16_t tunnel, struct ikev2_peer_s
 		return false;
 	*out = (struct ikev2_peer_show){
 		.wanted = p->wanted,
+		.held = p->held,
 		.failures = p->failures,
 		.next_ns = (p->wanted || p->once) && p->cfg.remote.family ? p->next_at : 0,
 		.trouble_ns = p->trouble_at,
