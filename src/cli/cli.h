@@ -53,6 +53,7 @@ extern const struct cli_command cli_ca_commands[];      /* cli/ca.c */
 extern const struct cli_command cli_config_commands[];  /* cli/config.c */
 extern const struct cli_command cli_genkey_commands[];  /* cli/genkey.c */
 extern const struct cli_command cli_show_commands[];    /* cli/show.c */
+extern const struct cli_command cli_ike_commands[];     /* cli/ike.c */
 extern const struct cli_command cli_events_commands[];  /* cli/events.c */
 extern const struct cli_command cli_suspend_commands[]; /* cli/suspend.c */
 

@@ -48,11 +48,21 @@ static void offer_running(const struct completion *k)
 		offer(k, names[i], "");
 }
 
-static void offer_overlays(const struct completion *k)
+/* What the daemon answers, or NULL: nobody is there to hear of it. */
+static struct js *asked(const struct completion *k, const char *request)
 {
 	FILE *quiet = fopen("/dev/null", "we");
 	struct cli c = {.node = k->node, .out = quiet, .err = quiet};
-	struct js *answer = quiet ? client_ask(&c, "show overlays") : NULL;
+	struct js *answer = quiet ? client_ask(&c, request) : NULL;
+
+	if (quiet)
+		fclose(quiet);
+	return answer;
+}
+
+static void offer_overlays(const struct completion *k)
+{
+	struct js *answer = asked(k, "show overlays");
 	const struct js *list = js_get(answer, "overlays");
 
 	for (size_t i = 0; i < js_len(list); i++) {
@@ -62,8 +72,35 @@ static void offer_overlays(const struct completion *k)
 			offer(k, name, js_text(js_at(list, i), "state"));
 	}
 	js_free(answer);
-	if (quiet)
-		fclose(quiet);
+}
+
+/* Peers of tunnels; with the overlay in front where several have one. */
+static void offer_peers(const struct completion *k)
+{
+	struct js *answer = asked(k, "show ike");
+	const struct js *list = js_get(answer, "peers");
+
+	for (size_t i = 0; i < js_len(list); i++) {
+		const struct js *o = js_at(list, i);
+		const char *name = js_text(o, "peer"), *overlay = js_text(o, "overlay");
+		bool again = false, elsewhere = false;
+		char both[96];
+
+		for (size_t n = 0; name && overlay && n < js_len(list); n++) {
+			const char *other = js_text(js_at(list, n), "peer");
+			const char *of = js_text(js_at(list, n), "overlay");
+
+			if (n == i || !other || !of || strcmp(name, other) != 0)
+				continue;
+			elsewhere |= strcmp(overlay, of) != 0;
+			again |= n < i && strcmp(overlay, of) == 0;
+		}
+		if (!name || !overlay || again)
+			continue;
+		snprintf(both, sizeof(both), "%s/%s", overlay, name);
+		offer(k, elsewhere ? both : name, js_text(o, "state"));
+	}
+	js_free(answer);
 }
 
 /* The words behind FILE as a path in the model; names come from the file when it is right. */
@@ -98,6 +135,8 @@ static void offer_class(const struct completion *k, const struct cli_command *cm
 		fputs("@command\n", k->out);
 	else if (!strcmp(class, "OVERLAY"))
 		offer_overlays(k);
+	else if (!strcmp(class, "PEER"))
+		offer_peers(k);
 	else if (!strcmp(class, "RUNNING"))
 		offer_running(k);
 	else if (!strcmp(class, "STATEMENT"))

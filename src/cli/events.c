@@ -34,7 +34,7 @@ static void event_print(const struct js *e, FILE *out)
 		localtime_r(&t, &tm);
 		strftime(local, sizeof(local), "%Y-%m-%d %H:%M:%S", &tm);
 	}
-	fprintf(out, "%s %s%-15s%s ", local,
+	fprintf(out, "%s %s%-21s%s ", local,
 		!colour            ? ""
 		: *severity == 'e' ? "\033[31m"
 				   : "\033[33m",

@@ -3,6 +3,7 @@
 
 #include "base/js.h"
 #include "cli/client.h"
+#include "cli/ike.h"
 #include "cli/table.h"
 
 #include <stdlib.h>
@@ -106,9 +107,11 @@ static void overlays_print(const struct js *answer, FILE *out)
 	for (size_t i = 0; i < js_len(list); i++) {
 		const struct js *open = js_get(js_at(list, i), "open");
 
-		for (size_t k = 0; k < js_len(open); k++)
-			fprintf(out, "\n%s: OPEN: %s\n", text_or(js_at(list, i), "overlay", "?"),
-				js_value_text(js_at(open, k)));
+		for (size_t k = 0; k < js_len(open); k++) {
+			fprintf(out, "\n%s: ", text_or(js_at(list, i), "overlay", "?"));
+			table_loud(out, "OPEN: %s", js_value_text(js_at(open, k)));
+			fputc('\n', out);
+		}
 	}
 }
 
@@ -181,6 +184,7 @@ static void caks_print(const struct js *list, FILE *out)
 	if (table_rows(t))
 		table_print(t, out);
 	table_free(t);
+	reasons_print(list, "peer", out);
 }
 
 static void mka_one_print(const struct js *o, FILE *out)
@@ -335,8 +339,14 @@ static void sa_print(const struct js *answer, FILE *out)
 		cell_number(t, o, "next-pn");
 		cell_age(t, o, "age");
 	}
-	table_print(t, out);
+	/* Where there are tunnels alone nobody asked for an empty table of MACsec's. */
+	if (table_rows(t) || !js_len(js_get(answer, "esp")))
+		table_print(t, out);
+	if (table_rows(t) && js_len(js_get(answer, "esp")))
+		fputc('\n', out);
 	table_free(t);
+	if (js_len(js_get(answer, "esp")))
+		ike_esp_print(js_get(answer, "esp"), out);
 }
 
 static void set_print(const struct js *set, FILE *out)
@@ -505,7 +515,7 @@ const struct cli_command cli_show_commands[] = {
 	 show_run},
 	{"show mka", "[OVERLAY]", "key agreement: who, key server, drops", 0, 1, false, show_run},
 	{"show macsec", "[OVERLAY]", "security associations", 0, 1, false, show_run},
-	{"show sa", "[OVERLAY]", "the same", 0, 1, false, show_run},
+	{"show sa", "[OVERLAY|PEER]", "the same, MACsec's and ESP's", 0, 1, false, show_run},
 	{"show ports", "", "interfaces, guards, what passes in clear", 0, 0, false, show_run},
 	{"show counters", "[OVERLAY]", "the standard's counters", 0, 1, false, show_run},
 	{"show version", "", "what runs here", 0, 0, false, show_run},

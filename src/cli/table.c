@@ -155,6 +155,20 @@ static void rest_print(const struct table *t, size_t row, unsigned from, unsigne
 		fputc('\n', out);
 }
 
+void table_loud(FILE *out, const char *fmt, ...)
+{
+	bool colour = isatty(fileno(out)) && !getenv("NO_COLOR");
+	va_list ap;
+
+	if (colour)
+		fputs("\033[31m", out);
+	va_start(ap, fmt);
+	vfprintf(out, fmt, ap);
+	va_end(ap);
+	if (colour)
+		fputs("\033[0m", out);
+}
+
 void table_print(const struct table *t, FILE *out)
 {
 	struct winsize size;

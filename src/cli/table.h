@@ -19,6 +19,8 @@ struct table *table_new(const char *heads);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, drawn the eye's attention to when the output is a terminal. */
 void table_warn(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Beside a table: text that is drawn the eye's attention to in the same way. */
+void table_loud(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 unsigned table_rows(const struct table *t);
 /* Prints heads and rows; a table without rows prints `none` instead. On a terminal that is too
  * narrow for all columns the last ones stand below their row. */

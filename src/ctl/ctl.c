@@ -153,6 +153,8 @@ static void answer_help(struct ctl_request *rq)
 	static const char *const arguments[] = {
 		[CTL_ARG_NONE] = NULL,
 		[CTL_ARG_OVERLAY] = "[OVERLAY]",
+		[CTL_ARG_PEER] = "PEER",
+		[CTL_ARG_REKEY] = "PEER [child|ike|reauth]",
 		[CTL_ARG_SECONDS] = "[OVERLAY] SECONDS",
 		[CTL_ARG_NUMBER] = "[NUMBER]",
 	};

@@ -28,6 +28,8 @@ struct ctl_request;
 enum ctl_arg {
 	CTL_ARG_NONE,
 	CTL_ARG_OVERLAY, /* an overlay's name, may be left out */
+	CTL_ARG_PEER,    /* "PEER" or "OVERLAY/PEER": the handler takes it apart */
+	CTL_ARG_REKEY,   /* "PEER [child|ike|reauth]": the same */
 	CTL_ARG_SECONDS, /* "[OVERLAY] SECONDS": the handler takes it apart */
 	CTL_ARG_NUMBER,  /* a number, may be left out; the handler reads it */
 };

@@ -602,6 +602,7 @@ static void control_end(struct control *c)
 	}
 	ike_fini(c);
 	certs_fini(c);
+	show_keys_fini(c);
 	if (c->forward >= 0)
 		close(c->forward);
 	loop_free(c->loop);

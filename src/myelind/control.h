@@ -15,6 +15,8 @@
  *   control_watch.c  what changed, as events (events.h)
  *   control_show.c   the CLI's commands
  *   control_show_ipsec.c rows of tunnels, in the same words
+ *   control_show_ike.c   IKE SAs, ESP's SAs, keys for debugging
+ *   control_ike_ask.c    the commands that bring tunnels up and down
  *   control_show_mka.c   what they say of MKA besides who is there
  *   control_suspend.c    the one that asks for a suspension
  *
@@ -145,6 +147,7 @@ struct control {
 	struct control_secy secys[PLAN_SECYS_MAX]; /* by id - 1 */
 	struct control_ike *ike;                   /* NULL: no tunnels */
 	struct certs *certs;                       /* NULL: none of them has `auth ca` */
+	struct control_keys *keys;                 /* for Wireshark; NULL: none are kept */
 	/* The round of counters under way, and the last one's. */
 	bool round, round_again;
 	unsigned round_waits;
@@ -264,6 +267,23 @@ uint64_t stats_get(const struct control *c, bool guard, uint16_t id, uint64_t sc
 /* control_suspend.c */
 void suspend_ask(void *ctx, struct ctl_request *rq);
 
+/* control_show_ike.c; name: an overlay's, a peer's, or both with a slash; NULL: all. */
+struct js *show_ike_build(struct control *c, const char *name, uint64_t now);
+void show_esp_put(struct js *j, struct control *c, const char *name, uint64_t now);
+void show_keys(void *ctx, struct ctl_request *rq);
+/* Keeps a line of one of Wireshark's tables; ctx is control. */
+void show_keys_keep(void *ctx, enum ikev2_table table, const char *line);
+void show_keys_fini(struct control *c);
+
+/* control_ike_ask.c */
+bool ike_named(const struct control_tunnel *t, const char *name); /* PEER, OVERLAY/PEER */
+bool ike_shown(const struct control_tunnel *t, const char *name); /* OVERLAY too; NULL: yes */
+bool show_ike_name_is(const struct control *c, const char *name); /* it is some tunnel's */
+void ike_up_ask(void *ctx, struct ctl_request *rq);
+void ike_down_ask(void *ctx, struct ctl_request *rq);
+void ike_rekey_ask(void *ctx, struct ctl_request *rq);
+void ike_event(void *ctx, enum ikev2_event ev, uint16_t tunnel, const char *text);
+
 /* control_show_keys.c */
 void show_keys_put(struct js *o, const struct bb_mka *b, const struct mka_show *m, uint64_t now);
 /* Why there is no participant at all; false when there is one. */
@@ -299,6 +319,8 @@ void watch_round(struct control *c, uint64_t now);
 void show_events(void *ctx, struct ctl_request *rq);
 
 /* control_show_ipsec.c: rows of tunnels; overlay NULL: of all. */
+/* Why no packet of its peer's passes; "" when they do. */
+void show_tunnel_reason(const struct control_tunnel *t, char *buf, size_t size);
 void show_tunnel_overlays(struct js *list, struct control *c, const char *overlay, uint64_t now);
 void show_tunnel_peers(struct js *list, struct control *c, const char *overlay, uint64_t now);
 void show_tunnel_counters(struct js *list, struct control *c, const char *overlay);

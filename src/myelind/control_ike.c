@@ -296,12 +296,19 @@ void ike_start(struct control *c, uint64_t now)
 		.random = on_random,
 		.wall = on_wall,
 		.sign = on_sign,
+		.keylog = show_keys_keep,
+		.event = ike_event,
 		.sink = tunnel_sink(c),
 	};
 	unsigned taken;
 
 	if (k->engine || !c->synced || !ike_files_had(k) || !certs_settled(c, now))
 		return;
+	for (size_t i = 0; i < k->overlay_count; i++)
+		if (k->overlays[i].o->ipsec.key_log)
+			log_warn("overlay %s: KEYS ARE KEPT for `myelin show keys`: whoever reads "
+				 "them reads the traffic; take `debug key-log` out of the file",
+				 k->overlays[i].o->name);
 	k->engine = ikev2_new(&cfg, &env, now);
 	if (!k->engine) {
 		log_error("IKEv2 does not start: %s", strerror(errno));

@@ -278,6 +278,7 @@ void ike_peer_set(struct control_tunnel *t, uint64_t now)
 		.window = b->window,
 		.pfs = b->pfs,
 		.encap = b->encap,
+		.key_log = b->key_log,
 		.ike_rekey_ns = b->ike_rekey_ns,
 		.ike_reauth_ns = b->ike_reauth_ns,
 		.child_rekey_ns = b->child_rekey_ns,

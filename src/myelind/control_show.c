@@ -573,6 +573,7 @@ static struct js *sa_build(struct control *c, const char *overlay, uint64_t now)
 			js_set_u64(o, "pn-limit", e->sa.pn_limit);
 			js_set_u64(o, "age", age_s(e->since_ns, now));
 		}
+	show_esp_put(j, c, overlay, now);
 	free(names);
 	return j;
 }
@@ -624,8 +625,12 @@ static void wait_round(struct control *c, struct ctl_request *rq, build_fn *buil
 	const char *overlay = ctl_request_arg(rq);
 	size_t at = 0;
 
-	if (overlay && !secy_next(c, overlay, &at) && !show_tunnel_overlay_is(c, overlay)) {
-		ctl_fail(rq, "node %s has no overlay %.40s", c->args->node, overlay);
+	bool peers_too = build == show_ike_build || build == sa_build;
+
+	if (overlay && !secy_next(c, overlay, &at) && !show_tunnel_overlay_is(c, overlay) &&
+	    !(peers_too && show_ike_name_is(c, overlay))) {
+		ctl_fail(rq, "node %s has no overlay%s %.64s", c->args->node,
+			 peers_too ? " or peer" : "", overlay);
 		return;
 	}
 	for (unsigned i = 0; i < WAITING_MAX; i++) {
@@ -672,6 +677,11 @@ SHOW(ports)
 SHOW(sa)
 SHOW(counters)
 
+static void show_ike(void *ctx, struct ctl_request *rq)
+{
+	wait_round(ctx, rq, show_ike_build);
+}
+
 static void show_version(void *ctx, struct ctl_request *rq)
 {
 	struct control *c = ctx;
@@ -713,6 +723,8 @@ const struct ctl_command control_commands[] = {
 	{"show overlays", "encrypted networks of this node", CTL_ARG_OVERLAY, show_overlays},
 	{"show peers", "who is at the other ends, under which key", CTL_ARG_OVERLAY, show_peers},
 	{"show mka", "key agreement of each overlay", CTL_ARG_OVERLAY, show_mka},
+	{"show ike", "IKE SAs, and why a tunnel is down", CTL_ARG_OVERLAY, show_ike},
+	{"show keys", "keys for Wireshark, where the file has them kept", CTL_ARG_NONE, show_keys},
 	{"show macsec", "security associations", CTL_ARG_OVERLAY, show_sa},
 	{"show sa", "security associations", CTL_ARG_OVERLAY, show_sa},
 	{"show ports", "interfaces, what may pass in clear, and guards", CTL_ARG_NONE, show_ports},
@@ -721,6 +733,9 @@ const struct ctl_command control_commands[] = {
 	 show_events},
 	{"show version", "what runs here", CTL_ARG_NONE, show_version},
 	{"show config", "the file that runs, as set lines", CTL_ARG_NONE, show_config},
+	{"up", "bring the tunnel to a peer up", CTL_ARG_PEER, ike_up_ask},
+	{"down", "close it and hold it down", CTL_ARG_PEER, ike_down_ask},
+	{"rekey", "new keys: child, ike or reauth", CTL_ARG_REKEY, ike_rekey_ask},
 	{"suspend", "ask that this node may be away: SECONDS, 0 to take it back", CTL_ARG_SECONDS,
 	 suspend_ask},
 	{"reload", "take up the file as it is now, if it has no error", CTL_ARG_NONE, reload_ask},

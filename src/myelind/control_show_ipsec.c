@@ -37,18 +37,23 @@ static void end_put(struct js *o, const char *key, const struct esp_end *e)
 }
 
 /* Why no packet of this peer's passes; "" when they do. */
-static void tunnel_reason(const struct control_tunnel *t, char *buf, size_t size)
+void show_tunnel_reason(const struct control_tunnel *t, char *buf, size_t size)
 {
 	const struct control_port *wan = &t->c->ports[t->plan->wan - 1];
-	struct ikev2_peer_show p;
+	struct ikev2_peer_show p = {0};
 
 	buf[0] = 0;
+	if (t->c->ike->engine)
+		ikev2_peer_show(t->c->ike->engine, t->plan->id, &p);
 	if (t->overlay->trouble[0])
 		snprintf(buf, size, "%s", t->overlay->trouble);
 	else if (t->trouble[0])
 		snprintf(buf, size, "%s", t->trouble);
 	else if (t->up)
 		return;
+	else if (p.held)
+		snprintf(buf, size, "held down by command: `myelin up %s` brings it up",
+			 tunnel_peer(t));
 	else if (!wan->ready)
 		snprintf(buf, size, "port %s: %s", t->plan->port->name,
 			 wan->what[0] ? wan->what : "waiting for the parent");
@@ -57,8 +62,7 @@ static void tunnel_reason(const struct control_tunnel *t, char *buf, size_t size
 	else if (!t->local.family)
 		snprintf(buf, size, "port %s: waiting for an address from the carrier",
 			 t->plan->port->name);
-	else if (t->c->ike->engine && ikev2_peer_show(t->c->ike->engine, t->plan->id, &p) &&
-		 p.trouble[0])
+	else if (p.trouble[0])
 		snprintf(buf, size, "%s", p.trouble);
 	else if (!t->plan->remote.family)
 		snprintf(buf, size, "waiting for it to call: the file has no address of it");
@@ -95,7 +99,7 @@ static void peer_put(struct js *list, const struct control_tunnel *t, uint64_t n
 	end_put(o, "address", tx && tx->known ? &tx->remote : NULL);
 	js_set_u64(o, "packets-in", stats_get(c, false, t->plan->id, 0, SINK_RECEIVE, "packets"));
 	js_set_u64(o, "packets-out", stats_get(c, false, t->plan->id, 0, SINK_TRANSMIT, "packets"));
-	tunnel_reason(t, reason, sizeof(reason));
+	show_tunnel_reason(t, reason, sizeof(reason));
 	js_set_text(o, "reason", reason[0] ? reason : NULL);
 }
 
@@ -131,7 +135,7 @@ static void overlay_put(struct js *list, const struct control *c, const struct i
 		if (!t->up && !reason[0]) {
 			int n = snprintf(reason, sizeof(reason), "%s: ", tunnel_peer(t));
 
-			tunnel_reason(t, reason + n, sizeof(reason) - (size_t)n);
+			show_tunnel_reason(t, reason + n, sizeof(reason) - (size_t)n);
 		}
 	}
 	if (!first)

@@ -401,12 +401,22 @@ void tunnels_probe(struct control *c)
 	}
 }
 
+/* Forward has an SA, or was told to have it. */
+static bool asked(const struct control_tunnel *t, enum sink_direction d)
+{
+	for (size_t i = 0; i < t->sa_count; i++)
+		if (t->sas[i].direction == d && t->sas[i].known && !t->sas[i].retiring)
+			return true;
+	return false;
+}
+
 void tunnel_watch(struct control_tunnel *t, uint64_t now)
 {
 	const struct tunnel_sa *tx = tunnel_sa_of(t, SINK_TRANSMIT);
 	bool up = tx && tunnel_sa_of(t, SINK_RECEIVE);
 
-	if (up == t->up)
+	/* While forward takes over a successor's keys nothing is down. */
+	if (up == t->up || (!up && asked(t, SINK_TRANSMIT) && asked(t, SINK_RECEIVE)))
 		return;
 	t->up = up;
 	t->up_since = now;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAGIC 0x6d796576656e7431ull /* with the layout it changes */
+#define MAGIC 0x6d796576656e7432ull /* with the layout it changes */
 
 static const struct {
 	const char *name;
@@ -37,8 +37,16 @@ static const struct {
 	[EVENT_CAK_USED] = {"cak-used", LOG_LVL_INFO},
 	[EVENT_CAK_OVERTIME] = {"cak-overtime", LOG_LVL_ERROR},
 	[EVENT_LEASE_STUCK] = {"lease-stuck", LOG_LVL_ERROR},
+	[EVENT_IKE_UP] = {"ike-up", LOG_LVL_INFO},
+	[EVENT_IKE_DOWN] = {"ike-down", LOG_LVL_WARN},
+	[EVENT_IKE_REKEYED] = {"ike-rekeyed", LOG_LVL_INFO},
+	[EVENT_CHILD_REKEYED] = {"child-rekeyed", LOG_LVL_INFO},
+	[EVENT_IKE_REAUTHENTICATED] = {"ike-reauthenticated", LOG_LVL_INFO},
 	[EVENT_MKPDUS_REFUSED] = {"mkpdus-refused", LOG_LVL_WARN},
 	[EVENT_FRAMES_REFUSED] = {"frames-refused", LOG_LVL_WARN},
+	[EVENT_AUTHENTICATION_FAILED] = {"authentication-failed", LOG_LVL_WARN},
+	[EVENT_PROPOSAL_MISMATCH] = {"proposal-mismatch", LOG_LVL_WARN},
+	[EVENT_IKE_TROUBLE] = {"ike-trouble", LOG_LVL_WARN},
 };
 
 const char *event_name(enum event_kind kind)

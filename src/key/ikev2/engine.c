@@ -132,7 +132,7 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 	}
 	p->cfg = *cfg;
 	p->cfg.name[IKEV2_NAME_MAX - 1] = 0;
-	p->wanted |= cfg->start && !started;
+	p->wanted |= cfg->start && !started && !p->held;
 	p->next_at = now;
 	e->timed = false;
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
