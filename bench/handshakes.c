@@ -308,8 +308,10 @@ static int by_value(const void *a, const void *b)
 
 static double median_us(enum what w, unsigned n)
 {
+	const uint64_t *middle = times[w]->v + n / 2;
+
 	qsort(times[w]->v, n, sizeof(times[w]->v[0]), by_value);
-	return (double)times[w]->v[n / 2] / 1000;
+	return (double)*middle / 1000;
 }
 
 static void row(FILE *json, const struct kind *k, bool initiator, double us, const double cost[])
