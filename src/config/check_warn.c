@@ -83,6 +83,17 @@ static void warn_ipsec(const struct check *c, const struct conf_node *n, const s
 			c->warns, check_at(c, auth, "psk"),
 			"the %zu members of overlay `%s` share one secret, so each of them can pretend to be another; with `auth ca NAME` they cannot",
 			o->member_count, o->name);
+	for (size_t i = 0; o->ipsec.on_demand && i < o->member_count; i++) {
+		const struct bb_port *p = o->members[i].port;
+
+		if (!p || !(p->dhcp || p->behind_nat))
+			continue;
+		errlist_add(
+			c->warns, check_at(c, tree_child(c->t, n, "ike"), "on-demand"),
+			"`%s` cannot be called, so with `on-demand` it is out of the others' reach until a packet of its own brings its tunnels up",
+			o->members[i].node->name);
+		break;
+	}
 	for (size_t i = 0; o->managed && i < o->member_count; i++) {
 		const struct bb_peer *p = o->members[i].peer;
 		const struct conf_node *x = p ? tree_entry(c->t, NULL, "peer", p->name) : NULL;

@@ -110,6 +110,10 @@ static const struct row rows[] = {
 	 "x.conf:6:49: warning: the 3 members of overlay `vpn` share one secret, so each of them can pretend to be another; with `auth ca NAME` they cannot\n"},
 	{"keys_written_down", BASE "overlay vpn ike debug key-log;\n",
 	 "x.conf:7:23: warning: OVERLAY `vpn` WRITES DOWN ITS KEYS: whoever reads the key log reads all its traffic, also what was recorded before; take `debug key-log` out as soon as the fault is found\n"},
+	{"on_demand_of_one_who_must_call",
+	 TOP FRA "node nyc1 { id 2; site nyc; " PORT(
+		 "address dhcp;") " }\n" VPN "overlay vpn ike on-demand;\n",
+	 "x.conf:7:17: warning: `nyc1` cannot be called, so with `on-demand` it is out of the others' reach until a packet of its own brings its tunnels up\n"},
 	{"peer_without_anything", TOP FRA "peer lim { site nyc; service inet; }\n" VPN,
 	 "x.conf:5:1: peer `lim` needs an `address` or an `identity`: overlay `vpn` cannot know it otherwise\n"},
 	{"peer_of_a_ca_without_identity",
