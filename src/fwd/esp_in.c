@@ -88,8 +88,11 @@ static enum fwd_fate verified(struct fwd *f, const struct esp_rx *rx, const stru
 
 	if (!op->ok) {
 		sa->esp.counts[ESP_NOT_VALID]++;
+		if (sa->esp.wrong < ESP_WRONG_MAX)
+			sa->esp.wrong++;
 		return FATE_DROP_NOT_VALID;
 	}
+	sa->esp.wrong = 0;
 	switch (sa_replay_accept(sa, rx->seq)) {
 	case SA_LATE:
 	case SA_DELAYED:
@@ -266,6 +269,7 @@ static unsigned verified_run(struct fwd *f, const struct esp_rx *rx, const struc
 	if (!k)
 		return 0;
 	sa_replay_accept_run(sa, k);
+	sa->esp.wrong = 0;
 	if (has_moved(f, sa, &rx[k - 1]))
 		moved_say(f, sa, &rx[k - 1]);
 	used_note(f, sa);
@@ -317,6 +321,8 @@ static unsigned settle(struct fwd *f, struct pkt *v, const struct esp_rx *rx, st
 	uint64_t octets = 0, express_count = 0;
 	unsigned k = 0, good;
 
+	if (sa->esp.wrong == ESP_WRONG_MAX)
+		esp_resync(f, sa, rx, ops);
 	aead_open(sa->key, ops, n);
 	good = verified_run(f, rx, ops, n);
 	for (unsigned i = 0; i < n; i++) {

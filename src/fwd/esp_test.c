@@ -171,6 +171,72 @@ static void a_burst_arrives_whole_and_in_order(void **state)
 	node_fini(&b);
 }
 
+/* More than 2^32 packets were lost in a row: the upper half is another one now (RFC 4303 A3). */
+static void an_upper_half_that_was_lost_is_found_again(void **state)
+{
+	static const enum esp_suite suites[] = {ESP_AES_GCM_16_256, ESP_AES_CBC_256_SHA2_512_256};
+	uint8_t in[2048], wire[2048], out[2048];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		bool far = i & 2; /* further than anybody looks */
+		struct esp_setup s = {.suite = suites[i & 1], .esn = true};
+		struct node a, b;
+		size_t n;
+
+		esp_pair(&a, &b, &s);
+		esp_key(&a, &b, 1, &s);
+		n = node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire);
+		assert_true(node_receive(&b, wire, n, out));
+		a.f->tunnels[0].tunnel->tx->next = ((uint64_t)(far ? 5 : 3) << 32) + 1000;
+		for (unsigned k = 0; k < ESP_WRONG_MAX; k++) {
+			n = node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire);
+			assert_int_equal(node_receive(&b, wire, n, out), 0);
+		}
+		assert_int_equal(fate_of(&b, FATE_RESYNCED), 0);
+		/* One is tried, and those behind it are heard again. */
+		for (unsigned k = 0; k < 2; k++) {
+			n = node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire);
+			if (k == 0)
+				assert_int_equal(node_receive(&b, wire, n, out), 0);
+			else
+				assert_int_equal(node_receive(&b, wire, n, out) != 0, !far);
+		}
+		assert_int_equal(fate_of(&b, FATE_RESYNCED), !far);
+		node_fini(&a);
+		node_fini(&b);
+	}
+}
+
+static void forgeries_are_not_what_the_numbers_follow(void **state)
+{
+	struct esp_setup s = {.suite = ESP_AES_GCM_16_256, .esn = true};
+	uint8_t in[2048], wire[2048], forged[2048], out[2048];
+	struct node a, b;
+	uint64_t next;
+	size_t n;
+
+	(void)state;
+	esp_pair(&a, &b, &s);
+	esp_key(&a, &b, 1, &s);
+	n = node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire);
+	assert_true(node_receive(&b, wire, n, out));
+	next = b.f->tunnels[0].tunnel->rx->next;
+	for (unsigned k = 0; k < 4 * ESP_WRONG_MAX; k++) {
+		memcpy(forged, wire, n);
+		forged[14 + 20 + 7] = (uint8_t)(k + 2);
+		forged[n - 1] ^= 1;
+		assert_int_equal(node_receive(&b, forged, n, out), 0);
+		fwd_tick(b.f, b.f->now + NS_PER_MS);
+	}
+	assert_int_equal(b.f->tunnels[0].tunnel->rx->next, next);
+	assert_int_equal(fate_of(&b, FATE_RESYNCED), 0);
+	n = node_send(&a, in, esp_frame(in, 4, 2, 100, 0, false), wire);
+	assert_true(node_receive(&b, wire, n, out));
+	node_fini(&a);
+	node_fini(&b);
+}
+
 static void the_padding_of_a_short_frame_is_not_sent(void **state)
 {
 	struct esp_setup s = {0};
@@ -812,6 +878,8 @@ int main(void)
 		cmocka_unit_test(an_outer_header_is_as_it_must_be),
 		cmocka_unit_test(transport_mode_keeps_the_packets_own_header),
 		cmocka_unit_test(a_burst_arrives_whole_and_in_order),
+		cmocka_unit_test(an_upper_half_that_was_lost_is_found_again),
+		cmocka_unit_test(forgeries_are_not_what_the_numbers_follow),
 		cmocka_unit_test(the_padding_of_a_short_frame_is_not_sent),
 		cmocka_unit_test(dscp_is_copied_or_set_and_ecn_goes_with_it),
 		cmocka_unit_test(every_row_of_rfc_6040_through_the_path),

@@ -73,6 +73,7 @@
 	FATE(DROP_OUTER_FRAGMENT, "drop.outer-fragment",                                           \
 	     "a fragment that overlaps, is too long, or of which there are too many")              \
 	FATE(HEARD_TOO_BIG, "heard.too-big", "ICMP that quoted a packet of ours: believed")        \
+	FATE(RESYNCED, "resynced", "the upper half of an SA's sequence numbers found again")       \
 	FATE(DROP_ICMP, "drop.icmp", "ICMP that quotes nothing of ours, or too much of it")        \
 	FATE(DROP_ESP_SHORT, "drop.esp-short", "ends within ESP's header, IV or ICV")              \
 	FATE(DROP_ESP_LENGTH, "drop.esp-length", "not a whole number of its cipher's blocks")      \

@@ -175,6 +175,7 @@ struct fwd {
 	/* ESP */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
+	bool resynced;                  /* since then esp_resync() had its try */
 	unsigned wholes_begun;
 	uint64_t wholes_order;
 	uint8_t aad[PKT_BURST][12];
@@ -244,6 +245,9 @@ void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* What waited for this receive SA goes on. */
 void esp_in_early(struct fwd *f, const struct sa *sa);
+/* After a run of packets that did not verify: tries this one, which is not decrypted yet, with other
+ * upper halves of its sequence number. One in a tick. */
+void esp_resync(struct fwd *f, struct sa *sa, const struct esp_rx *rx, const struct aead_op *op);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The same for frames in clear of an overlay that may send such, while it has no key in use. */

@@ -137,6 +137,7 @@ void tunnels_tick(struct fwd *f, uint64_t now)
 {
 	f->now = now;
 	f->icmp_made = f->icmp_heard = 0;
+	f->resynced = false;
 	reassemble_tick(f);
 	early_tick(f);
 	esp_expire(f->sas, now);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define ESP_WINDOW_MAX (1u << 16)
+#define ESP_WRONG_MAX 64
 /* Room for the bytes in front of an ESP packet's IV: outer header (40), UDP (8), ESP header (8). */
 #define ESP_OUTER_MAX 64
 
@@ -94,6 +95,7 @@ struct esp {
 	bool esn;
 	bool any4, any6; /* every packet of that family fits the selectors */
 	bool used;       /* receive: a packet verified since it was installed or taken over */
+	uint8_t wrong;   /* receive: packets in a row that did not verify, up to ESP_WRONG_MAX */
 	/* Transmit: those headers, lengths and numbers zero, at the end of their room: the whole of
 	 * it is copied in front of a packet, which is faster than just what is needed. */
 	uint8_t head[ESP_OUTER_MAX];
