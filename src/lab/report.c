@@ -313,10 +313,15 @@ static void fates_print(const struct js *port, const char *node, FILE *out)
 	}
 }
 
+static uint64_t classes_sum(const struct js *service, enum view_class a, enum view_class b)
+{
+	return service_sum(service, view_class_name[a]) + service_sum(service, view_class_name[b]);
+}
+
 void report_carrier(const struct js *carrier, FILE *out)
 {
 	const struct js *services = js_get(carrier, "services");
-	struct table *t = table_new("carrier's view of|>frames|>ciphertext|>MKPDUs|"
+	struct table *t = table_new("carrier's view of|>frames|>ciphertext|>keying|"
 				    ">other exceptions|>neither");
 	char b[16];
 
@@ -329,8 +334,8 @@ void report_carrier(const struct js *carrier, FILE *out)
 			other += service_sum(s, view_class_name[c]);
 		table_cell(t, "%s", name ? name : "?");
 		table_cell(t, "%s", table_count(service_sum(s, "frames"), b));
-		table_cell(t, "%s", table_count(service_sum(s, "macsec"), b));
-		table_cell(t, "%s", table_count(service_sum(s, "eapol"), b));
+		table_cell(t, "%s", table_count(classes_sum(s, VIEW_MACSEC, VIEW_ESP), b));
+		table_cell(t, "%s", table_count(classes_sum(s, VIEW_EAPOL, VIEW_IKE), b));
 		table_cell(t, "%s", table_count(other, b));
 		if (neither)
 			table_warn(t, "%s", table_count(neither, b));

@@ -289,6 +289,21 @@ static int keys_wait(struct up *u)
 	return -EINTR;
 }
 
+/* Where b answers through the overlay: its address there, or else, when a has routes to b's site by
+ * it, its first address on a lan. Family 0: nowhere. */
+static struct bb_prefix link_end(const struct bb_overlay *o, const struct bb_member *a,
+				 const struct bb_member *b)
+{
+	if (backbone_bridged(a->node, o) || backbone_bridged(b->node, o))
+		return (struct bb_prefix){0};
+	if (a->has_address && b->has_address)
+		return b->address;
+	for (size_t i = 0; o->managed && i < b->node->port_count; i++)
+		if (!b->node->ports[i].service && b->node->ports[i].address_count)
+			return b->node->ports[i].addresses[0];
+	return (struct bb_prefix){0};
+}
+
 static void link_add(void *ctx, const struct bb_overlay *o, const struct bb_member *a,
 		     const struct bb_member *b)
 {
@@ -298,11 +313,9 @@ static void link_add(void *ctx, const struct bb_overlay *o, const struct bb_memb
 
 	r->links[r->link_count] = (struct probe_ping){
 		.from = n->netns,
+		.to = link_end(o, a, b),
 		.expect_ns = 2 * plan_delay_ns(u->plan, a->node->site, b->node->site),
 	};
-	if (a->has_address && b->has_address && !backbone_bridged(a->node, o) &&
-	    !backbone_bridged(b->node, o))
-		r->links[r->link_count].to = b->address;
 	r->link_count++;
 }
 
