@@ -26,7 +26,7 @@ OUR_MAC = "02:00:00:00:00:01"
 OUTER = {4: ("198.51.100.1", "198.51.100.2"), 6: ("2001:db8::1", "2001:db8::2")}   # ours, theirs
 INNER = {4: ("10.70.1.1", "10.70.2.1"), 6: ("fd70:1::1", "fd70:2::1")}
 LENGTH = {4: 32, 6: 128}
-OUR_NAME, THEIR_NAME = "ours.example", "theirs.example"
+OUR_NAME, THEIR_NAME = "ours", "theirs.example"
 PSK, PPK, PPK_ID = "a secret between two", "no quantum computer has this", "pq@acme"
 NATTED = "198.51.100.9"     # where a translator between the two shows whoever is behind it
 numbers = itertools.count(1)
@@ -328,6 +328,7 @@ class Pluto:
   esp={case.esp[1]}
   esn={"yes" if case.esn else "no"}
   encapsulation={"yes" if case.encap else "auto"}
+  narrowing=yes
   fragmentation={"force" if case.fragment else "yes"}
   ppk={"insist" if case.ppk else "no"}
   dpddelay={case.dpd}
