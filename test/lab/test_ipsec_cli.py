@@ -103,6 +103,33 @@ def test_keys_for_wireshark_are_shown_and_said_loudly(two):
     assert "OPEN: key-log" in myelin(two, "fra1", "show", "overlays")
 
 
+def test_tshark_reads_the_traffic_with_them(two, tmp_path):
+    """Wherever it was recorded, on this side of the translator or the other."""
+    seen = tmp_path / "wire.pcap"
+    capture = subprocess.Popen([labs.MYELIN, "lab", "capture", "inet", seen, "--lab", two.name],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until("the capture runs", lambda: seen.exists() and seen.stat().st_size)
+        myelin(two, "nyc1", "rekey", "fra1", "reauth")
+        two.run("host-nyc", "ping", "-n", "-c", 5, "-i", "0.2", two.address["host-fra"][0])
+    finally:
+        capture.terminate()
+        capture.wait()
+    config = tmp_path / "wireshark"
+    config.mkdir()
+    for table, words in (("esp_sa", "esp"), ("ikev2_decryption_table", "ike")):
+        (config / table).write_text(myelin(two, "fra1", "show", "keys", words))
+
+    def read(what, field):
+        return subprocess.run(
+            ["tshark", "-n", "-r", seen, "-o", "esp.enable_encryption_decode:TRUE", "-Y", what,
+             "-T", "fields", "-e", field], capture_output=True, text=True, check=True,
+            env={"PATH": "/usr/sbin:/usr/bin", "XDG_CONFIG_HOME": str(tmp_path),
+                 "HOME": str(tmp_path)}).stdout.split()
+    assert read("icmp.type == 8", "icmp.seq").count("5") >= 1
+    assert "fra1" in " ".join(read("isakmp.id.data.fqdn", "isakmp.id.data.fqdn"))
+
+
 def test_a_wrong_secret_is_named_on_both_ends(two):
     """One end reads another one at its next start."""
     secret = two.dir / "secrets" / "link"

@@ -204,11 +204,13 @@ static void log_esp(struct ike_sa *sa, const struct child_sa *c, bool out)
 	const struct secret *key = out ? &c->key_out : &c->key_in;
 	const struct secret *auth = out ? &c->auth_out : &c->auth_in;
 	char line[512], k[2 * SECRET_MAX + 1] = "", a[2 * SECRET_MAX + 1] = "", integ[48] = "NULL";
-	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+	char src[INET6_ADDRSTRLEN] = "*", dst[INET6_ADDRSTRLEN] = "*";
 	int family = from->family == 6 ? AF_INET6 : AF_INET;
 
-	inet_ntop(family, from->addr, src, sizeof(src));
-	inet_ntop(family, to->addr, dst, sizeof(dst));
+	if (!sa->nat_local && !sa->nat_remote) { /* on either side of a NAT they are others */
+		inet_ntop(family, from->addr, src, sizeof(src));
+		inet_ntop(family, to->addr, dst, sizeof(dst));
+	}
 	hex(k, key->b, key->len);
 	hex(a, auth->b, auth->len);
 	if (s->hash_bits)
