@@ -186,6 +186,8 @@ static void orphans_replace(struct control *c, uint64_t now)
 						  .direction = SINK_TRANSMIT,
 						  .event = SINK_ESP_ACQUIRE};
 
+		if (t->set)
+			ikev2_carried(c->ike->engine, t->plan->id, tunnel_carried(t));
 		if (t->set && tunnel_orphaned(t))
 			ikev2_report(c->ike->engine, &r, now);
 	}
@@ -538,10 +540,15 @@ void ike_port_changed(struct control *c, uint64_t now)
 
 	for (size_t i = 0; k && i < k->tunnel_count; i++) {
 		struct control_tunnel *t = &k->tunnels[i];
+		bool moved;
 
 		tunnel_way(t);
-		if (t->set && !tunnel_end_same(&t->local, &t->set_local))
-			ike_peer_set(t, now);
+		if (!t->set || tunnel_end_same(&t->local, &t->set_local))
+			continue;
+		moved = t->set_local.family && t->local.family;
+		ike_peer_set(t, now);
+		if (moved) /* what stands is bound to an address that is gone */
+			(void)ikev2_rekey(k->engine, t->plan->id, IKEV2_REAUTH, now);
 	}
 	if (!k)
 		return;

@@ -127,9 +127,11 @@ void tunnels_look(struct control *c);
 /* Asks the kernel to look after the neighbours that are next hops. */
 void tunnels_probe(struct control *c);
 void tunnel_announce(struct control_tunnel *t);
-/* The SA that sends, or that has received since last; NULL: none is installed. */
+/* The newest of a direction, the engine's own first; NULL: none. */
 const struct tunnel_sa *tunnel_sa_of(const struct control_tunnel *t, enum sink_direction d);
+/* Nothing but SAs without a record; whether one of these sends. */
 bool tunnel_orphaned(const struct control_tunnel *t);
+bool tunnel_carried(const struct control_tunnel *t);
 /* Tells by an event when it came up or went down. */
 void tunnel_watch(struct control_tunnel *t, uint64_t now);
 const char *tunnel_peer(const struct control_tunnel *t);

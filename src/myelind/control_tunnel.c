@@ -90,7 +90,7 @@ const struct tunnel_sa *tunnel_sa_of(const struct control_tunnel *t, enum sink_d
 	for (size_t i = 0; i < t->sa_count; i++) {
 		const struct tunnel_sa *e = &t->sas[i];
 
-		if (e->direction == d && e->installed && !e->retiring &&
+		if (e->direction == d && (e->installed || e->known) && !e->retiring &&
 		    (!best || e->known > best->known ||
 		     (e->known == best->known && e->since_ns >= best->since_ns)))
 			best = e;
@@ -141,6 +141,14 @@ static void orphans_retire(struct control_tunnel *t)
 			retire_say(t, &t->sas[i]);
 }
 
+bool tunnel_carried(const struct control_tunnel *t)
+{
+	for (size_t i = 0; i < t->sa_count; i++)
+		if (t->sas[i].direction == SINK_TRANSMIT && !t->sas[i].known && !t->sas[i].retiring)
+			return true;
+	return false;
+}
+
 void tunnel_report(struct control_tunnel *t, const struct sink_esp_report *r, uint64_t now)
 {
 	struct tunnel_sa *e = sa_find(t, r->direction, r->spi);
@@ -164,8 +172,10 @@ void tunnel_report(struct control_tunnel *t, const struct sink_esp_report *r, ui
 	case SINK_ESP_ACQUIRE:
 		break;
 	}
-	if (t->set)
-		ikev2_report(t->c->ike->engine, r, now);
+	if (!t->set)
+		return;
+	ikev2_carried(t->c->ike->engine, t->plan->id, tunnel_carried(t));
+	ikev2_report(t->c->ike->engine, r, now);
 }
 
 static struct msg_end end_say(const struct esp_end *e)

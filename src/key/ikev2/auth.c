@@ -213,7 +213,7 @@ static void answer(struct ike_sa *sa, uint64_t now)
 	put_auth(sa, &o);
 	put_ppk(sa, &o);
 	sa->pending = NULL;
-	beside = child_usable(sa);
+	beside = child_usable(sa) || sa->peer->carried;
 	if (c) {
 		create_answer(&o, c, sa->pending_num, 0, NULL, NULL, 0);
 		child_add(sa, c);

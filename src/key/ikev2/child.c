@@ -132,12 +132,14 @@ void child_add(struct ike_sa *sa, struct child_sa *c)
 
 void child_send_late(struct ike_sa *sa, struct child_sa *c, uint64_t now)
 {
+	bool others = sa->peer->carried;
+
 	for (const struct child_sa *o = sa->children; o; o = o->next)
-		if (o->sending && o->state != CHILD_CLOSING) {
-			c->send_at = now + SEND_NS; /* nothing is lost by waiting */
-			return;
-		}
-	child_send(sa, c);
+		others |= o->sending && o->state != CHILD_CLOSING;
+	if (others)
+		c->send_at = now + SEND_NS; /* nothing is lost by waiting */
+	else
+		child_send(sa, c);
 }
 
 void child_send(struct ike_sa *sa, struct child_sa *c)

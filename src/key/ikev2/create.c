@@ -447,7 +447,7 @@ enum ikev2_result create_request(struct ike_sa *sa, struct in *in)
 		if (c->asked && c->state == CHILD_UP && in->now < c->since + TWINS_NS &&
 		    nonce_cmp(&c->low, &low) < 0)
 			c->want_close = true; /* the peer had asked before it heard of ours */
-	if (sa->child_count == 1)
+	if (sa->child_count == 1 && !sa->peer->carried)
 		child_send(sa, fresh); /* nothing else to send with */
 	return IKEV2_OK;
 }

@@ -524,6 +524,14 @@ void ikev2_report(struct ikev2 *e, const struct sink_esp_report *r, uint64_t now
 	e->timed = false;
 }
 
+void ikev2_carried(struct ikev2 *e, uint16_t tunnel, bool carried)
+{
+	struct peer *p = ike_peer_find(e, tunnel);
+
+	if (p)
+		p->carried = carried;
+}
+
 void ikev2_signed(struct ikev2 *e, uint32_t id, const void *sig, size_t len, uint64_t now)
 {
 	for (struct ike_sa *sa = e->sas; sa && id; sa = sa->next)

@@ -208,6 +208,10 @@ void ikev2_signed(struct ikev2 *e, uint32_t id, const void *sig, size_t len, uin
 /* What forward said of an SA. */
 void ikev2_report(struct ikev2 *e, const struct sink_esp_report *r, uint64_t now);
 
+/* Whether forward still sends to the peer by an SA of an earlier life, whose record is lost: then
+ * one that was agreed upon by the peer's wish is not used before the peer is known to receive. */
+void ikev2_carried(struct ikev2 *e, uint16_t tunnel, bool carried);
+
 /* Timers: call at or after ikev2_deadline(). */
 void ikev2_expire(struct ikev2 *e, uint64_t now);
 uint64_t ikev2_deadline(const struct ikev2 *e);

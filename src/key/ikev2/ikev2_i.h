@@ -156,6 +156,7 @@ struct peer {
 	bool busy;        /* while peers are gone through: an IKE SA stands or is being made */
 	uint64_t next_at; /* not called again before */
 	unsigned failures;
+	bool carried;   /* see ikev2_carried() */
 	bool contacted; /* it was told that we know nothing of an earlier life */
 	uint64_t trouble_at, told_at;
 	char trouble[IKEV2_TROUBLE_MAX]; /* why it is not up; "": nothing is known against it */

@@ -119,6 +119,33 @@ static void both_call_at_once_and_one_stays(void **state)
 	lan_free(l);
 }
 
+static void what_an_earlier_life_sends_by_is_used_until_the_peer_is_heard(void **state)
+{
+	struct lan *l = pair(NULL);
+	struct sink_esp_report r = {
+		.tunnel = T0, .direction = SINK_RECEIVE, .event = SINK_ESP_USED};
+
+	(void)state;
+	ikev2_carried(l->nodes[1].e, T0, true);
+	lan_run(l, l->now + 60 * NS_PER_S);
+	assert_true(lan_hears(l, 1, 0));
+	assert_null(lan_transmit_sa(&l->nodes[1], T0)); /* the initiator may have died of it */
+	r.spi = lan_sa_of(&l->nodes[1], T0)->children->spi_in;
+	ikev2_report(l->nodes[1].e, &r, l->now);
+	lan_flush(l, 1);
+	assert_true(lan_both(l));
+	lan_free(l);
+	/* Or until there is nothing of it left. */
+	l = pair(NULL);
+	ikev2_carried(l->nodes[1].e, T0, true);
+	lan_run(l, l->now + 60 * NS_PER_S);
+	ikev2_carried(l->nodes[1].e, T0, false);
+	lan_run(l, l->now + 120 * NS_PER_S);
+	assert_true(lan_both(l));
+	check_one(l);
+	lan_free(l);
+}
+
 static void with_cert(struct lan *l, unsigned me, struct ikev2_peer *p)
 {
 	lan_use_cert(l, me, p);
@@ -1352,6 +1379,7 @@ int main(void)
 		cmocka_unit_test(psk_comes_up_in_four_messages),
 		cmocka_unit_test(either_end_may_call),
 		cmocka_unit_test(both_call_at_once_and_one_stays),
+		cmocka_unit_test(what_an_earlier_life_sends_by_is_used_until_the_peer_is_heard),
 		cmocka_unit_test(certificates_of_every_kind),
 		cmocka_unit_test(old_boxes_sign_by_the_methods_they_know),
 		cmocka_unit_test(a_certificate_revoked_later_closes_what_it_let_in),
