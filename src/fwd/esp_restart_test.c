@@ -205,7 +205,7 @@ static void keys_that_are_over_are_wiped_from_the_area(void **state)
 	struct esp_setup s = {.suite = ESP_AES_CBC_256_SHA2_512_256};
 
 	(void)state;
-	for (unsigned how = 0; how < 8; how++) {
+	for (unsigned how = 0; how < 10; how++) {
 		bool transmit = how & 1;
 		struct node a, b;
 		struct msg m;
@@ -234,6 +234,13 @@ static void keys_that_are_over_are_wiped_from_the_area(void **state)
 			struct msg d = {.type = MSG_TUNNEL_DEL, .secy = ESP_TUNNEL_ID};
 
 			assert_int_equal(fwd_control(a.f, &d), 0);
+		} else if (how / 2 == 3) { /* its number is another peer's now */
+			struct msg t = esp_tunnel(2, 1, ESP_TUNNEL_ID, &s);
+
+			assert_int_equal(fwd_control(a.f, &t), 0);
+			assert_true(in_area(&a, &m.esp.key)); /* the same once more */
+			memcpy(t.tunnel_add.name, "stranger", 9);
+			assert_int_equal(fwd_control(a.f, &t), 0);
 		} else { /* another key under the same name */
 			struct msg other = esp_sa(1, 2, transmit, 3, &s);
 
@@ -243,7 +250,7 @@ static void keys_that_are_over_are_wiped_from_the_area(void **state)
 			assert_int_equal(fwd_control(a.f, &other), 0);
 		}
 		assert_false(in_area(&a, &m.esp.key) || in_area(&a, &m.esp.auth));
-		if (how / 2 != 2)
+		if (how / 2 != 2 && how / 2 != 3)
 			assert_true(said(&a, ESP_GONE, transmit, m.esp.spi));
 		node_fini(&a);
 		node_fini(&b);

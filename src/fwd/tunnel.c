@@ -199,6 +199,18 @@ void esp_acquire(struct fwd *f, struct fwd_tunnel *t)
 	f->say(f->ctx, &m);
 }
 
+int tunnel_on_del(struct fwd *f, uint16_t tunnel)
+{
+	struct tunnel *n = tunnel_find(f->sas, tunnel);
+
+	if (!n)
+		return 0;
+	tunnel_unhold(f, &f->tunnels[n->slot]);
+	f->tunnels[n->slot] = (struct fwd_tunnel){0};
+	tunnel_del(f->sas, n);
+	return 0;
+}
+
 int tunnel_on_add(struct fwd *f, const struct msg_tunnel *m)
 {
 	struct tunnel_config c = {
@@ -220,22 +232,15 @@ int tunnel_on_add(struct fwd *f, const struct msg_tunnel *m)
 	c.name[sizeof(c.name) - 1] = 0;
 	if (secy_find(f->sas, m->tunnel))
 		return -EINVAL;
+	/* Another peer's now, whose packets must not go to the former. */
+	if (n && strcmp(n->config.name, c.name) != 0) {
+		tunnel_on_del(f, m->tunnel);
+		n = NULL;
+	}
 	/* A path of another size: what was learned of the old one is worth nothing. */
 	if (n && n->config.mtu != c.mtu)
 		f->tunnels[n->slot].pmtu = 0;
 	return tunnel_add(f->sas, &c);
-}
-
-int tunnel_on_del(struct fwd *f, uint16_t tunnel)
-{
-	struct tunnel *n = tunnel_find(f->sas, tunnel);
-
-	if (!n)
-		return 0;
-	tunnel_unhold(f, &f->tunnels[n->slot]);
-	f->tunnels[n->slot] = (struct fwd_tunnel){0};
-	tunnel_del(f->sas, n);
-	return 0;
 }
 
 static void end_copy(struct esp_end *to, const struct msg_end *from)
