@@ -281,6 +281,13 @@ static bool own_fits(const struct cert *c, int64_t now, char *why, size_t size)
 	return false;
 }
 
+static int64_t until(const struct cert *c)
+{
+	int64_t own = x509_until(c->own->v[0]), list = x509_trust_until(c->trust);
+
+	return own < list ? own : list;
+}
+
 bool cert_judge(struct cert *c, int64_t now, struct cert_use *use, bool *changed, char *why,
 		size_t size)
 {
@@ -302,7 +309,8 @@ bool cert_judge(struct cert *c, int64_t now, struct cert_use *use, bool *changed
 	c->good = c->trust && c->own && own_fits(c, now, unfit, sizeof(unfit));
 	*changed = c->good != was || trust != c->trust || own != c->own;
 	if (c->good)
-		*use = (struct cert_use){c->trust, c->own->v, c->own->count, c->own->schemes};
+		*use = (struct cert_use){c->trust, c->own->v, c->own->count, c->own->schemes,
+					 until(c)};
 	snprintf(why, size, "%s",
 		 c->trust_why[0] ? c->trust_why
 		 : c->own_why[0] ? c->own_why

@@ -28,6 +28,7 @@ struct cert_use {
 	const struct x509_der *chain; /* ours first */
 	unsigned chain_count;
 	uint32_t schemes; /* 1 << enum sign_scheme */
+	int64_t until;    /* our certificate's or the list's end, seconds since 1970 */
 };
 
 struct cert;

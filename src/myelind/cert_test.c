@@ -150,6 +150,7 @@ static void all_is_needed_and_then_it_is_used(void **state)
 	assert_int_equal(r->use.chain_count, 1);
 	assert_int_equal(r->use.chain[0].len, r->node.d.len);
 	assert_int_equal(r->use.schemes, 1u << SIGN_ECDSA_SHA2_256);
+	assert_int_equal(r->use.until, NOW + 30 * DAY);
 	assert_int_equal(x509_check(r->use.trust, &r->second.d, 1, NOW), X509_FINE);
 	cert_release(r->c);
 	/* The same once more is no change. */
@@ -287,6 +288,7 @@ static void a_list_revokes_at_once_and_a_bad_one_changes_nothing(void **state)
 	assert_true(judge(r, NOW));
 	assert_true(r->changed);
 	assert_int_equal(x509_check(r->use.trust, &r->second.d, 1, NOW), X509_IS_REVOKED);
+	assert_int_equal(r->use.until, NOW + DAY);
 	cert_release(r->c);
 	/* Half a file is told of, and the last good list counts. */
 	put(r, CERT_CRL, 0, pem, n / 2);

@@ -16,6 +16,7 @@
 #define SETTLE_NS (3 * NS_PER_S)  /* patience with the parent and the signer at the start */
 #define ANSWER_NS (10 * NS_PER_S) /* patience with a signature */
 #define LINK_BUDGET 64            /* messages before others get their turn */
+#define SOON_S (30 * 86400)       /* seconds before its end that a certificate is told of */
 #define TAG_FIRST 0xff00u         /* of requests for files, above every SecY and tunnel */
 
 _Static_assert(PLAN_SECYS_MAX + PLAN_TUNNELS_MAX < TAG_FIRST, "tags tell whose a file is");
@@ -26,6 +27,7 @@ struct authority {
 	struct cert *cert;
 	struct cert_use use;
 	bool good;
+	bool soon;         /* it was told of that it ends soon */
 	char trouble[640]; /* "" when well */
 	uint64_t look_at;
 };
@@ -187,6 +189,35 @@ bool certs_settled(const struct control *c, uint64_t now)
 	return true;
 }
 
+static const char *ending(const struct authority *a, char *buf, size_t size)
+{
+	int64_t left = a->use.until - (int64_t)(wall_clock() / NS_PER_S);
+
+	buf[0] = 0;
+	if (a->good && left < SOON_S)
+		snprintf(
+			buf, size,
+			"authority %s: this node's certificate or the revocation list ends in %lld "
+			"days: another is due",
+			a->name, (long long)(left / 86400));
+	return buf;
+}
+
+static void soon_tell(struct control *c, struct authority *a)
+{
+	char text[160];
+	bool soon = ending(a, text, sizeof(text))[0] != 0;
+
+	for (size_t i = 0; soon && !a->soon && i < c->ike->overlay_count; i++) {
+		const struct bb_overlay *o = c->ike->overlays[i].o;
+
+		if (o->auth == BB_AUTH_CA && !strcmp(o->ca, a->name))
+			event_put(&c->events, EVENT_SECRET_TROUBLE, o->name, 0, clock_now(), "%s",
+				  text);
+	}
+	a->soon = soon;
+}
+
 static void trouble_tell(struct control *c, const struct authority *a, const char *before)
 {
 	if (!strcmp(before, a->trouble))
@@ -230,6 +261,7 @@ static void judge(struct control *c, struct authority *a, uint64_t now)
 	a->good = cert_judge(a->cert, (int64_t)(wall_clock() / NS_PER_S), &a->use, &changed,
 			     a->trouble, sizeof(a->trouble));
 	trouble_tell(c, a, before);
+	soon_tell(c, a);
 	if (a->trouble[0] && a->look_at > now + RETRY_NS)
 		a->look_at = now + RETRY_NS;
 	if (changed || (!a->good && strcmp(before, a->trouble) != 0))
@@ -447,6 +479,18 @@ const char *cert_trouble(const struct control *c, const char *authority)
 	if (!a->good && !a->trouble[0])
 		return "the signer or the files of the authority are awaited";
 	return a->trouble;
+}
+
+const char *cert_note(const struct control *c, const char *authority, char *buf, size_t size)
+{
+	const struct authority *a = authority_of(c, authority);
+
+	buf[0] = 0;
+	if (a && a->trouble[0])
+		snprintf(buf, size, "%s", a->trouble);
+	else if (a)
+		ending(a, buf, size);
+	return buf;
 }
 
 int cert_peer_fill(struct control *c, struct control_tunnel *t, struct ikev2_peer *p)

@@ -36,6 +36,9 @@ uint64_t certs_deadline(const struct control *c);
 int cert_peer_fill(struct control *c, struct control_tunnel *t, struct ikev2_peer *p);
 /* What is wrong with the files of an authority; "" when nothing is. */
 const char *cert_trouble(const struct control *c, const char *authority);
+/* What is worth knowing of an authority although peers authenticate: its trouble, or that the time of
+ * a file of it ends soon; "" when nothing is. Returns buf. */
+const char *cert_note(const struct control *c, const char *authority, char *buf, size_t size);
 /* For struct ikev2_env. 0, -EMSGSIZE, -EBUSY: too many are waited for; -ENOMEM. */
 int cert_sign(struct control *c, uint32_t id, uint16_t key, enum sign_scheme s, const void *data,
 	      size_t len);

@@ -140,6 +140,8 @@ static void overlay_put(struct js *list, const struct control *c, const struct i
 	}
 	if (!first)
 		return;
+	if (!reason[0] && v->o->auth == BB_AUTH_CA)
+		cert_note(c, v->o->ca, reason, sizeof(reason));
 	a = &first->plan->self->address;
 	js_set_text(o, "overlay", v->o->name);
 	js_set_text(o, "design", registry_design_name(v->o->design));

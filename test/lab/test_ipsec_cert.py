@@ -10,6 +10,7 @@ import pytest
 
 import labs
 from labs import Stream
+from lib.memory import memory
 from lib.until import until
 
 TEXT = """backbone demo;
@@ -51,6 +52,10 @@ def both_live(lab):
 
 def texts(lab, node):
     return [e["text"] for e in lab.show(node, "events")["events"]]
+
+
+def overlay(lab):
+    return lab.show("nyc1", "overlays")["overlays"][0]
 
 
 def secrets(lab):
@@ -153,7 +158,7 @@ def reason(lab):
         return ""
 
 
-def openssl_sign(lab, node, *, days=30, usage="digitalSignature",
+def openssl_sign(lab, node, *, days=60, usage="digitalSignature",
                  extended="1.3.6.1.5.5.7.3.17", name=None, key="ec"):
     """A certificate by the lab's authority, made by another tool, for the node's file names."""
     d = secrets(lab)
@@ -199,14 +204,17 @@ def test_a_certificate_that_peers_would_refuse_is_told_of_by_its_own_node(lab, h
 def test_a_file_that_went_wrong_takes_nothing_away(lab):
     d = secrets(lab)
     for name, says in (("ca.pem", "holds no certificate"), ("crl.pem", "holds no revocation list"),
-                       ("nyc1.pem", "holds no certificate"), ("nyc1.key", "holds no private key")):
+                       ("nyc1.pem", "holds no certificate"), ("nyc1.key", "holds no private key"),
+                       ("nyc1.key", "is not the key of")):
         good = (d / name).read_bytes()
         try:
-            (d / name).write_bytes(good[:20])
+            (d / name).write_bytes((d / "fra1.key").read_bytes() if "not the key" in says
+                                   else good[:20])
             reload(lab, "nyc1")
             until(lambda: f"{name}: {texts(lab, 'nyc1')}",
                   lambda: any(f"{name}: {says}" in t for t in texts(lab, "nyc1")), 20)
             assert both_live(lab)
+            assert f"{name}: {says}" in overlay(lab)["reason"]
         finally:
             (d / name).write_bytes(good)
     (d / "nyc1.key").chmod(0o644)
@@ -215,9 +223,32 @@ def test_a_file_that_went_wrong_takes_nothing_away(lab):
                                           for t in texts(lab, "nyc1")), 20)
     (d / "nyc1.key").chmod(0o600)
     reload(lab, "nyc1")
-    until("all is well again", lambda: texts(lab, "nyc1")[-1].startswith("its certificates are good")
-          or both_live(lab), 20)
+    until(lambda: f"all is well again: {overlay(lab)}", lambda: overlay(lab)["reason"] is None, 20)
     anew(lab)
+
+
+def test_a_certificate_that_ends_soon_is_told_of(lab):
+    openssl_sign(lab, "nyc1", days=10)
+    reload(lab, "nyc1")
+    until(lambda: f"it is shown: {overlay(lab)}", lambda: re.search(
+        "ends in (9|10) days", overlay(lab)["reason"] or ""), 20)
+    assert both_live(lab)
+    assert any(re.search("ends in (9|10) days", t) for t in texts(lab, "nyc1")), texts(lab, "nyc1")
+
+
+def test_a_private_key_is_in_the_memory_of_its_signer_alone(lab):
+    openssl_sign(lab, "nyc1")
+    reload(lab, "nyc1")
+    anew(lab)
+    shown = subprocess.run(["openssl", "pkey", "-in", secrets(lab) / "nyc1.key", "-noout", "-text"],
+                           check=True, capture_output=True, text=True).stdout
+    scalar = bytes.fromhex(re.sub(r"[\s:]", "", shown.split("priv:")[1].split("pub:")[0]))[-48:]
+    pem = (secrets(lab) / "nyc1.key").read_text().splitlines()[1][:48].encode()
+    held = {role: [form in memory(lab.role("nyc1", role)) for form in (scalar, scalar[::-1], pem)]
+            for role in ("control", "forward", "signer")}
+    held["parent"] = [form in memory(lab.parent("nyc1")) for form in (scalar, scalar[::-1], pem)]
+    assert any(held.pop("signer")), "it would be found"
+    assert not any(any(v) for v in held.values()), held
 
 
 def test_nothing_of_a_private_key_is_in_a_log_or_an_answer(lab):

@@ -46,11 +46,14 @@ class Node:
         return self.ns.call(path.read_text).strip()
 
     # The daemon.
-    def start(self, *options):
+    def start(self, *options, credentials=None):
+        """credentials: a directory as systemd makes one, in place of --secrets."""
+        where = () if credentials else ("--secrets", self.secrets)
+        env = {**os.environ, "CREDENTIALS_DIRECTORY": str(credentials)} if credentials else None
         with open(self.log_path, "ab") as log:
             self.daemon = self.ns.popen(
-                PROGRAM, "--node", self.name, "--secrets", self.secrets, "--state-dir", self.state,
-                "--debug", *options, self.config, stdout=log, stderr=log)
+                PROGRAM, "--node", self.name, *where, "--state-dir", self.state, "--debug", *options,
+                self.config, stdout=log, stderr=log, env=env)
         until(lambda: "the control role answers\n" + self.log(), lambda: self.pid("control")
               and self.pid("forward") and self.answers(), 30)
 

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from lib.memory import memory
 from lib.until import until
 from node import PROGRAM, SANITIZED
 from test_roles import confined, descriptors, status
@@ -120,25 +121,6 @@ def test_the_signer_has_its_own_user_and_no_privilege(node):
     assert os.stat(f"/proc/{pid}/mem").st_uid == 0      # not dumpable
     assert os.listdir(f"/proc/{pid}/root") == []
     assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink(f"/proc/{node.pid('parent')}/ns/net")
-
-
-def memory(pid):
-    """All that a process has mapped and can be read."""
-    whole = bytearray()
-    with open(f"/proc/{pid}/mem", "rb", 0) as mem:
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, mode = line.split()[:2]
-            if "r" not in mode or "[v" in line:         # vvar, vsyscall
-                continue
-            start, end = (int(x, 16) for x in span.split("-"))
-            if end - start > 1 << 30:
-                continue                                # a sanitizer's shadow
-            try:
-                mem.seek(start)
-                whole += mem.read(end - start)
-            except OSError:
-                pass
-    return bytes(whole)
 
 
 def test_the_private_key_is_in_the_memory_of_the_signer_alone(node):
@@ -254,6 +236,23 @@ def test_control_gets_certificates_and_never_a_key(node):
         for kind in (AUTHORITY, CRL, CHAIN):
             assert node.ask(f"file {kind} {name}").split()[1] in (str(errno.ENOENT),
                                                                  str(errno.ENOTDIR))
+
+
+def test_a_folder_among_systemd_s_credentials_is_found_by_its_flat_names(make_node):
+    node = make_node()
+    folder = ca(node, "ed25519")
+    flat = node.folder / "credentials"
+    flat.mkdir(mode=0o700)
+    for path in folder.iterdir():
+        (flat / f"acme-ca_{path.name}").write_bytes(path.read_bytes())
+        (flat / f"acme-ca_{path.name}").chmod(0o400)
+    node.start(credentials=flat)
+    assert held(node)[1::2] == (0, str(flat / f"acme-ca_{node.name}.key"))
+    for kind, name in ((AUTHORITY, "ca.pem"), (CRL, "crl.pem"), (CHAIN, f"{node.name}.pem")):
+        tag, error, where = node.ask(f"file {kind} acme-ca").splitlines()[0].split(" ", 2)
+        assert (int(error), where) == (0, str(flat / f"acme-ca_{name}"))
+    # Where they lie as secrets do, a key is no secret that control could ask for.
+    assert node.ask(f"file 1 acme-ca_{node.name}.key").split()[1] == str(errno.EINVAL)
 
 
 def test_a_node_with_the_name_of_an_authority_s_file_gets_none(make_node):
