@@ -12,6 +12,7 @@
  * behind those of the SecYs.
  */
 #include "myelind/control.h"
+#include "myelind/control_ike.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -141,6 +142,31 @@ static void changes_answer(struct js *j, const struct conf_diff *d)
 	}
 }
 
+static bool has_tunnel(const struct plan *p, const struct plan_tunnel *t)
+{
+	for (size_t i = 0; i < p->tunnel_count; i++)
+		if (!strcmp(p->tunnels[i].o->name, t->o->name) &&
+		    !strcmp(backbone_member_name(p->tunnels[i].peer),
+			    backbone_member_name(t->peer)))
+			return true;
+	return false;
+}
+
+/* Peers that the new file has no tunnel to are told, so that they do not go on with SAs that are
+ * not here any more; and nothing is left of theirs, should the tunnel come back one day. */
+static void tunnels_leave(struct control *c, const struct plan *after, uint64_t now)
+{
+	bool any = false;
+
+	for (size_t i = 0; c->ike && c->ike->engine && i < c->plan->tunnel_count; i++)
+		if (!has_tunnel(after, &c->plan->tunnels[i])) {
+			ikev2_peer_remove(c->ike->engine, c->plan->tunnels[i].id, now);
+			any = true;
+		}
+	if (any)
+		ike_flush(c, now);
+}
+
 /* The candidate is good: what it changes, and whether it was taken. */
 static bool reload_take(struct control *c, const struct control_config *k,
 			const struct conf_diff *d, struct js *j, uint64_t now)
@@ -152,8 +178,10 @@ static bool reload_take(struct control *c, const struct control_config *k,
 	fates_answer(j, c->plan, k->plan);
 	if (d->count) {
 		rc = control_tell_parent(c, &m);
-		if (rc == 0)
+		if (rc == 0) {
 			c->leave_at = now + LEAVE_NS;
+			tunnels_leave(c, k->plan, now);
+		}
 	}
 	if (!d->count)
 		log_info("%s: no change", c->args->config);
