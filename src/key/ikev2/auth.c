@@ -299,11 +299,12 @@ static void finish(struct ike_sa *sa, uint64_t now)
 			   ikev2_id_text(&sa->remote_id, name, sizeof(name)),
 			   end_text(&sa->remote, end, sizeof(end)), sa->encap ? ", ESP in UDP" : "",
 			   sa->ppk ? ", with a post-quantum pre-shared key" : "");
+	if (old && old->state == ST_UP)
+		old->want_close = old->dirty = true;
+	sa->replaces = 0; /* should both ends have done it, they are twins like others */
 	auth_twins(sa);
 	doubt_others(sa);
 	sa->e->timed = false;
-	if (old && old->state == ST_UP)
-		old->want_close = old->dirty = true;
 }
 
 /* The peer knows nothing of what was before (§2.4). */

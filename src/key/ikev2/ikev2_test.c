@@ -656,6 +656,29 @@ static void reauthentication_makes_before_it_breaks(void **state)
 	lan_free(l);
 }
 
+static void either_may_call(struct lan *l, unsigned me, struct ikev2_peer *p)
+{
+	(void)l;
+	(void)me;
+	p->ike_reauth_ns = 1000 * NS_PER_S;
+}
+
+static void both_reauthenticate_at_once_and_one_stays(void **state)
+{
+	struct lan *l = established(either_may_call);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		ikev2_rekey(l->nodes[i].e, LAN_TUNNEL(!i), IKEV2_REAUTH, l->now);
+		ikev2_expire(l->nodes[i].e, l->now);
+		lan_flush(l, i);
+	}
+	run_heard(l, 2 * NS_PER_S);
+	lan_run(l, l->now + 200 * NS_PER_S);
+	check_one(l);
+	lan_free(l);
+}
+
 static void down_takes_everything_away(void **state)
 {
 	struct lan *l = established(NULL);
@@ -1395,6 +1418,7 @@ int main(void)
 		cmocka_unit_test(rekeying_from_either_end_and_both_at_once),
 		cmocka_unit_test(rekeys_by_its_own_clock_for_an_hour),
 		cmocka_unit_test(reauthentication_makes_before_it_breaks),
+		cmocka_unit_test(both_reauthenticate_at_once_and_one_stays),
 		cmocka_unit_test(down_takes_everything_away),
 		cmocka_unit_test(silent_peer_is_noticed_and_called_again),
 		cmocka_unit_test(traffic_spares_the_liveness_check),
