@@ -116,10 +116,11 @@ static void overlay_put(struct js *list, const struct control *c, const struct i
 	const struct control_tunnel *first = NULL;
 	const struct tunnel_sa *oldest = NULL;
 	struct js *o = js_push_object(list), *open;
-	char reason[640] = "", text[INET6_ADDRSTRLEN + 4];
+	char reason[640], text[INET6_ADDRSTRLEN + 4];
 	unsigned live = 0, count = 0;
 	const struct bb_prefix *a;
 
+	snprintf(reason, sizeof(reason), "%s", v->trouble); /* also while tunnels stand */
 	for (size_t i = 0; i < c->ike->tunnel_count; i++) {
 		const struct control_tunnel *t = &c->ike->tunnels[i];
 		const struct tunnel_sa *tx;

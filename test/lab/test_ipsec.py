@@ -102,6 +102,26 @@ def test_what_is_shown_of_an_overlay_of_ipsec(two):
             two.run(node, labs.MYELIN, *words)
 
 
+def test_a_secret_that_others_can_read_stops_no_tunnel_and_is_named(two):
+    secret, reason = two.dir / "secrets" / "link", {}
+
+    def why():
+        try:
+            reason.update(two.show("fra1", "overlays")["overlays"][0])
+        except (OSError, ValueError):
+            return None
+        return reason["reason"]
+    secret.chmod(0o644)
+    with Stream(two, "host-fra", "host-nyc") as s:
+        s.send_while(300, lambda: two.kill("fra1", "control"))
+        until("the reason is shown", lambda: "mode 0600" in (why() or ""), 10)
+        assert str(secret) in reason["reason"]
+        s.send(300, 300)
+        assert s.lost() == []
+    secret.chmod(0o600)
+    until("it is read again", lambda: why() is None and reason["state"] == "secured", 20)
+
+
 def test_forward_killed_is_back_within_a_second_under_the_same_keys(two):
     with Witness() as witness, two.capture("inet") as wire, \
             Stream(two, "host-fra", "host-nyc") as s:
