@@ -13,8 +13,7 @@
  *
  * ESP in UDP that comes in is opened with the keys the sink was given, and an ICMP echo request in
  * it is answered the same way: enough to see that keys, SPIs and directions agree. Only suites
- * without ESN, whose authenticated head is what the packet shows. What comes under an SPI that is not
- * known yet waits a while for it: some peers send under a new key before they say so.
+ * without ESN, whose authenticated head is what the packet shows.
  */
 #include "base/js.h"
 #include "crypto/seal.h"
@@ -35,7 +34,6 @@
 
 #define SAS 64
 #define TUNNEL 1
-#define EARLY 16 /* packets that wait for their SA */
 
 struct esp_sa {
 	bool used, transmit;
@@ -52,12 +50,6 @@ static struct state {
 	struct esp_sa sas[SAS];
 	unsigned newest; /* transmit SA in use */
 	unsigned esp_in, esp_bad, esp_replies;
-	struct early {
-		size_t len;
-		struct esp_end from;
-		uint8_t b[2048];
-	} early[EARLY];
-	unsigned early_next;
 	struct sign_key *key;
 	uint8_t cert[8][4096];
 	struct x509_der chain[8];
@@ -145,33 +137,6 @@ static void tell_sa(const struct sink_esp *sa, const char *what)
 	say(j);
 }
 
-static void esp_input(uint8_t *b, size_t len, const struct esp_end *from);
-
-static void wait_for_sa(const uint8_t *b, size_t len, const struct esp_end *from)
-{
-	struct early *e = &st.early[st.early_next++ % EARLY];
-
-	if (e->len)
-		st.esp_bad++;
-	e->len = len <= sizeof(e->b) ? len : 0;
-	e->from = *from;
-	memcpy(e->b, b, e->len);
-}
-
-static void take_early(uint32_t spi)
-{
-	for (unsigned i = 0; i < EARLY; i++) {
-		struct early *e = &st.early[(st.early_next + i) % EARLY];
-		struct rd r = rd_init(e->b, e->len);
-		size_t len = e->len;
-
-		if (rd_u32(&r) != spi || !len)
-			continue;
-		e->len = 0;
-		esp_input(e->b, len, &e->from);
-	}
-}
-
 static int install(const struct sink_esp *sa, bool transmit)
 {
 	struct esp_sa *s = sa_named(transmit, sa->spi);
@@ -193,11 +158,8 @@ static int install(const struct sink_esp *sa, bool transmit)
 
 static int add_receive(void *ctx, const struct sink_esp *sa)
 {
-	int err = install(sa, false);
-
 	(void)ctx;
-	take_early(sa->spi);
-	return err;
+	return install(sa, false);
 }
 
 static int use_transmit(void *ctx, const struct sink_esp *sa)
@@ -339,12 +301,8 @@ static void esp_input(uint8_t *b, size_t len, const struct esp_end *from)
 	uint8_t next;
 	size_t n;
 
-	if (!rx) {
-		wait_for_sa(b, len, from);
-		return;
-	}
 	st.esp_in++;
-	if (rx->sa.esn) {
+	if (!rx || rx->sa.esn) {
 		st.esp_bad++;
 		return;
 	}

@@ -1,4 +1,4 @@
-"""IKEv2 against strongSwan's charon, on this machine and without its kernel: what test_strangers.py
+"""IKEv2 against strongSwan's charon, on this machine and without its kernel: what test_ipsec.py
 does not try again. Algorithms, refusals, P-521; tshark opens what was said.
 
 The packets are pings into charon's tunnel that the engine's end answers with the keys it was given:

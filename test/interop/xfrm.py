@@ -20,8 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
-from lib.until import until
-
 OUR_MAC = "02:00:00:00:00:01"
 OUTER = {4: ("198.51.100.1", "198.51.100.2"), 6: ("2001:db8::1", "2001:db8::2")}   # ours, theirs
 INNER = {4: ("10.70.1.1", "10.70.2.1"), 6: ("fd70:1::1", "fd70:2::1")}
@@ -71,7 +69,6 @@ class Authority:
     @staticmethod
     def new_key(kind):
         return {"rsa": lambda: rsa.generate_private_key(65537, 3072),
-                "rsa4096": lambda: rsa.generate_private_key(65537, 4096),
                 "ecdsa256": lambda: ec.generate_private_key(ec.SECP256R1()),
                 "ecdsa384": lambda: ec.generate_private_key(ec.SECP384R1()),
                 "ecdsa521": lambda: ec.generate_private_key(ec.SECP521R1()),
@@ -113,10 +110,11 @@ class Place:
         for version, (us, them) in OUTER.items():
             dad = "nodad" if version == 6 else ""
             own, peer = INNER[version][::-1]
-            lines += [f"ip -n {self.ns} addr add {them}/{24 if version == 4 else 64} dev eth0 {dad}",
-                      f"ip -n {self.ns} neigh replace {us} lladdr {OUR_MAC} dev eth0 nud permanent",
-                      f"ip -n {self.ns} addr add {own}/{LENGTH[version]} dev lo {dad}",
-                      f"ip -n {self.ns} route add {peer}/{LENGTH[version]} via {us} dev eth0 src {own}"]
+            ip, length, plen = f"ip -n {self.ns}", 24 if version == 4 else 64, LENGTH[version]
+            lines += [f"{ip} addr add {them}/{length} dev eth0 {dad}",
+                      f"{ip} neigh replace {us} lladdr {OUR_MAC} dev eth0 nud permanent",
+                      f"{ip} addr add {own}/{plen} dev lo {dad}",
+                      f"{ip} route add {peer}/{plen} via {us} dev eth0 src {own}"]
         six = f"ip netns exec {self.ns} sysctl -qw net.ipv6.conf.{{}}.disable_ipv6=0"
         guest.run(f"""set -e
             mkdir -p {self.dir}
@@ -203,7 +201,8 @@ revocation constraints pubkey kernel-netlink socket-default vici
             if kind in self.kinds:
                 key, cert = authority.issue(THEIR_NAME)
                 files += [place.put(f"x509ca/{kind}.pem", pem(authority.cert)),
-                          place.put(f"x509/{kind}.pem", cert), place.put(f"private/{kind}.pem", key)]
+                          place.put(f"x509/{kind}.pem", cert),
+                          place.put(f"private/{kind}.pem", key)]
         place.run("\n".join(files))
 
     def start(self):
@@ -247,15 +246,16 @@ revocation constraints pubkey kernel-netlink socket-default vici
     remote_ts = {peer}/{LENGTH[case.inner]} }} }} }} }}
 secrets {{ {secrets} }}
 """
-        said = self.place.run(self.place.put("swanctl.conf", text)
-                              + f"{self.ctl} --load-all --clear --file {self.place.dir}/swanctl.conf")
+        load = f"{self.ctl} --load-all --clear --file {self.place.dir}/swanctl.conf"
+        said = self.place.run(self.place.put("swanctl.conf", text) + load)
         assert "loaded connection 'p'" in said, said
 
     def initiate(self):
         return self.place.start(f"{self.ctl} --initiate --child c --timeout 20")
 
     def rekey(self, what):
-        return self.place.start(f"{self.ctl} --rekey {'--child c' if what == 'child' else '--ike p'}")
+        which = "--child c" if what == "child" else "--ike p"
+        return self.place.start(f"{self.ctl} --rekey {which}")
 
     def established(self):
         """How many IKE SAs stand, as it sees it."""
@@ -287,7 +287,8 @@ class Pluto:
                 bundle = pkcs12.serialize_key_and_certificates(
                     kind.encode(), key, cert, [authority.cert],
                     serialization.BestAvailableEncryption(b"x"))
-                files += [place.put(f"{kind}.p12", bundle), place.put(f"{kind}.ca", pem(authority.cert)),
+                files += [place.put(f"{kind}.p12", bundle),
+                          place.put(f"{kind}.ca", pem(authority.cert)),
                           f"certutil -A -a -d sql:{d}/nss -n 'CA {kind}' -t CT,, -i {d}/{kind}.ca",
                           f"pk12util -i {d}/{kind}.p12 -d sql:{d}/nss -W x"]
         place.run("set -e\n" + "\n".join(files), 90)
