@@ -226,7 +226,7 @@ static void a_published_packet_of_rfc_4106(void **state)
 /* More than 2^32 packets were lost in a row: the upper half is another one now (RFC 4303 A3). */
 static void an_upper_half_that_was_lost_is_found_again(void **state)
 {
-	static const enum esp_suite suites[] = {ESP_AES_GCM_16_256, ESP_AES_CBC_256_SHA2_512_256};
+	static const uint8_t suites[] = {ESP_AES_GCM_16_256, ESP_AES_CBC_256_SHA2_512_256};
 	uint8_t in[2048], wire[2048], out[2048];
 
 	(void)state;
