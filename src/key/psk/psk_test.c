@@ -152,7 +152,8 @@ static void wait_for(void *ctx, uint64_t ns)
 	const struct file *f = ctx;
 
 	if (f->patient)
-		nanosleep(&(struct timespec){0, (long)ns}, NULL);
+		nanosleep(&(struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)},
+			  NULL);
 }
 
 static int file_setup(void **state)
