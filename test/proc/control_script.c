@@ -70,6 +70,10 @@ static void note(struct script *s, enum from from, const struct msg *m, int fd)
 		*(m->type == MSG_KEY_HELD ? &s->held : &s->done) = *m;
 		return;
 	}
+	if (m->type == MSG_PORT_UDP) { /* follows the answer that is waited for */
+		close(fd);
+		return;
+	}
 	if (s->last_fd >= 0)
 		close(s->last_fd);
 	s->last_fd = fd;
