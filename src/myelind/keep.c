@@ -260,6 +260,20 @@ void keep_save(struct keep *k, struct wr *w)
 	k->dirty = false;
 }
 
+/* Of the transmit SAs the one named last is in use: naming an older one again would take its place. */
+static void older_transmits_rest(struct keep *k)
+{
+	bool newer = false;
+
+	for (size_t i = k->count; i-- > 0;) {
+		if (k->v[i].direction != SINK_TRANSMIT)
+			continue;
+		if (newer)
+			k->v[i].turn = 0;
+		newer = true;
+	}
+}
+
 int keep_load(struct keep *k, struct rd *r)
 {
 	uint16_t count = rd_u16(r);
@@ -298,5 +312,6 @@ int keep_load(struct keep *k, struct rd *r)
 		return -EBADMSG;
 	}
 	k->count = count;
+	older_transmits_rest(k);
 	return 0;
 }

@@ -239,6 +239,38 @@ static void a_successor_has_the_same_sas_and_waits_for_forwards_word(void **stat
 	keep_fini(&g.k);
 }
 
+/* Forward tells of its SAs by AN, and the older one's may be the higher. */
+static void a_successor_leaves_the_newest_transmit_sa_in_use(void **state)
+{
+	struct fixture *f = *state, g = {0};
+	struct keep_env env = {.ctx = &g, .say = on_say, .lost = on_lost};
+	struct sink_sa older = sa(1, 3, 10), newer = sa(2, 0, 10);
+	struct sink_report of_older = report(&older, SINK_TRANSMIT, true),
+			   of_newer = report(&newer, SINK_TRANSMIT, true);
+	uint8_t buf[1024];
+	struct wr w = wr_init(buf, sizeof(buf));
+	struct rd rd;
+
+	keep_add(&f->k, SINK_TRANSMIT, &older, 5);
+	keep_add(&f->k, SINK_TRANSMIT, &newer, 6);
+	flush(f);
+	keep_save(&f->k, &w);
+	keep_init(&g.k, 3, &env);
+	rd = rd_init(buf, wr_len(&w));
+	assert_int_equal(keep_load(&g.k, &rd), 0);
+	keep_sync_begin(&g.k);
+	keep_report(&g.k, &of_newer);
+	flush(&g);
+	keep_report(&g.k, &of_older);
+	flush(&g);
+	keep_sync_done(&g.k);
+	flush(&g);
+	assert_int_equal(g.said_count, 1);
+	assert_int_equal(g.said[0].type, MSG_SA_TRANSMIT);
+	assert_int_equal(g.said[0].sa.an, 0);
+	keep_fini(&g.k);
+}
+
 static void a_record_cut_anywhere_is_refused(void **state)
 {
 	struct fixture *f = *state, g = {0};
@@ -285,6 +317,7 @@ int main(void)
 		T(a_limit_that_grew_during_a_sync_is_said_once_the_sa_is_known_to_live),
 		T(an_sa_that_was_never_said_is_not_lost),
 		T(a_successor_has_the_same_sas_and_waits_for_forwards_word),
+		T(a_successor_leaves_the_newest_transmit_sa_in_use),
 		T(a_record_cut_anywhere_is_refused),
 		T(more_sas_than_there_is_room_for_are_refused),
 	};
