@@ -14,6 +14,7 @@
  *   sign NUMBER SCHEME COUNT HEX  the error and the signature; of several that are asked for at
  *                        once nothing, they are counted by `seen`
  *   stats PORT           the guards' counters
+ *   udp 500|4500         what the socket of that port heard over IPv4, a line of hex for each
  *   raw parent|forward|signer HEX    sends bytes as they are
  *   fd parent|forward HEX     the same with a descriptor attached
  *   seen                 the types of messages received since the start, and how many
@@ -49,6 +50,7 @@ struct script {
 	unsigned seen[3][MSG_TYPE_COUNT]; /* by enum from */
 	struct msg held, done;            /* the last of the signer */
 	unsigned bad;
+	int udp[2];      /* IKE's over IPv4: 500, 4500; -1: none */
 	struct msg last; /* of the parent */
 	int last_fd;
 	char *state;
@@ -71,7 +73,13 @@ static void note(struct script *s, enum from from, const struct msg *m, int fd)
 		return;
 	}
 	if (m->type == MSG_PORT_UDP) { /* follows the answer that is waited for */
-		close(fd);
+		int *mine = &s->udp[m->port_udp.udp == 4500];
+
+		if (m->port_udp.family != 4)
+			mine = &fd;
+		if (*mine >= 0)
+			close(*mine);
+		*mine = fd;
 		return;
 	}
 	if (s->last_fd >= 0)
@@ -314,6 +322,19 @@ static void cmd_stats(struct script *s, const char *line, FILE *out)
 	(void)before;
 }
 
+static void cmd_udp(const struct script *s, const char *line, FILE *out)
+{
+	int fd = s->udp[!strcmp(line, "udp 4500")];
+	uint8_t buf[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) >= 0) {
+		for (ssize_t i = 0; i < n; i++)
+			fprintf(out, "%02x", buf[i]);
+		fprintf(out, "\n");
+	}
+}
+
 static void cmd_raw(struct script *s, const char *line, FILE *out, bool with_fd)
 {
 	uint8_t buf[8192];
@@ -456,6 +477,8 @@ static void obey(struct script *s, char *line, FILE *out)
 		cmd_sign(s, line, out);
 	else if (!strncmp(line, "stats ", 6))
 		cmd_stats(s, line, out);
+	else if (!strncmp(line, "udp ", 4))
+		cmd_udp(s, line, out);
 	else if (!strncmp(line, "raw ", 4))
 		cmd_raw(s, line, out, false);
 	else if (!strncmp(line, "fd ", 3))
@@ -510,7 +533,7 @@ static void on_term(int sig)
 
 int control_main(const struct role_args *args)
 {
-	struct script s = {.forward = -1, .signer = -1, .last_fd = -1};
+	struct script s = {.forward = -1, .signer = -1, .udp = {-1, -1}, .last_fd = -1};
 	char text[4] = "";
 
 	signal(SIGTERM, on_term);
