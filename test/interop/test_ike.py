@@ -193,9 +193,9 @@ def test_algorithms(pair, tmp_path, ike, esp, who):
 
 def test_closed_by_either_end(pair, tmp_path):
     with Setup(pair, tmp_path, connection()) as s:
-        s.bring_up("engine")
-        s.engine.say("down")
-        until(s.words, lambda: "ESTABLISHED" not in s.sas(), 10)
         s.bring_up("charon")
         s.charon.ctl("--terminate", "--ike", "p")
         until(s.words, lambda: not s.engine.established(), 10)
+        s.bring_up("engine")
+        s.engine.say("down")        # and is held down: the stranger could not call any more
+        until(s.words, lambda: "ESTABLISHED" not in s.sas(), 10)
