@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define LINK_BUDGET 64 /* messages of one link before others get their turn */
@@ -52,6 +53,23 @@ int control_tell_parent(struct control *c, struct msg *m)
 		rc = tell(c, c->parent, m);
 	}
 	return rc;
+}
+
+void control_random(void *ctx, void *buf, size_t n)
+{
+	uint8_t *p = buf;
+
+	(void)ctx;
+	while (n) {
+		ssize_t k = getrandom(p, n, 0);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			abort(); /* no key may be made without it */
+		p += k;
+		n -= (size_t)k;
+	}
 }
 
 struct control_secy *control_secy(struct control *c, uint16_t id)

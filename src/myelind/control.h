@@ -159,6 +159,9 @@ struct control {
 /* control.c */
 int control_tell_forward(struct control *c, struct msg *m);
 int control_tell_parent(struct control *c, struct msg *m);
+/* n bytes of the kernel's randomness; ends the process when there is none. What the engines' `random`
+ * is; ctx is not used. */
+void control_random(void *ctx, void *buf, size_t n);
 
 struct control_secy *control_secy(struct control *c, uint16_t id); /* NULL: not of this file */
 /* Hears what the parent said while an include was waited for. */

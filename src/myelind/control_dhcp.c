@@ -17,17 +17,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static uint32_t on_random(void *ctx)
 {
-	uint32_t v = 0;
+	uint32_t v;
 
-	(void)ctx;
-	if (getrandom(&v, sizeof(v), 0) != sizeof(v))
-		abort(); /* four bytes are never cut short */
+	control_random(ctx, &v, sizeof(v));
 	return v;
 }
 

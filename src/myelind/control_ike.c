@@ -15,7 +15,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,23 +27,6 @@
 static const uint8_t no_mac[6];
 
 /* What the engine is given to stand on. */
-
-static void on_random(void *ctx, void *buf, size_t n)
-{
-	uint8_t *p = buf;
-
-	(void)ctx;
-	while (n) {
-		ssize_t k = getrandom(p, n, 0);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			abort(); /* no key may be made without it */
-		p += k;
-		n -= (size_t)k;
-	}
-}
 
 static int64_t on_wall(void *ctx)
 {
@@ -295,7 +277,7 @@ void ike_start(struct control *c, uint64_t now)
 	};
 	const struct ikev2_env env = {
 		.ctx = c,
-		.random = on_random,
+		.random = control_random,
 		.wall = on_wall,
 		.sign = on_sign,
 		.keylog = show_keys_keep,

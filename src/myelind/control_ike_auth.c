@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define RETRY_NS (10 * NS_PER_S)
@@ -233,8 +232,7 @@ static void placeholder(struct ikev2_peer *p)
 {
 	p->auth = IKEV2_AUTH_PSK;
 	p->psk.len = 32;
-	if (getrandom(p->psk.b, p->psk.len, 0) != p->psk.len)
-		abort(); /* so few bytes are never cut short */
+	control_random(NULL, p->psk.b, p->psk.len);
 	p->ppk_id.type = 0;
 	p->ppk_required = false;
 	p->start = false;

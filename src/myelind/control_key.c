@@ -17,29 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define RETRY_NS (10 * NS_PER_S) /* until a fallback that was wrong is asked for again */
 #define RECORD_VERSION 2
 
 /* What the engines are given to stand on. */
-
-static void on_random(void *ctx, void *buf, size_t n)
-{
-	uint8_t *p = buf;
-
-	(void)ctx;
-	while (n) {
-		ssize_t k = getrandom(p, n, 0);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			abort(); /* no key may be made without it */
-		p += k;
-		n -= (size_t)k;
-	}
-}
 
 static int on_add_receive(void *ctx, const struct sink_sa *sa)
 {
@@ -285,7 +267,7 @@ static void mka_adopt(struct control_secy *s, uint64_t now)
 static void mka_start(struct control_secy *s, uint64_t now)
 {
 	struct mka_env env = {.ctx = s,
-			      .random = on_random,
+			      .random = control_random,
 			      .sink = {s, on_add_receive, on_use_transmit, on_retire}};
 	struct mka_config cfg;
 

@@ -13,10 +13,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define FRAME_MAX 9728    /* bytes: jumbo frames with tag, SecTAG and ICV */
@@ -131,15 +129,6 @@ static void control_read(struct forward *f)
 	}
 }
 
-static void signals_read(struct forward *f)
-{
-	struct signalfd_siginfo si;
-
-	while (read(f->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		if (si.ssi_signo == SIGTERM)
-			f->stop = true;
-}
-
 /* Looks at everything but packets; sleeps until something comes when there is time to. */
 static void look_around(struct forward *f, bool sleep)
 {
@@ -158,7 +147,7 @@ static void look_around(struct forward *f, bool sleep)
 	if (poll(fds, n, sleep ? (int)(TICK_NS / NS_PER_MS) : 0) < 0 && errno != EINTR)
 		f->stop = true;
 	if (fds[0].revents)
-		signals_read(f);
+		f->stop |= role_told_to_end(f->signals);
 	if (fds[1].revents)
 		parent_read(f);
 	if (fds[2].revents && f->control == fds[2].fd)
@@ -190,21 +179,6 @@ static void forward_loop(struct forward *f)
 	}
 }
 
-static int signals_open(void)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	/* Ctrl-C reaches every process of a terminal; the parent decides what it means. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -1;
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 int forward_main(const struct role_args *args)
 {
 	struct forward f = {
@@ -218,7 +192,7 @@ int forward_main(const struct role_args *args)
 	int ret = 1;
 
 	(void)args;
-	f.signals = signals_open();
+	f.signals = role_signals_open();
 	f.pool = pkt_pool_new(BUFFERS, FRAME_MAX);
 	if (state && f.pool && f.signals >= 0)
 		f.fwd = fwd_new(state, size, f.pool, say, &f);

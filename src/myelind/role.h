@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 enum role_fd {
 	ROLE_FD_LINK = 3,   /* to the parent: SOCK_SEQPACKET, non-blocking */
 	ROLE_FD_STATE = 4,  /* sealed memfd: `sa` for forward, `ctl` for control; signer has none */
@@ -40,6 +42,12 @@ struct role_args {
 int control_main(const struct role_args *args);
 int forward_main(const struct role_args *args);
 int signer_main(const struct role_args *args);
+
+/* SIGTERM as a descriptor to read, for a role whose loop is poll(); what else a terminal or a closed
+ * socket may send is ignored. -1 with errno. */
+int role_signals_open(void);
+/* Reads it empty. True: the role is to end. */
+bool role_told_to_end(int signals);
 
 /*
  * The signer runs while control wants a key of it. It and control are told of their link by

@@ -15,9 +15,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define KEY_FILE_MAX 16384 /* bytes of PEM: RSA with 8192 bits takes less than half */
@@ -201,15 +199,6 @@ static void control_read(struct signer *s, uint64_t now)
 	}
 }
 
-static void signals_read(struct signer *s)
-{
-	struct signalfd_siginfo si;
-
-	while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		if (si.ssi_signo == SIGTERM)
-			s->stop = true;
-}
-
 static void signer_loop(struct signer *s)
 {
 	while (!s->stop) {
@@ -226,27 +215,12 @@ static void signer_loop(struct signer *s)
 		    errno != EINTR)
 			return;
 		if (fds[0].revents)
-			signals_read(s);
+			s->stop |= role_told_to_end(s->signals);
 		if (fds[1].revents)
 			parent_read(s);
 		if (fds[2].revents && s->control == fds[2].fd)
 			control_read(s, clock_now());
 	}
-}
-
-static int signals_open(void)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	/* Ctrl-C reaches every process of a terminal; the parent decides what it means. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -1;
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 int signer_main(const struct role_args *args)
@@ -255,7 +229,7 @@ int signer_main(const struct role_args *args)
 		.parent = ROLE_FD_LINK, .control = -1, .bad = LOG_LIMIT(10, NS_PER_S)};
 
 	(void)args;
-	s.signals = signals_open();
+	s.signals = role_signals_open();
 	if (s.signals < 0) {
 		log_error("cannot start: %m");
 		return 1;
