@@ -290,16 +290,13 @@ static inline bool express(const struct fwd_tunnel *t, struct pkt *p, const stru
 	uint32_t pad = last[-2], len;
 
 	if (rx->len < IP4_HEAD_LEN + 4 + ESP_TRAILER_LEN || last[-1] != IP_IPV4 || pad > 3 ||
-	    rx->tos & IP_TOS_ECN || h[0] != 0x45)
+	    rx->tos & IP_TOS_ECN)
 		return false;
 	/* The four octets in front of the pad length end with the padding. */
 	if (le32toh(word(last - 6)) >> (8 * (4 - pad)) % 32 != pads[pad] && pad)
 		return false;
-	len = (uint32_t)h[2] << 8 | h[3];
-	if (len < IP4_HEAD_LEN || len > rx->len - pad - ESP_TRAILER_LEN || h[16] >> 4 >= 14 ||
-	    !ip4_plain_sums_up(h))
-		return false;
-	if (h[9] == IP_TCP && (len <= IP4_HEAD_LEN + 13 || h[IP4_HEAD_LEN + 13] & 0x02))
+	len = ip4_plain_len(h, rx->len - pad - ESP_TRAILER_LEN);
+	if (!len || h[16] >> 4 >= 14 || ip4_plain_opens_tcp(h, len))
 		return false;
 	p->data = h - ETH_HEAD_LEN;
 	p->len = len + ETH_HEAD_LEN;
@@ -418,7 +415,7 @@ static inline bool again(const struct hint *h, struct pkt *p, struct esp_rx *rx)
 	esp = ip + IP4_HEAD_LEN + h->udp;
 	if (p->data[12] != ETH_TYPE_IPV4 >> 8 || p->data[13] != (ETH_TYPE_IPV4 & 0xff) ||
 	    ip[0] != 0x45 || len < least + ESP_TRAILER_LEN || len > p->len - ETH_HEAD_LEN ||
-	    ip[6] & 0x3f || ip[7] || ip[9] != (h->udp ? IP_UDP : IP_ESP) ||
+	    !ip4_plain_whole(ip) || ip[9] != (h->udp ? IP_UDP : IP_ESP) ||
 	    word(ip + 12) != h->src || word(ip + 16) != h->dst || word(esp) != h->spi ||
 	    !ip4_plain_sums_up(ip))
 		return false;

@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-#define TCP_FLAGS_AT 13
-#define TCP_SYN 0x02
 /* Room for the headers as they are copied, and for the longest trailer and ICV. */
 #define OUT_HEADROOM (ESP_OUTER_MAX + ESP_IV_MAX + ETH_HEAD_LEN + ETH_TAGS_MAX + 2)
 #define OUT_TAILROOM (15 + ESP_TRAILER_LEN + ESP_ICV_MAX)
@@ -157,12 +155,6 @@ static void too_big(struct fwd *f, struct fwd_tunnel *t, struct sa *sa, struct p
 	fwd_drop(f, p, FATE_DROP_TOO_BIG);
 }
 
-static bool is_syn(const struct pkt *p, const struct ip *ip)
-{
-	return ip->protocol == IP_TCP && !ip->later && ip->len - ip->upper > TCP_FLAGS_AT &&
-	       p->data[ip->upper + TCP_FLAGS_AT] & TCP_SYN;
-}
-
 void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_batch *b)
 {
 	struct sa *sa;
@@ -185,7 +177,7 @@ void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_
 	} else if (outer_len(sa, &ip) > tunnel_mtu(f, t)) {
 		too_big(f, t, sa, p, &ip, b);
 	} else {
-		if (is_syn(p, &ip))
+		if (ip.protocol == IP_TCP)
 			ip_mss_clamp(p->data, &ip,
 				     (uint16_t)(tunnel_room(f, t, sa) - ip.upper - 20));
 		enter(f, t, sa, p, &ip, b);
@@ -218,14 +210,8 @@ static inline bool express(struct fwd *f, const struct lane *l, struct pkt *p, s
 	const uint8_t *h = p->data;
 	uint32_t len;
 
-	if (p->len < IP4_HEAD_LEN || h[0] != 0x45)
-		return false;
-	len = (uint32_t)h[2] << 8 | h[3];
-	if (len < IP4_HEAD_LEN || len > p->len || len > l->room || h[6] & 0x3f || h[7] ||
-	    !ip4_plain_sums_up(h))
-		return false;
-	if (h[9] == IP_TCP &&
-	    (len <= IP4_HEAD_LEN + TCP_FLAGS_AT || h[IP4_HEAD_LEN + TCP_FLAGS_AT] & TCP_SYN))
+	len = ip4_plain_len(h, p->len);
+	if (!len || len > l->room || !ip4_plain_whole(h) || ip4_plain_opens_tcp(h, len))
 		return false;
 	p->len = len; /* what pads the frame is no part of the packet */
 	if (pkt_headroom(p) < OUT_HEADROOM || pkt_tailroom(f->pool, p) < OUT_TAILROOM)

@@ -16,7 +16,6 @@
 #define ICMPV6_TOO_BIG 2
 #define ICMPV6_INFORMATIONAL 128 /* and above: no errors */
 #define ICMP4_QUOTE_MAX 548      /* so that the message has 576 bytes (RFC 1812 4.3.2.3) */
-#define TCP_SYN 0x02
 #define TCP_OPTION_END 0
 #define TCP_OPTION_NOP 1
 #define TCP_OPTION_MSS 2

@@ -13,6 +13,8 @@
 #define IP4_HEAD_LEN 20
 #define IP6_HEAD_LEN 40
 #define UDP_HEAD_LEN 8
+#define TCP_FLAGS_AT 13 /* offset of the octet with TCP's flags */
+#define TCP_SYN 0x02
 #define IP4_MTU_MIN 576 /* every host takes packets of that size (RFC 791) */
 #define IP6_MTU_MIN 1280
 #define IP_TOS_ECN 0x03 /* of the TOS octet, IPv6's traffic class */
@@ -91,6 +93,33 @@ static inline bool ip4_plain_sums_up(const uint8_t *head)
 	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return ((sum & 0xffff) + (sum >> 16)) == 0xffff;
+}
+
+/*
+ * The short look at what most packets are: IPv4 without options, header checksum right, all of it
+ * among `size` bytes. Its length, or 0: it is something else, and ip_parse()'s.
+ */
+static inline uint32_t ip4_plain_len(const uint8_t *packet, size_t size)
+{
+	uint32_t len;
+
+	if (size < IP4_HEAD_LEN || packet[0] != 0x45)
+		return 0;
+	len = (uint32_t)packet[2] << 8 | packet[3];
+	return len >= IP4_HEAD_LEN && len <= size && ip4_plain_sums_up(packet) ? len : 0;
+}
+
+/* Of such a packet: it is not one of several pieces. */
+static inline bool ip4_plain_whole(const uint8_t *packet)
+{
+	return !(packet[6] & 0x3f) && !packet[7];
+}
+
+/* And it is TCP and may begin a connection, or is too short to tell. */
+static inline bool ip4_plain_opens_tcp(const uint8_t *packet, uint32_t len)
+{
+	return packet[9] == IP_TCP && (len <= IP4_HEAD_LEN + TCP_FLAGS_AT ||
+				       packet[IP4_HEAD_LEN + TCP_FLAGS_AT] & TCP_SYN);
 }
 
 /* The sum of the pseudo header. len: of the upper layer. */
