@@ -1,12 +1,12 @@
 #include "ends.h"
 
+#include "common.h"
+
 #include "wire/esp.h"
 #include "wire/eth.h"
 #include "wire/ip.h"
 #include "wire/macsec.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +19,6 @@ const struct path paths[PATHS] = {
 	{"esp-tunnel-gcm-128", ESP_AES_GCM_16_128, .esp = true, .key_len = 16},
 	{"esp-udp-gcm-256", ESP_AES_GCM_16_256, .esp = true, .udp = true, .key_len = 32},
 };
-
-void die(const char *what)
-{
-	fprintf(stderr, "bench/paths: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static void hear(void *ctx, const struct msg *m)
 {

@@ -27,9 +27,6 @@ struct end {
 	struct port *overlay, *wan; /* far ends: the generator's */
 };
 
-/* Says what failed and ends the program. */
-_Noreturn void die(const char *what);
-
 /* id 1 or 2: the other end is the other one. */
 struct end end_make(const struct path *path, unsigned id, struct pkt_pool *pool);
 void end_free(struct end *e);

@@ -11,23 +11,25 @@
  *
  * The primitives are measured by themselves, in turns with the handshakes, so that what else the
  * machine does falls on both alike: one key pair and one shared secret, one signature made, one
- * checked, one certificate chain of two checked. Medians are printed. "rest" is everything but
- * these: prf, sealing, codecs, records.
+ * checked, one certificate chain of two checked. A handshake and its primitives are one window
+ * (bench/common.h). Medians are printed. "rest" is everything but these: prf, sealing, codecs,
+ * records.
  */
+#include "common.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/dh.h"
 #include "crypto/x509_make.h"
 #include "key/ikev2/ikev2.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
-enum { TURNS_MAX = 200000, DATAGRAMS = 8, ENDS = 2, INITIATOR = 0, RESPONDER = 1 };
+enum { DATAGRAMS = 8, ENDS = 2, INITIATOR = 0, RESPONDER = 1 };
 
 #define WALL INT64_C(1800000000)
 #define BOOT (1000 * NS_PER_S)
@@ -60,19 +62,9 @@ struct end {
 	size_t sig_len;
 };
 
-struct times {
-	uint64_t v[TURNS_MAX];
-};
-
 enum what { T_INITIATOR, T_RESPONDER, T_DH, T_SIGN, T_CHECK, T_CHAIN, T_COUNT };
 
-static struct times *times[T_COUNT];
-
-static void die(const char *what)
-{
-	fprintf(stderr, "bench/handshakes: %s\n", what);
-	exit(1);
-}
+static struct windows turns; /* one a handshake; nanoseconds */
 
 static uint64_t now(void)
 {
@@ -230,7 +222,7 @@ static void handshake(struct end v[ENDS], const struct kind *k, uint64_t spent[E
 		ikev2_free(v[i].e);
 }
 
-static void primitives(struct end v[ENDS], const struct kind *k, unsigned turn)
+static void primitives(struct end v[ENDS], const struct kind *k)
 {
 	static const uint8_t octets[700]; /* about as much as IKE signs */
 	uint8_t pub[2][DH_PUBLIC_MAX], shared[DH_PUBLIC_MAX], spki[1024], sig[SIGN_MAX];
@@ -244,22 +236,22 @@ static void primitives(struct end v[ENDS], const struct kind *k, unsigned turn)
 	if (dh_make(&a, DH_X25519, randomness, NULL) || dh_public(&a, pub[0]) ||
 	    dh_shared(&a, pub[1], dh_public_len(DH_X25519), shared))
 		die("DH");
-	times[T_DH]->v[turn] = now() - t;
+	window_add(&turns, T_DH, now() - t);
 	if (!k->cert)
 		return;
 	spki_len = x509_public(v[0].chain, spki, sizeof(spki));
 	t = now();
 	if (sign_make(v[0].key, k->scheme, octets, sizeof(octets), sig, &n))
 		die("a signature");
-	times[T_SIGN]->v[turn] = now() - t;
+	window_add(&turns, T_SIGN, now() - t);
 	t = now();
 	if (sign_check(spki, spki_len, k->scheme, octets, sizeof(octets), sig, n))
 		die("a signature does not verify");
-	times[T_CHECK]->v[turn] = now() - t;
+	window_add(&turns, T_CHECK, now() - t);
 	t = now();
 	if (x509_check(v[1].trust, &v[0].chain, 1, WALL) != X509_FINE)
 		die("a certificate");
-	times[T_CHAIN]->v[turn] = now() - t;
+	window_add(&turns, T_CHAIN, now() - t);
 }
 
 static void ends_make(struct end v[ENDS], const struct kind *k)
@@ -299,41 +291,25 @@ static void ends_make(struct end v[ENDS], const struct kind *k)
 	sign_key_free(ca_key);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double median_us(enum what w, unsigned n)
-{
-	const uint64_t *middle = times[w]->v + n / 2;
-
-	qsort(times[w]->v, n, sizeof(times[w]->v[0]), by_value);
-	return (double)*middle / 1000;
-}
-
 static void row(FILE *json, const struct kind *k, bool initiator, double us, const double cost[])
 {
 	static unsigned rows;
 	double parts = 0;
 
-	for (unsigned w = T_DH; w < T_COUNT; w++)
-		parts += k->cert || w == T_DH ? cost[w] : 0;
-	printf("%-11s %-9s %9.1f %10.0f %8.1f %8.1f %8.1f %8.1f %8.1f\n", k->name,
-	       initiator ? "initiator" : "responder", us, 1e6 / us, cost[T_DH],
-	       k->cert ? cost[T_SIGN] : 0, k->cert ? cost[T_CHECK] : 0, k->cert ? cost[T_CHAIN] : 0,
-	       us - parts);
+	for (unsigned i = T_DH; i < T_COUNT; i++)
+		parts += cost[i];
+	printf("%-11s %-9s %9.1f %10.0f %8.1f %8.1f %8.1f %8.1f %8.1f %5u/%-5u\n", k->name,
+	       initiator ? "initiator" : "responder", us, 1e6 / us, cost[T_DH], cost[T_SIGN],
+	       cost[T_CHECK], cost[T_CHAIN], us - parts, turns.kept, turns.n);
 	fflush(stdout);
 	if (json)
 		fprintf(json,
 			"%s  {\"auth\": \"%s\", \"role\": \"%s\", \"us\": %.1f, \"per_second\": "
 			"%.0f, \"dh_us\": %.1f, \"sign_us\": %.1f, \"verify_us\": %.1f, "
-			"\"chain_us\": %.1f}",
+			"\"chain_us\": %.1f, \"windows\": %u, \"kept\": %u}",
 			rows++ ? ",\n" : "", k->name, initiator ? "initiator" : "responder", us,
-			1e6 / us, cost[T_DH], k->cert ? cost[T_SIGN] : 0,
-			k->cert ? cost[T_CHECK] : 0, k->cert ? cost[T_CHAIN] : 0);
+			1e6 / us, cost[T_DH], cost[T_SIGN], cost[T_CHECK], cost[T_CHAIN], turns.n,
+			turns.kept);
 }
 
 static void measure(const struct kind *k, double seconds, FILE *json)
@@ -341,45 +317,33 @@ static void measure(const struct kind *k, double seconds, FILE *json)
 	static struct end v[ENDS];
 	uint64_t end, spent[ENDS];
 	double cost[T_COUNT];
-	unsigned n = 0;
 
 	memset(v, 0, sizeof(v));
 	ends_make(v, k);
 	for (unsigned i = 0; i < 20; i++) /* warms up */
 		handshake(v, k, spent);
 	end = now() + (uint64_t)(seconds * 1e9);
-	while (now() < end && n < TURNS_MAX) {
+	windows_reset(&turns);
+	while (now() < end && turns.n < WINDOWS_MAX) {
+		window_open(&turns);
+		window_reference(&turns);
 		handshake(v, k, spent);
-		times[T_INITIATOR]->v[n] = spent[INITIATOR];
-		times[T_RESPONDER]->v[n] = spent[RESPONDER];
-		primitives(v, k, n++);
+		window_reference(&turns);
+		primitives(v, k);
+		window_reference(&turns);
+		window_add(&turns, T_INITIATOR, spent[INITIATOR]);
+		window_add(&turns, T_RESPONDER, spent[RESPONDER]);
+		window_close(&turns);
 	}
-	for (unsigned w = 0; w < T_COUNT; w++)
-		cost[w] = median_us(w, n);
+	windows_keep(&turns);
+	for (unsigned i = 0; i < T_COUNT; i++)
+		cost[i] = windows_median(&turns, i) / 1000;
 	row(json, k, true, cost[T_INITIATOR], cost);
 	row(json, k, false, cost[T_RESPONDER], cost);
 	for (unsigned i = 0; i < ENDS; i++) {
 		sign_key_free(v[i].key);
 		x509_trust_free(v[i].trust);
 	}
-}
-
-static void pin(int cpu)
-{
-	size_t chosen = cpu < 0 ? 0 : (size_t)cpu;
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	if (cpu < 0) { /* the last one we may run on: the first gets most interrupts */
-		sched_getaffinity(0, sizeof(set), &set);
-		for (size_t i = 0; i < CPU_SETSIZE; i++)
-			if (CPU_ISSET(i, &set))
-				chosen = i;
-		CPU_ZERO(&set);
-	}
-	CPU_SET(chosen, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		die("pinning");
 }
 
 int main(int argc, char **argv)
@@ -399,26 +363,20 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--auth"))
 			only = argv[i + 1];
 	}
+	bench_name = "bench/handshakes";
 	log_set_level(LOG_LVL_ERROR);
 	pin(cpu);
-	for (unsigned w = 0; w < T_COUNT; w++) {
-		times[w] = calloc(1, sizeof(*times[w]));
-		if (!times[w])
-			die("memory");
-	}
 	json = file ? fopen(file, "w") : NULL;
 	if (file && !json)
 		die(file);
 	if (json)
 		fprintf(json, "{\"rows\": [\n");
 	printf("IKE handshakes, X25519, 1 core; microseconds, medians\n"
-	       "%-11s %-9s %9s %10s %8s %8s %8s %8s %8s\n",
-	       "auth", "", "each", "per second", "DH", "sign", "verify", "chain", "rest");
+	       "%-11s %-9s %9s %10s %8s %8s %8s %8s %8s %11s\n",
+	       "auth", "", "each", "per second", "DH", "sign", "verify", "chain", "rest", "kept");
 	for (unsigned i = 0; i < KINDS; i++)
 		if (!only || !strcmp(only, kinds[i].name))
 			measure(&kinds[i], seconds, json);
-	for (unsigned w = 0; w < T_COUNT; w++)
-		free(times[w]);
 	if (json) {
 		fprintf(json, "\n]}\n");
 		if (fclose(json))

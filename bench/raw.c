@@ -1,5 +1,6 @@
 #include "raw.h"
 
+#include <dlfcn.h>
 #include <intel-ipsec-mb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,4 +51,15 @@ void raw_run(const struct raw *r, const struct raw_op *v, unsigned n, bool encry
 	for (unsigned i = 0; i < n; i++)
 		run(&r->key, &ctx, v[i].data, v[i].data, v[i].len, v[i].iv, v[i].aad, v[i].aad_len,
 		    encrypt ? v[i].data + v[i].len : tag, sizeof(tag));
+}
+
+const char *raw_kernel(const struct raw *r)
+{
+	const union {
+		aes_gcm_enc_dec_t call;
+		void *address;
+	} u = {r->wide ? r->mgr->gcm256_enc : r->mgr->gcm128_enc};
+	Dl_info info;
+
+	return dladdr(u.address, &info) ? info.dli_sname : NULL;
 }

@@ -18,3 +18,6 @@ struct raw_op {
 struct raw *raw_new(const uint8_t *key, size_t len);
 void raw_free(struct raw *r);
 void raw_run(const struct raw *r, const struct raw_op *v, unsigned n, bool encrypt);
+/* The function that encrypts, by the library's own name for it, e.g. "aes_gcm_enc_256_vaes_avx512";
+ * NULL where the library does not tell. The library's. */
+const char *raw_kernel(const struct raw *r);

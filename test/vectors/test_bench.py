@@ -16,9 +16,10 @@ def test_bench_json_has_a_row_for_each_path_direction_and_size(tmp_path):
     bench = json.loads(file.read_text())
     assert set(bench) == {"machine", "rows"} and bench["machine"]
     for row in bench["rows"]:
-        assert set(row) == {"path", "direction", "size", "cores", "cycles", "raw_cycles", "ratio",
-                            "mpps", "gbps"}
-        assert row["cores"] == 1
+        assert set(row) == {"path", "direction", "size", "cores", "cycles", "raw_cycles", "over",
+                            "ratio", "mpps", "gbps", "windows", "kept", "pace"}
+        assert row["cores"] == 1 and row["windows"] == 1 and row["kept"] in (0, 1)
+        assert 0 < row["pace"] <= 1
         assert all(row[k] > 0 for k in ("cycles", "raw_cycles", "ratio", "mpps", "gbps"))
         assert math.isclose(row["ratio"], row["raw_cycles"] / row["cycles"], rel_tol=0.01,
                             abs_tol=0.001)
