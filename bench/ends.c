@@ -7,6 +7,7 @@
 #include "wire/ip.h"
 #include "wire/macsec.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,17 @@ const struct path paths[PATHS] = {
 	{"esp-tunnel-gcm-128", ESP_AES_GCM_16_128, .esp = true, .key_len = 16},
 	{"esp-udp-gcm-256", ESP_AES_GCM_16_256, .esp = true, .udp = true, .key_len = 32},
 };
+
+const struct size sizes[SIZES] = {
+	{"64", 64}, {"512", 512}, {"1400", 1400}, {"9000", 9000}, {"imix", 0},
+};
+
+uint32_t size_of(const struct size *s, unsigned i)
+{
+	static const uint16_t imix[12] = {64, 512, 64, 64, 1400, 64, 512, 64, 512, 64, 512, 64};
+
+	return s->octets ? s->octets : imix[i % 12];
+}
 
 static void hear(void *ctx, const struct msg *m)
 {
@@ -80,48 +92,60 @@ static void macsec_make(const struct path *path, unsigned id, struct fwd *f)
 	}
 }
 
-static void address_of(struct msg_end *e, unsigned id, bool udp)
+/* Of end `id` in tunnel n: end 2 has another address in each, as many peers would. */
+static void address_of(struct msg_end *e, unsigned id, unsigned n, bool udp)
 {
 	e->family = 4;
-	memcpy(e->addr, (const uint8_t[]){192, 0, 2, (uint8_t)id}, 4);
+	memcpy(e->addr, (const uint8_t[]){192, 0, 2, 1}, 4);
+	if (id == 2)
+		memcpy(e->addr, (const uint8_t[]){198, 18, (uint8_t)(n >> 8), (uint8_t)n}, 4);
 	e->port = udp ? ESP_UDP_PORT : 0;
 }
 
-static void esp_make(const struct path *path, unsigned id, struct fwd *f)
+/* What the kernel's neighbour table has for the peer of tunnel n. */
+static void peer_of(uint8_t mac[ETH_ADDR_LEN], unsigned n)
 {
-	struct msg m = {.type = MSG_TUNNEL_ADD};
-	uint8_t key[ESP_KEY_MAX] = {7};
+	memcpy(mac, (const uint8_t[]){2, 0, 10, 1, (uint8_t)(n >> 8), (uint8_t)n}, ETH_ADDR_LEN);
+}
 
-	m.tunnel_add = (struct msg_tunnel){.tunnel = TUNNEL,
+static void esp_make(const struct path *path, unsigned id, unsigned n, struct fwd *f)
+{
+	const uint16_t tunnel = (uint16_t)(TUNNEL + n);
+	struct msg m = {.type = MSG_TUNNEL_ADD};
+	uint8_t key[ESP_KEY_MAX] = {7, (uint8_t)(n >> 8), (uint8_t)n};
+
+	m.tunnel_add = (struct msg_tunnel){.tunnel = tunnel,
 					   .overlay = OVERLAY,
 					   .wan = WAN,
 					   .mtu = 9300,
 					   .next_hop = {2, 1},
 					   .dscp = UINT8_MAX,
 					   .name = "bench"};
-	mac_of(m.tunnel_add.peer, id ^ 3);
+	peer_of(m.tunnel_add.peer, n);
 	if (fwd_control(f, &m) < 0)
 		die("tunnel");
 	for (unsigned i = 0; i < 2; i++) {
+		unsigned to = i ? id ^ 3 : id;
+
 		m = (struct msg){.type = i ? MSG_ESP_TRANSMIT : MSG_ESP_RECEIVE};
-		m.esp = (struct msg_esp){.tunnel = TUNNEL,
+		m.esp = (struct msg_esp){.tunnel = tunnel,
 					 .suite = path->suite,
 					 .esn = true,
-					 .spi = 0x1000 + (i ? id ^ 3 : id),
+					 .spi = 0x10000u * to + n,
 					 .window = WINDOW};
-		address_of(&m.esp.local, id, path->udp);
-		address_of(&m.esp.remote, id ^ 3, path->udp);
+		address_of(&m.esp.local, id, n, path->udp);
+		address_of(&m.esp.remote, id ^ 3, n, path->udp);
 		m.esp.ts_local.count = 1;
 		m.esp.ts_local.v[0] = (struct msg_ts){.family = 4, .port_hi = UINT16_MAX};
 		memset(m.esp.ts_local.v[0].hi, 0xff, 4);
 		m.esp.ts_remote = m.esp.ts_local;
-		key[ESP_KEY_MAX - 1] = key[path->key_len] = (uint8_t)(i ? id : id ^ 3);
+		key[ESP_KEY_MAX - 1] = key[path->key_len] = (uint8_t)to;
 		if (secret_set(&m.esp.key, key, path->key_len + 4u) < 0 || fwd_control(f, &m) < 0)
 			die("SA");
 	}
 }
 
-struct end end_make(const struct path *path, unsigned id, struct pkt_pool *pool)
+struct end end_make(const struct path *path, unsigned id, unsigned sas, struct pkt_pool *pool)
 {
 	struct end e = {0};
 
@@ -134,10 +158,10 @@ struct end end_make(const struct path *path, unsigned id, struct pkt_pool *pool)
 		die("forward");
 	e.overlay = port_make(e.f, OVERLAY, MSG_PORT_OVERLAY, pool);
 	e.wan = port_make(e.f, WAN, MSG_PORT_WAN, pool);
-	if (path->esp)
-		esp_make(path, id, e.f);
-	else
+	if (!path->esp)
 		macsec_make(path, id, e.f);
+	for (unsigned n = 0; n < sas && path->esp; n++)
+		esp_make(path, id, n, e.f);
 	return e;
 }
 
@@ -149,15 +173,35 @@ void end_free(struct end *e)
 	free(e->area);
 }
 
-void path_head(const struct path *path, uint8_t *frame, uint32_t len)
+void frame_fill(struct pkt *p, const struct path *path, uint32_t len, unsigned sa)
 {
-	static const uint8_t head[ETH_HEAD_LEN] = {2, 0, 10, 0, 0, 2, 2, 0, 10, 0, 0, 1, 8, 0};
+	static const uint8_t from[ETH_ADDR_LEN] = {2, 0, 10, 0, 0, 1};
 	static const uint8_t src[4] = {10, 1, 0, 1}, dst[4] = {10, 2, 0, 1};
 
-	memcpy(frame, head, sizeof(head));
+	p->data = p->buf + PKT_HEADROOM;
+	p->len = len;
+	p->mark = 0;
+	peer_of(p->data, sa);
+	memcpy(p->data + ETH_ADDR_LEN, from, sizeof(from));
+	p->data[12] = ETH_TYPE_IPV4 >> 8;
+	p->data[13] = ETH_TYPE_IPV4 & 0xff;
 	if (path->esp)
-		ip_build(frame + ETH_HEAD_LEN, 4, src, dst, IP_UDP, 0, 64, 1, true,
+		ip_build(p->data + ETH_HEAD_LEN, 4, src, dst, IP_UDP, 0, 64, 1, true,
 			 len - ETH_HEAD_LEN);
+}
+
+void ring_give(struct port *far, struct pkt *v)
+{
+	errno = 0;
+	if (far->ops->tx(far, v, PKT_BURST) != PKT_BURST)
+		die("a ring is full");
+}
+
+void ring_take(struct port *far, struct pkt *v)
+{
+	errno = 0;
+	if (far->ops->rx(far, v, PKT_BURST) != PKT_BURST)
+		die("frames were lost");
 }
 
 void path_raw(const struct path *path, const struct pkt *p, struct raw_op *op)

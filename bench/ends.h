@@ -1,6 +1,7 @@
 /*
  * ends: the two nodes that a path is measured between, each a forward worker over memory ports,
- * and what its frames and their bare cryptography look like.
+ * what their frames and the bare cryptography of these look like, and the generator that hands
+ * frames in bursts to the one and takes them from the other.
  */
 #pragma once
 
@@ -8,9 +9,13 @@
 
 #include "fwd/fwd.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PATHS 5
+#define SIZES 5
+#define ENDS_SAS_MAX 500 /* of ESP, in each direction */
+#define FRAME_MAX 9216   /* octets of a clear frame */
 
 struct path {
 	const char *name;
@@ -21,17 +26,34 @@ struct path {
 
 extern const struct path paths[PATHS];
 
+/* Octets of the clear frame without FCS. IMIX is 7 frames of 64, 4 of 512 and 1 of 1400 octets, in
+ * mixed order. */
+struct size {
+	const char *name;
+	uint16_t octets; /* 0: IMIX */
+};
+
+extern const struct size sizes[SIZES];
+
+uint32_t size_of(const struct size *s, unsigned i); /* of the i-th frame */
+
 struct end {
 	struct fwd *f;
 	void *area;
 	struct port *overlay, *wan; /* far ends: the generator's */
 };
 
-/* id 1 or 2: the other end is the other one. */
-struct end end_make(const struct path *path, unsigned id, struct pkt_pool *pool);
+/* id 1 or 2: the other end is the other one. ESP: with `sas` tunnels, of an SA in each direction;
+ * MACsec: sas is 1. */
+struct end end_make(const struct path *path, unsigned id, unsigned sas, struct pkt_pool *pool);
 void end_free(struct end *e);
 
-/* Writes the headers of a clear frame of `len` octets from end 1 to end 2. */
-void path_head(const struct path *path, uint8_t *frame, uint32_t len);
+/* Makes a frame of `len` octets from end 1 to end 2 anew in its buffer, for SA `sa`: writes only
+ * what a driver or a stage would have written. */
+void frame_fill(struct pkt *p, const struct path *path, uint32_t len, unsigned sa);
 /* The same cryptography that the path does for that frame. */
 void path_raw(const struct path *path, const struct pkt *p, struct raw_op *op);
+
+/* PKT_BURST frames into the ring of a port, and out of it. */
+void ring_give(struct port *far, struct pkt *v);
+void ring_take(struct port *far, struct pkt *v);

@@ -12,7 +12,7 @@
  * was in this row beside the fastest one.
  *
  * Sizes are octets of the clear frame without FCS, and Gbit/s are of those octets. Cycles are of
- * the time stamp counter. IMIX is 7 frames of 64, 4 of 512 and 1 of 1400 octets, in mixed order.
+ * the time stamp counter.
  */
 #include "common.h"
 #include "ends.h"
@@ -27,22 +27,10 @@
 #include <string.h>
 
 enum {
-	BUFFERS = 1024, /* frames in flight; each burst takes the next 64 */
-	FRAME_MAX = 9216,
+	BUFFERS = 1024,               /* frames in flight; each burst takes the next 64 */
 	BURSTS = BUFFERS / PKT_BURST, /* in a window */
 	REFERENCE_EVERY = 4,
 	WINDOWS = 1001,
-};
-
-static const uint16_t imix[12] = {64, 512, 64, 64, 1400, 64, 512, 64, 512, 64, 512, 64};
-
-struct size {
-	const char *name;
-	uint16_t octets; /* 0: imix */
-};
-
-static const struct size sizes[] = {
-	{"64", 64}, {"512", 512}, {"1400", 1400}, {"9000", 9000}, {"imix", 0},
 };
 
 struct row {
@@ -55,20 +43,6 @@ enum { COST_PATH, COST_RAW };
 
 static struct pkt_pool *pool;
 
-static uint32_t length_of(const struct size *s, unsigned i)
-{
-	return s->octets ? s->octets : imix[i % 12];
-}
-
-/* Makes the i-th frame anew in its buffer: only what a driver or a stage would have written. */
-static void frame_fill(struct pkt *p, const struct path *path, const struct size *s, unsigned i)
-{
-	p->data = p->buf + PKT_HEADROOM;
-	p->len = length_of(s, i);
-	p->mark = 0;
-	path_head(path, p->data, p->len);
-}
-
 static uint64_t poll_timed(struct fwd *f)
 {
 	uint64_t t = tsc_now();
@@ -80,18 +54,6 @@ static uint64_t poll_timed(struct fwd *f)
 	return t;
 }
 
-static void give(struct port *far, struct pkt *v)
-{
-	if (far->ops->tx(far, v, PKT_BURST) != PKT_BURST)
-		die("ring full");
-}
-
-static void take(struct port *far, struct pkt *v)
-{
-	if (far->ops->rx(far, v, PKT_BURST) != PKT_BURST)
-		die("frames were lost");
-}
-
 /* One window over every buffer: cycles in the path of the direction that is asked for. */
 static void window_path(struct windows *w, const struct path *path, struct end *a, struct end *b,
 			struct pkt *all, const struct size *s, bool encrypt)
@@ -101,10 +63,10 @@ static void window_path(struct windows *w, const struct path *path, struct end *
 		uint64_t t;
 
 		for (unsigned i = 0; i < PKT_BURST; i++)
-			frame_fill(&v[i], path, s, burst * PKT_BURST + i);
-		give(a->overlay, v);
+			frame_fill(&v[i], path, size_of(s, burst * PKT_BURST + i), 0);
+		ring_give(a->overlay, v);
 		t = poll_timed(a->f);
-		take(a->wan, v);
+		ring_take(a->wan, v);
 		if (encrypt)
 			window_add(w, COST_PATH, t);
 		if (burst % REFERENCE_EVERY == 0)
@@ -113,9 +75,9 @@ static void window_path(struct windows *w, const struct path *path, struct end *
 	for (unsigned burst = 0; burst < BURSTS && !encrypt; burst++) {
 		struct pkt *v = all + burst * PKT_BURST;
 
-		give(b->wan, v);
+		ring_give(b->wan, v);
 		window_add(w, COST_PATH, poll_timed(b->f));
-		take(b->overlay, v);
+		ring_take(b->overlay, v);
 		if (burst % REFERENCE_EVERY == 0)
 			window_reference(w);
 	}
@@ -132,7 +94,7 @@ static void window_raw(struct windows *w, const struct path *path, const struct 
 		for (unsigned i = 0; i < PKT_BURST; i++) {
 			struct pkt *p = &v[burst * PKT_BURST + i];
 
-			frame_fill(p, path, s, burst * PKT_BURST + i);
+			frame_fill(p, path, size_of(s, burst * PKT_BURST + i), 0);
 			path_raw(path, p, &ops[i]);
 			ops[i].iv[11] = (uint8_t)i;
 		}
@@ -149,7 +111,7 @@ static struct row measure(const struct path *path, const struct size *s, bool en
 {
 	static struct windows w;
 	const uint8_t key[32] = {7};
-	struct end a = end_make(path, 1, pool), b = end_make(path, 2, pool);
+	struct end a = end_make(path, 1, 1, pool), b = end_make(path, 2, 1, pool);
 	struct raw *r = raw_new(key, path->key_len);
 	struct row row = {path->name, encrypt ? "encrypt" : "decrypt", s->name, .windows = windows};
 	struct pkt v[BUFFERS];
@@ -162,7 +124,7 @@ static struct row measure(const struct path *path, const struct size *s, bool en
 		if (!pkt_alloc(pool, &v[i]))
 			die("buffers");
 		memset(v[i].data, (int)i, FRAME_MAX);
-		octets += length_of(s, i);
+		octets += size_of(s, i);
 	}
 	windows_reset(&w);
 	for (unsigned i = 0; i < windows + 2; i++) {
@@ -213,9 +175,6 @@ static int json_write(const char *file, const char *machine, const struct row *r
 
 int main(int argc, char **argv)
 {
-	enum {
-		SIZES = sizeof(sizes) / sizeof(sizes[0]),
-	};
 	struct row rows[PATHS * SIZES * 2];
 	const char *json = NULL, *only_path = NULL, *only_size = NULL, *only_direction = NULL;
 	unsigned windows = WINDOWS, n = 0;
