@@ -114,8 +114,9 @@ void guarded_tick(struct guarded *g, struct netlink *nl)
 		    link.ifindex != i->ifindex || guard_check(i->guard) >= 0)
 			continue;
 		log_error(
-			"%s: its guards cannot be put back; set down so that nothing leaves in clear",
-			i->ifname);
+			"%s: its guards cannot be put back; set down so that nothing leaves in clear "
+			"(does `tc qdisc show dev %s` have an `ingress`? then delete that)",
+			i->ifname, i->ifname);
 		(void)netlink_link_down(nl, i->ifindex);
 	}
 }

@@ -1,5 +1,6 @@
 #include "proc/guard.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 /* Ours is the first filter of the hook: an earlier one could accept a frame before we see it. */
 #define GUARD_PRIORITY 1
 #define GUARD_HANDLE 1
+#define RETRY_NS NS_PER_S /* between attempts to put back what did not stay */
 
 struct guard {
 	struct guard_skel *skel;
@@ -27,6 +29,8 @@ struct guard {
 	bool bridge; /* a lan port's or its TAP's programs, not a wan's */
 	uint32_t prog_id[GUARD_DIRECTIONS];
 	uint64_t restored;
+	uint64_t
+		retry_at; /* clock_now(): not in place, and not tried again before it; 0: in place */
 	char ifname[16];
 	struct guard_tags placed[GUARD_RULES]; /* keys of the programs' rules */
 	unsigned placed_count;
@@ -155,6 +159,13 @@ static struct guard *guard_load(const char *ifname, unsigned ifindex, bool bridg
 	return NULL;
 }
 
+/* With an `ingress` qdisc on the interface in the place of clsact both programs go to the one hook
+ * that it has, where the later one replaces the former. */
+static bool guard_both_attached(const struct guard *g)
+{
+	return guard_attached(g, GUARD_INGRESS) && guard_attached(g, GUARD_EGRESS);
+}
+
 /* Puts both in place, or frees the guard and returns NULL with errno. */
 static struct guard *guard_place(struct guard *g)
 {
@@ -165,6 +176,8 @@ static struct guard *guard_place(struct guard *g)
 		if (!err)
 			err = guard_attach(g, d);
 	}
+	if (!err && !guard_both_attached(g))
+		err = -EBUSY;
 	if (!err)
 		return g;
 	guard_free(g);
@@ -247,8 +260,12 @@ void guard_free(struct guard *g)
 
 int guard_check(struct guard *g)
 {
+	uint64_t now = clock_now();
 	int ret = 0;
 
+	/* Each attempt is news of the kernel's itself, upon which one comes here again. */
+	if (now < g->retry_at)
+		return -EBUSY;
 	for (unsigned d = 0; d < GUARD_DIRECTIONS; d++) {
 		int err;
 
@@ -265,6 +282,9 @@ int guard_check(struct guard *g)
 		if (!ret)
 			ret = 1;
 	}
+	if (ret > 0 && !guard_both_attached(g))
+		ret = -EBUSY;
+	g->retry_at = ret < 0 ? now + RETRY_NS : 0;
 	return ret;
 }
 

@@ -47,7 +47,8 @@ void guard_free(struct guard *g);
 int guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count);
 
 /* Looks whether both programs are still in place and puts back what is not. 0: all was well;
- * 1: something was put back; -errno: it could not be. */
+ * 1: something was put back; -errno: it could not be (EBUSY: an `ingress` qdisc of somebody's stands
+ * there, which has no place for what goes out), and is not tried again within a second. */
 int guard_check(struct guard *g);
 
 uint64_t guard_count(const struct guard *g, enum guard_direction d, enum guard_class c);

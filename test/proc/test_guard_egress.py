@@ -406,6 +406,25 @@ def test_guards_taken_away_by_hand_come_back(node, how):
     assert node.left(f.macsec()) == []
 
 
+def test_guards_that_cannot_come_back_shut_the_interface(node):
+    """An `ingress` qdisc takes the place of clsact: it has no hook for what goes out, and what is
+    attached there for both directions leaves the later one alone."""
+    node.want_wan()
+    node.daemon.send_signal(signal.SIGSTOP)
+    try:
+        node.ns.run("tc", "qdisc", "del", "dev", "wan0", "clsact")
+        node.ns.run("tc", "qdisc", "add", "dev", "wan0", "ingress")
+    finally:
+        node.daemon.send_signal(signal.SIGCONT)
+    until("the interface is down",
+          lambda: "state DOWN" in node.ns.run("ip", "link", "show", "wan0"))
+    before = node.counters()["guard-restored"]
+    node.ns.run("tc", "qdisc", "del", "dev", "wan0", "ingress")
+    until("the guards are back", lambda: node.counters()["guard-restored"] > before)
+    for side in ("ingress", "egress"):
+        assert f"guard_{side}" in node.ns.run("tc", "filter", "show", "dev", "wan0", side)
+
+
 def test_a_lan_s_traffic_does_not_leave_as_an_exception_of_the_node(make_node):
     """SSH is open for the node itself; a host behind it that is routed by the wan is not meant."""
     node = make_node()
