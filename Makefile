@@ -7,7 +7,7 @@ TSAN ?= build-tsan
 KEEP ?=
 export KEEP
 
-.PHONY: all demo test test-all bench lint format install clean deps deps-test
+.PHONY: all demo test test-all bench bench-peers lint format install clean deps deps-test
 
 all: deps
 	@build-aux/build $(BUILD)
@@ -28,6 +28,10 @@ test: deps-test
 bench: all
 	@$(BUILD)/bench/paths --json $(BUILD)/bench.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
+
+# As root. The peers are Debian's packages, unpacked below build/roots and never installed.
+bench-peers: all
+	@bench/peers --json $(BUILD)/bench-peers.json
 
 lint: deps-test
 	@build-aux/lint $(BUILD)
