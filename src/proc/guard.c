@@ -29,8 +29,7 @@ struct guard {
 	bool bridge; /* a lan port's or its TAP's programs, not a wan's */
 	uint32_t prog_id[GUARD_DIRECTIONS];
 	uint64_t restored;
-	uint64_t
-		retry_at; /* clock_now(): not in place, and not tried again before it; 0: in place */
+	uint64_t retry_at; /* clock_now(): what did not stay is not tried before it; 0: it did */
 	char ifname[16];
 	struct guard_tags placed[GUARD_RULES]; /* keys of the programs' rules */
 	unsigned placed_count;
