@@ -14,8 +14,7 @@
 
 #define PATHS 5
 #define SIZES 5
-#define ENDS_SAS_MAX 500 /* of ESP, in each direction */
-#define FRAME_MAX 9216   /* octets of a clear frame */
+#define FRAME_MAX 9216 /* octets of a clear frame */
 
 struct path {
 	const char *name;

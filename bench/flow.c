@@ -13,13 +13,14 @@
  */
 #include "common.h"
 
+#include "base/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -42,14 +43,6 @@ struct arrived {
 	uint64_t octets, first_ns, last_ns;
 	uint64_t datagrams, highest; /* UDP: highest number + 1 */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static struct sockaddr_in address_of(const char *address, const char *port)
 {
@@ -75,7 +68,7 @@ static int socket_new(int type)
 
 static void arrived_add(struct arrived *a, size_t octets)
 {
-	a->last_ns = now_ns();
+	a->last_ns = clock_now();
 	if (!a->octets)
 		a->first_ns = a->last_ns;
 	a->octets += octets;
@@ -178,7 +171,7 @@ static void send_tcp(const struct sockaddr_in *to, uint64_t until)
 
 	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
 		die("connecting");
-	while (now_ns() < until)
+	while (clock_now() < until)
 		if (send(fd, buf, sizeof(buf), MSG_NOSIGNAL) < 0)
 			die("sending");
 	close(fd);
@@ -201,7 +194,7 @@ static void send_udp(const struct sockaddr_in *to, uint64_t until, size_t octets
 		iov[i] = (struct iovec){room[i], octets};
 		v[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
 	}
-	while (now_ns() < until) {
+	while (clock_now() < until) {
 		int n;
 
 		for (unsigned i = 0; i < BATCH; i++) {
@@ -236,14 +229,14 @@ static void ask(const struct sockaddr_in *to, unsigned count, int gap_ms, size_t
 
 		poll(NULL, 0, gap_ms);
 		memcpy(room, &h, sizeof(h));
-		t = now_ns();
+		t = clock_now();
 		if (send(fd, room, octets, 0) < 0)
 			continue;
 		while (poll(&p, 1, 1000) == 1 && recv(fd, room, sizeof(room), 0) >= 0) {
 			memcpy(&h, room, sizeof(h));
 			if (h.kind != ANSWER || h.number != i)
 				continue;
-			took[answered++] = now_ns() - t;
+			took[answered++] = clock_now() - t;
 			break;
 		}
 	}
@@ -261,7 +254,7 @@ int main(int argc, char **argv)
 		sink(argv[2]);
 	} else if (argc >= 6 && !strcmp(argv[1], "send")) {
 		struct sockaddr_in to = address_of(argv[2], argv[3]);
-		uint64_t until = now_ns() + (uint64_t)(atof(argv[5]) * 1e9);
+		uint64_t until = clock_now() + (uint64_t)(atof(argv[5]) * 1e9);
 
 		if (!strcmp(argv[4], "tcp"))
 			send_tcp(&to, until);
