@@ -6,14 +6,13 @@ import subprocess
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-BUDGETS = TOP / "test" / "budgets.txt"
+BUILD = os.environ.get("MYELIN_BUILD", TOP / "build")
 CASE, STAGE = "esp-out", "fwd/guard.c"
 
 
 def hold(budgets):
     """One case against those budgets."""
-    done = subprocess.run([TOP / "test" / "budgets", "--build",
-                           os.environ.get("MYELIN_BUILD", TOP / "build"), "--budgets", budgets, CASE],
+    done = subprocess.run([TOP / "test" / "budgets", "--build", BUILD, "--budgets", budgets, CASE],
                           capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout
 
@@ -22,8 +21,7 @@ def hold(budgets):
 def now(tmp_path_factory):
     """A budget of what is counted now, whatever the compiler."""
     file = tmp_path_factory.mktemp("budgets") / "budgets.txt"
-    subprocess.run([TOP / "test" / "budgets", "--build",
-                    os.environ.get("MYELIN_BUILD", TOP / "build"), "--budgets", file, "--write"],
+    subprocess.run([TOP / "test" / "budgets", "--build", BUILD, "--budgets", file, "--write"],
                    check=True, timeout=120)
     return file
 
