@@ -1,8 +1,8 @@
 """What bench/peers compares: two namespaces, a cable between them, and a tunnel through it.
 
-The cable is a veth pair of MTU 1500. The tunnels of others are Debian's packages in a root of their
-own (test/roots/tunnels), as they come, with AES-GCM where they have it. Ours is build/myelind, with
-a backbone of two nodes.
+The cable is a veth pair of MTU 1500. The tunnels of others are Debian's packages in roots of their
+own (test/roots/tunnels, test/roots/strongswan), as they come, with AES-GCM where they have it. Ours
+is build/myelind, with a backbone of two nodes.
 """
 import pathlib
 import re
@@ -12,8 +12,10 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "test"))
 
+from lib.charon import Charon               # noqa: E402
+from lib.charon import make_root as make_charon_root    # noqa: E402
 from lib.daemon import Node                 # noqa: E402
-from lib.netns import Namespace, sweep      # noqa: E402
+from lib.netns import Namespace             # noqa: E402
 from lib.until import until                 # noqa: E402
 
 ROOT = TOP / "build" / "roots" / "tunnels"
@@ -30,10 +32,11 @@ overlay core { over cable; subnet 10.255.0.0/24; routing external; %s }
 """
 
 
-def make_root():
+def make_roots():
     done = subprocess.run([TOP / "test/roots/tunnels", ROOT], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"bench/peers: the peers' packages cannot be had: {done.stderr.strip()}")
+    make_charon_root()
 
 
 def version(package):
@@ -166,8 +169,14 @@ class Esp(Myelin):
     secrets = {"link": "what both of them know\n"}
 
 
-class WireguardGo(Tunnel):
-    name, package, inner = "wireguard-go", "wireguard-go", ("10.9.0.1", "10.9.0.2")
+class Packaged(Tunnel):
+    """One of Debian's, which makes an interface with these addresses."""
+
+    inner = ("10.9.0.1", "10.9.0.2")
+
+
+class WireguardGo(Packaged):
+    name = package = "wireguard-go"
     what = "ChaCha20-Poly1305"
 
     def start(self):
@@ -185,8 +194,8 @@ class WireguardGo(Tunnel):
                      "allowed-ips", f"{self.inner[not side]}/32")
 
 
-class Fastd(Tunnel):
-    name, package, inner = "fastd", "fastd", ("10.9.0.1", "10.9.0.2")
+class Fastd(Packaged):
+    name = package = "fastd"
     what = "AES-128-GCM"
 
     def start(self):
@@ -203,8 +212,8 @@ peer "other" {{ key "{keys[not side]['Public']}"; remote {OUTER[not side]}:10000
             self.up(side, "vpn0")
 
 
-class Nebula(Tunnel):
-    name, package, inner = "nebula", "nebula", ("10.9.0.1", "10.9.0.2")
+class Nebula(Packaged):
+    name = package = "nebula"
     what = "AES-256-GCM"
 
     def start(self):
@@ -232,8 +241,8 @@ firewall:
             self.spawn(side, "nebula", "-config", "/run/config.yml")
 
 
-class Openvpn(Tunnel):
-    name, package, inner = "openvpn", "openvpn", ("10.9.0.1", "10.9.0.2")
+class Openvpn(Packaged):
+    name = package = "openvpn"
     what = "AES-256-GCM, UDP"
 
     def start(self):
@@ -252,8 +261,8 @@ class Openvpn(Tunnel):
                        *(["--tls-server"] if side else ["--tls-client"]))
 
 
-class Tinc(Tunnel):
-    name, package, inner = "tinc", "tinc", ("10.9.0.1", "10.9.0.2")
+class Tinc(Packaged):
+    name = package = "tinc"
     what = "tinc 1.0, its default cipher and digest"
 
     def start(self):
@@ -280,16 +289,11 @@ class Strongswan(Tunnel):
     what = "kernel-libipsec, AES-256-GCM, ESP in UDP"
 
     def start(self):
+        self.charons = []
         for side in (0, 1):
             self.spaces[side].ip("addr", "add", f"{self.inner[side]}/32", "dev", "lo")
-            self.write(side, "strongswan.conf", """charon {
-  load = random nonce openssl hmac kdf aes gcm curve25519 sha1 sha2 pubkey kernel-libipsec \
-kernel-netlink socket-default vici
-  filelog { f { path = /run/charon.log
-    default = 1 } }
-  plugins { kernel-libipsec { allow_peer_ts = yes } } }
-""")
-            self.write(side, "swanctl/swanctl.conf", f"""connections {{ p {{ version = 2
+            self.charons.append(Charon(self.spaces[side], self.dir / NODES[side],
+                                       f"""connections {{ p {{ version = 2
   proposals = aes256gcm16-prfsha384-x25519
   local_addrs = {OUTER[side]}
   remote_addrs = {OUTER[not side]}
@@ -303,21 +307,12 @@ kernel-netlink socket-default vici
     local_ts = {self.inner[side]}/32
     remote_ts = {self.inner[not side]}/32 }} }} }} }}
 secrets {{ ike {{ secret = "what both of them know" }} }}
-""")
-            self.spawn(side, "env", "STRONGSWAN_CONF=/run/strongswan.conf",
-                       "/usr/lib/ipsec/charon")
-        for side in (0, 1):
-            until(self.log, (self.dir / NODES[side] / "charon.vici").exists, 20)
-            until(self.log, lambda s=side: "loaded connection 'p'" in self.ctl(
-                s, "--load-all", "--file", "/run/swanctl/swanctl.conf"), 10)
-        self.ctl(0, "--initiate", "--child", "c")
+"""))
+            self.processes.append(self.charons[side].process)
+        self.charons[0].ctl("--initiate", "--child", "c")
 
-    def ctl(self, side, *words):
-        done = subprocess.run(
-            self.command(side, "env", "STRONGSWAN_CONF=/run/strongswan.conf",
-                         "SWANCTL_DIR=/run/swanctl", "swanctl", *words), capture_output=True,
-            text=True, timeout=30)
-        return done.stdout + done.stderr
+    def log(self):
+        return f"{self.name}:\n" + "\n".join(charon.log() for charon in self.charons)
 
 
 OURS = (Macsec, Esp)

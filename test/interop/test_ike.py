@@ -10,10 +10,10 @@ import subprocess
 
 import pytest
 
+from lib.charon import Charon, make_root
 from lib.until import until
 from lib.wire import save_pcap
-from strangers import (INNER_OURS, INNER_THEIRS, OURS, THEIRS, Charon, Engine, Pair, Tap,
-                       make_root)
+from strangers import INNER_OURS, INNER_THEIRS, OURS, THEIRS, Engine, Pair, Tap
 from xfrm import Authority, pem
 
 PSK = "a secret between two"
