@@ -156,12 +156,15 @@ int fwd_control(struct fwd *f, const struct msg *m)
 	switch (m->type) {
 	case MSG_SECY_ADD:
 		rc = on_secy_add(f, &m->secy_add);
+		fwd_relink(f);
 		break;
 	case MSG_SECY_DEL:
 		rc = on_secy_del(f, m->secy);
+		fwd_relink(f);
 		break;
 	case MSG_BRIDGE:
 		rc = bridge_set(f, &m->bridge);
+		fwd_relink(f);
 		break;
 	case MSG_SA_RECEIVE:
 		rc = on_sa(f, &m->sa, SA_RECEIVE);

@@ -7,6 +7,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 
 static void restart(struct node *n, const struct esp_setup *s)
 {
@@ -257,6 +258,129 @@ static void keys_that_are_over_are_wiped_from_the_area(void **state)
 	}
 }
 
+/* Tunnel n of as many as there may be: its peer's MAC address, names, keys and SPIs are its own. */
+static struct msg full_tunnel(unsigned n, const struct esp_setup *s)
+{
+	struct msg m = esp_tunnel(2, 1, (uint16_t)(100 + n), s);
+
+	m.tunnel_add.peer[1] = 1;
+	m.tunnel_add.peer[2] = (uint8_t)(n >> 8);
+	m.tunnel_add.peer[3] = (uint8_t)n;
+	snprintf(m.tunnel_add.name, sizeof(m.tunnel_add.name), "peer-%u", n);
+	return m;
+}
+
+static struct msg full_sa(unsigned n, unsigned round, bool transmit, const struct esp_setup *s)
+{
+	struct msg m = esp_sa(transmit ? 1 : 2, transmit ? 2 : 1, transmit, round, s);
+
+	m.esp.tunnel = (uint16_t)(100 + n);
+	m.esp.spi = 0x100000 + (n * 2 + round) * 2 + transmit;
+	memcpy(m.esp.key.b, &m.esp.spi, sizeof(m.esp.spi));
+	return m;
+}
+
+static unsigned sas_there(const struct node *n)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < ESP_SLOT_MAX; i++)
+		k += n->f->sas->esps[i] != NULL;
+	return k;
+}
+
+/* Two SAs in each direction of each tunnel, as in the middle of a rekey of all of them. */
+static void a_node_full_of_tunnels_is_taken_over_whole(void **state)
+{
+	struct esp_setup s = {.suite = ESP_AES_GCM_16_256, .esn = true, .window = 1024};
+	uint8_t in[2048], wire[2048];
+	struct node a, b;
+	struct msg m;
+	size_t f;
+
+	(void)state;
+	esp_pair(&a, &b, &s);
+	m = (struct msg){.type = MSG_TUNNEL_DEL, .secy = ESP_TUNNEL_ID};
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	for (unsigned n = 0; n < TUNNEL_MAX; n++) {
+		m = full_tunnel(n, &s);
+		assert_int_equal(fwd_control(a.f, &m), 0);
+		for (unsigned i = 0; i < 4; i++) {
+			m = full_sa(n, i / 2, i % 2, &s);
+			assert_int_equal(fwd_control(a.f, &m), 0);
+		}
+	}
+	m = full_tunnel(TUNNEL_MAX, &s);
+	assert_int_equal(fwd_control(a.f, &m), -ENOSPC);
+	m = full_sa(0, 2 * TUNNEL_MAX, false, &s);
+	assert_int_equal(fwd_control(a.f, &m), -ENOSPC);
+	assert_true(said(&a, ESP_GONE, SA_RECEIVE, m.esp.spi));
+	/* A key that is there is found among all of them, and what was retired makes room. */
+	m = full_sa(TUNNEL_MAX / 2, 0, true, &s);
+	m.esp.spi = 0x77777777;
+	assert_int_equal(fwd_control(a.f, &m), -EEXIST);
+	m = (struct msg){.type = MSG_ESP_RETIRE,
+			 .esp_retire = {.tunnel = 100, .spi = full_sa(0, 0, false, &s).esp.spi}};
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	assert_int_equal(sas_there(&a), ESP_SLOT_MAX - 1);
+	m = full_sa(0, 0, false, &s);
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	restart(&a, &s);
+	assert_int_equal(a.said_count, 0); /* nothing is gone */
+	assert_int_equal(sas_there(&a), ESP_SLOT_MAX);
+	f = esp_frame(in, 4, 2, 100, 0, false);
+	for (unsigned n = 0; n < TUNNEL_MAX; n += 31) {
+		uint32_t spi = htobe32(full_sa(n, 1, true, &s).esp.spi);
+
+		memcpy(in, full_tunnel(n, &s).tunnel_add.peer, 6);
+		assert_int_not_equal(node_send(&a, in, f, wire), 0);
+		assert_memory_equal(wire + 14 + 20, &spi, sizeof(spi)); /* the newest sends */
+		assert_int_equal(wire_seq(wire), 1 + SA_RESTART_JUMP);
+	}
+	/* Each tunnel goes alone. */
+	m = (struct msg){.type = MSG_TUNNEL_DEL, .secy = 100 + 31};
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	assert_int_equal(sas_there(&a), ESP_SLOT_MAX - 4);
+	memcpy(in, full_tunnel(31, &s).tunnel_add.peer, 6);
+	assert_int_equal(node_send(&a, in, f, wire), 0);
+	memcpy(in, full_tunnel(62, &s).tunnel_add.peer, 6);
+	assert_int_not_equal(node_send(&a, in, f, wire), 0);
+	node_fini(&a);
+	node_fini(&b);
+}
+
+static void a_lifetime_ends_at_its_time_whichever_sa_was_first(void **state)
+{
+	struct esp_setup s = {0};
+	struct node a, b;
+	struct msg m;
+
+	(void)state;
+	esp_pair(&a, &b, &s);
+	for (unsigned key = 1; key <= 3; key++) {
+		m = esp_sa(1, 2, true, key, &s);
+		m.esp.hard_at = (4 - key) * NS_PER_S;
+		assert_int_equal(fwd_control(a.f, &m), 0);
+	}
+	m = esp_sa(1, 2, true, 1, &s); /* the one that lasts longest is to end sooner */
+	m.esp.hard_at = NS_PER_S / 2;
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	fwd_tick(a.f, NS_PER_S / 2 - 1);
+	assert_int_equal(sas_there(&a), 3);
+	fwd_tick(a.f, NS_PER_S / 2);
+	assert_int_equal(sas_there(&a), 2);
+	restart(&a, &s);
+	fwd_tick(a.f, NS_PER_S);
+	assert_int_equal(sas_there(&a), 1);
+	assert_true(said(&a, ESP_GONE, SA_TRANSMIT, esp_sa(1, 2, true, 3, &s).esp.spi));
+	fwd_tick(a.f, 2 * NS_PER_S - 1);
+	assert_int_equal(sas_there(&a), 1);
+	fwd_tick(a.f, 2 * NS_PER_S);
+	assert_int_equal(sas_there(&a), 0);
+	node_fini(&a);
+	node_fini(&b);
+}
+
 static void an_area_of_another_layout_is_wiped(void **state)
 {
 	struct esp_setup s = {0};
@@ -404,6 +528,8 @@ int main(void)
 		cmocka_unit_test(a_damaged_sa_is_not_used_and_its_key_not_taken_again),
 		cmocka_unit_test(a_damaged_number_window_or_tunnel_is_reported_gone),
 		cmocka_unit_test(keys_that_are_over_are_wiped_from_the_area),
+		cmocka_unit_test(a_node_full_of_tunnels_is_taken_over_whole),
+		cmocka_unit_test(a_lifetime_ends_at_its_time_whichever_sa_was_first),
 		cmocka_unit_test(an_area_of_another_layout_is_wiped),
 		cmocka_unit_test(what_control_may_not_ask_is_refused),
 		cmocka_unit_test(sync_says_all_that_is_installed),

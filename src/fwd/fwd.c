@@ -136,8 +136,7 @@ static void wans_index(struct fwd *f)
 	}
 }
 
-/* Which SecY a port serves, after either changed. */
-static void ports_relink(struct fwd *f)
+void fwd_relink(struct fwd *f)
 {
 	wans_index(f);
 	for (unsigned i = 0; i < f->port_count; i++) {
@@ -183,7 +182,6 @@ void fwd_clear_update(struct fwd *f)
 
 void fwd_carriers(struct fwd *f)
 {
-	ports_relink(f);
 	fwd_clear_update(f);
 	for (unsigned i = 0; i < f->port_count; i++) {
 		struct fwd_port *p = &f->ports[i];
@@ -271,7 +269,7 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 		tags_set(p, give);
 		wan_share(f, p);
 	}
-	ports_relink(f);
+	fwd_relink(f);
 	/* A predecessor may have left it either way: said once, so that routing on an overlay that
 	 * goes on does not see it go down in between. */
 	p->carrier = may_send(f, p);
@@ -290,7 +288,7 @@ void fwd_port_drop(struct fwd *f, uint16_t id)
 	port = p->port;
 	*p = (struct fwd_port){0};
 	port_put(f, port);
-	ports_relink(f);
+	fwd_relink(f);
 }
 
 void fwd_port_link(struct fwd *f, uint16_t id, bool link)

@@ -16,16 +16,16 @@
 #include <endian.h>
 #include <string.h>
 
-#define FWD_PORT_MAX 160       /* control plans no more ports and overlays than that */
-#define FWD_TAGS_SLOTS 512     /* of the table of wan ports by tags; a power of two */
-#define FWD_HELD_MAX 8         /* packets that wait for a tunnel's first SA */
-#define FWD_HELD_ALL 64        /* and for those of all tunnels */
-#define FWD_TUNNEL_BUCKETS 512 /* of the hash of peers' MAC addresses; a power of two */
-#define FWD_EARLY 32           /* packets that wait for their receive SA */
-#define FWD_WHOLES 16          /* packets that are being put together from pieces */
-#define FWD_WHOLES_TICK 256    /* and that are begun, between two ticks */
-#define FWD_WHOLE_UNITS 1280   /* of eight bytes, of one of them */
-#define FWD_ICMP_TICK 16       /* ICMP messages made, and ones heard, between two ticks */
+#define FWD_PORT_MAX 160        /* control plans no more ports and overlays than that */
+#define FWD_TAGS_SLOTS 512      /* of the table of wan ports by tags; a power of two */
+#define FWD_HELD_MAX 8          /* packets that wait for a tunnel's first SA */
+#define FWD_HELD_ALL 64         /* and for those of all tunnels */
+#define FWD_TUNNEL_BUCKETS 2048 /* of the hash of peers' MAC addresses; a power of two */
+#define FWD_EARLY 32            /* packets that wait for their receive SA */
+#define FWD_WHOLES 16           /* packets that are being put together from pieces */
+#define FWD_WHOLES_TICK 256     /* and that are begun, between two ticks */
+#define FWD_WHOLE_UNITS 1280    /* of eight bytes, of one of them */
+#define FWD_ICMP_TICK 16        /* ICMP messages made, and ones heard, between two ticks */
 #define FWD_BRIDGE_MAX 16
 #define FWD_LAN_MAX 16 /* lan ports of one bridge */
 
@@ -217,6 +217,8 @@ struct fwd_port *fwd_wan_find(struct fwd *f, const struct port *port, uint32_t t
 #define FWD_CLEAR_GRACE (3 * NS_PER_S)
 /* Which SecYs take frames in clear, after a transmit SA came or went, or time passed. */
 void fwd_clear_update(struct fwd *f);
+/* Finds anew what ports and SecYs are to each other, after some came, changed or went. */
+void fwd_relink(struct fwd *f);
 /* Tells the overlays' kernels whether they can send. */
 void fwd_carriers(struct fwd *f);
 

@@ -18,7 +18,7 @@ static unsigned mac_bucket(const uint8_t mac[ETH_ADDR_LEN])
 	uint32_t low =
 		(uint32_t)mac[2] << 24 | (uint32_t)mac[3] << 16 | (uint32_t)mac[4] << 8 | mac[5];
 
-	return low * UINT32_C(0x9e3779b1) >> 23 & (FWD_TUNNEL_BUCKETS - 1);
+	return low * UINT32_C(0x9e3779b1) >> 21 & (FWD_TUNNEL_BUCKETS - 1);
 }
 
 struct fwd_tunnel *tunnel_by_mac(struct fwd *f, const struct fwd_port *overlay,
@@ -80,27 +80,48 @@ static void tunneled_mark(struct fwd *f)
 			f->ports[k].tunneled |= f->ports[k].port == f->ports[i].port;
 }
 
+static void link_one(struct fwd *f, struct tunnel *n)
+{
+	struct fwd_tunnel *t = &f->tunnels[n->slot];
+	struct fwd_tunnel **bucket = &f->buckets[mac_bucket(n->config.peer)];
+
+	t->tunnel = n;
+	t->overlay = port_of(f, n->config.overlay, MSG_PORT_OVERLAY);
+	t->wan = port_of(f, n->config.wan, MSG_PORT_WAN);
+	t->next_in_bucket = *bucket;
+	*bucket = t;
+	if (t->overlay)
+		t->overlay->tunnels++;
+	if (t->wan) {
+		t->wan->tunnels++;
+		eth_make(t);
+	}
+}
+
+/* Its configuration is still the one it was linked with. */
+static void unlink_one(struct fwd *f, struct tunnel *n)
+{
+	struct fwd_tunnel *t = &f->tunnels[n->slot];
+	struct fwd_tunnel **p = &f->buckets[mac_bucket(n->config.peer)];
+
+	while (*p && *p != t)
+		p = &(*p)->next_in_bucket;
+	if (*p)
+		*p = t->next_in_bucket;
+	if (t->overlay)
+		t->overlay->tunnels--;
+	if (t->wan)
+		t->wan->tunnels--;
+	t->overlay = t->wan = NULL;
+}
+
 void tunnels_relink(struct fwd *f)
 {
 	memset(f->buckets, 0, sizeof(f->buckets));
 	for (unsigned i = 0; i < f->port_count; i++)
 		f->ports[i].tunnels = 0;
-	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n)) {
-		struct fwd_tunnel *t = &f->tunnels[n->slot];
-		struct fwd_tunnel **bucket = &f->buckets[mac_bucket(n->config.peer)];
-
-		t->tunnel = n;
-		t->overlay = port_of(f, n->config.overlay, MSG_PORT_OVERLAY);
-		t->wan = port_of(f, n->config.wan, MSG_PORT_WAN);
-		t->next_in_bucket = *bucket;
-		*bucket = t;
-		if (t->overlay)
-			t->overlay->tunnels++;
-		if (t->wan) {
-			t->wan->tunnels++;
-			eth_make(t);
-		}
-	}
+	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n))
+		link_one(f, n);
 	tunneled_mark(f);
 }
 
@@ -206,8 +227,10 @@ int tunnel_on_del(struct fwd *f, uint16_t tunnel)
 	if (!n)
 		return 0;
 	tunnel_unhold(f, &f->tunnels[n->slot]);
+	unlink_one(f, n);
 	f->tunnels[n->slot] = (struct fwd_tunnel){0};
 	tunnel_del(f->sas, n);
+	tunneled_mark(f);
 	return 0;
 }
 
@@ -223,6 +246,7 @@ int tunnel_on_add(struct fwd *f, const struct msg_tunnel *m)
 		.hold = m->hold,
 	};
 	struct tunnel *n = tunnel_find(f->sas, m->tunnel);
+	int rc;
 
 	memcpy(c.next_hop, m->next_hop, sizeof(c.next_hop));
 	memcpy(c.peer, m->peer, sizeof(c.peer));
@@ -240,7 +264,15 @@ int tunnel_on_add(struct fwd *f, const struct msg_tunnel *m)
 	/* A path of another size: what was learned of the old one is worth nothing. */
 	if (n && n->config.mtu != c.mtu)
 		f->tunnels[n->slot].pmtu = 0;
-	return tunnel_add(f->sas, &c);
+	/* One alone: there may be a thousand, and traffic waits for this. */
+	if (n)
+		unlink_one(f, n);
+	rc = tunnel_add(f->sas, &c);
+	n = tunnel_find(f->sas, m->tunnel);
+	if (n)
+		link_one(f, n);
+	tunneled_mark(f);
+	return rc;
 }
 
 static void end_copy(struct esp_end *to, const struct msg_end *from)

@@ -10,7 +10,7 @@
 /* Changes when what stands in the area changes its shape. */
 static uint64_t area_layout(void)
 {
-	return UINT64_C(5) << 56 | (uint64_t)sizeof(struct sa_config) << 40 |
+	return UINT64_C(6) << 56 | (uint64_t)sizeof(struct sa_config) << 40 |
 	       (uint64_t)sizeof(struct secy_config) << 24 | sizeof(struct sa_area) / 64;
 }
 
@@ -99,7 +99,9 @@ int64_t sa_ring_take(struct sa_rings *r, uint32_t words)
 {
 	uint32_t n = words / SA_RING_UNIT, run = 0;
 
-	for (uint32_t i = 0; i < SA_RING_WORDS / SA_RING_UNIT; i++) {
+	while (r->full < SA_RING_WORDS / SA_RING_UNIT && r->used[r->full])
+		r->full++;
+	for (uint32_t i = r->full; i < SA_RING_WORDS / SA_RING_UNIT; i++) {
 		run = r->used[i] ? 0 : run + 1;
 		if (run == n) {
 			uint32_t first = i + 1 - n;
@@ -114,4 +116,6 @@ int64_t sa_ring_take(struct sa_rings *r, uint32_t words)
 void sa_ring_give(struct sa_rings *r, uint32_t at, uint32_t words)
 {
 	memset(r->used + at / SA_RING_UNIT, 0, words / SA_RING_UNIT);
+	if (at / SA_RING_UNIT < r->full)
+		r->full = at / SA_RING_UNIT;
 }

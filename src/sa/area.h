@@ -16,10 +16,10 @@
 
 #define SA_SECY_MAX 64           /* SecYs */
 #define SA_SLOT_MAX 2048         /* SAs of MACsec, both directions */
-#define TUNNEL_MAX 512           /* tunnels */
-#define ESP_SLOT_MAX 2048        /* SAs of ESP, both directions */
-#define SA_TOMB_MAX 256          /* keys remembered after their end */
-#define SA_RING_WORDS (1u << 19) /* replay bits of all receive SAs, in 64-bit words (4 MiB) */
+#define TUNNEL_MAX 1024          /* tunnels */
+#define ESP_SLOT_MAX 4096        /* SAs of ESP, both directions */
+#define SA_TOMB_MAX 2048         /* keys remembered after their end */
+#define SA_RING_WORDS (1u << 20) /* replay bits of all receive SAs, in 64-bit words (8 MiB) */
 #define SA_RING_UNIT 8           /* words that are given out together: a cache line */
 
 #define SA_RECORD 512     /* bytes of the record area of an SA */
@@ -76,6 +76,7 @@ void sa_tomb_add(struct sa_area *a, const uint8_t *fingerprint, uint64_t next);
 
 /* Which ring words are taken: one byte for each unit. This process's own, rebuilt at takeover. */
 struct sa_rings {
+	uint32_t full; /* all below it are taken */
 	uint8_t used[SA_RING_WORDS / SA_RING_UNIT];
 };
 

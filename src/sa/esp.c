@@ -22,7 +22,7 @@ const char *const esp_count_names[ESP_COUNT_COUNT] = {
 
 static struct sa **bucket_of(struct sa_table *t, uint32_t spi)
 {
-	return &t->spis[(spi * UINT32_C(0x9e3779b1)) >> 21 & (SPI_BUCKETS - 1)];
+	return &t->spis[(spi * UINT32_C(0x9e3779b1)) >> 20 & (SPI_BUCKETS - 1)];
 }
 
 struct sa *esp_lookup(const struct sa_table *t, uint32_t spi)
@@ -183,6 +183,13 @@ static void list_leave(struct sa_table *t, struct sa *sa)
 	*p = sa->esp.next_in_bucket;
 }
 
+/* The earliest end of a lifetime is known. */
+static void hard_note(struct sa_table *t, uint64_t hard_at)
+{
+	if (hard_at && hard_at < t->hard_next)
+		t->hard_next = hard_at;
+}
+
 /* Makes the process's side of an SA that stands in the slot of the area, whose keys c holds. */
 static struct sa *attach(struct sa_table *t, struct tunnel *n, const struct esp_config *c,
 			 uint16_t slot)
@@ -234,6 +241,8 @@ static struct sa *attach(struct sa_table *t, struct tunnel *n, const struct esp_
 	head_make(&sa->esp);
 	t->esps[slot] = sa;
 	list_enter(t, sa);
+	sa_print_enter(t, sa);
+	hard_note(t, c->hard_at);
 	return sa;
 }
 
@@ -242,7 +251,10 @@ void esp_detach(struct sa_table *t, struct sa *sa)
 	struct tunnel *n = sa->esp.tunnel;
 
 	list_leave(t, sa);
+	sa_print_leave(t, sa);
 	t->esps[sa->slot] = NULL;
+	if (sa->slot < t->esp_full)
+		t->esp_full = sa->slot;
 	for (unsigned i = 0; i < ESP_COUNT_COUNT; i++)
 		n->gone[sa->direction][i] += sa->esp.counts[i];
 	aead_key_free(sa->key);
@@ -275,9 +287,15 @@ static void dismiss(struct sa_table *t, struct sa *sa)
 
 void esp_expire(struct sa_table *t, uint64_t now)
 {
-	for (unsigned i = 0; i < ESP_SLOT_MAX; i++)
+	if (now < t->hard_next)
+		return;
+	t->hard_next = UINT64_MAX;
+	for (unsigned i = 0; i < ESP_SLOT_MAX; i++) {
 		if (t->esps[i] && t->esps[i]->esp.hard_at && now >= t->esps[i]->esp.hard_at)
 			dismiss(t, t->esps[i]);
+		else if (t->esps[i])
+			hard_note(t, t->esps[i]->esp.hard_at);
+	}
 }
 
 /* What may change of an SA that is there, here and in the area. 0 or -errno. */
@@ -292,6 +310,7 @@ static int move(struct sa_table *t, struct sa *sa, const struct esp_config *c)
 	sa->esp.local = was.local = c->local;
 	sa->esp.remote = was.remote = c->remote;
 	sa->esp.hard_at = was.hard_at = c->hard_at;
+	hard_note(t, c->hard_at);
 	head_make(&sa->esp);
 	sa_numbers_move(sa, c->seq, c->limit, esp_end_of(sa->esp.esn));
 	if (sa->direction == SA_TRANSMIT) {
@@ -315,15 +334,16 @@ static struct sa *create(struct sa_table *t, struct tunnel *n, struct esp_config
 {
 	struct esp_slot *slot;
 	struct sa *sa;
-	uint16_t i = 0;
+	uint16_t i;
 	int rc;
 
-	while (i < ESP_SLOT_MAX && t->esps[i])
-		i++;
-	if (i == ESP_SLOT_MAX) {
+	while (t->esp_full < ESP_SLOT_MAX && t->esps[t->esp_full])
+		t->esp_full++;
+	if (t->esp_full == ESP_SLOT_MAX) {
 		errno = ENOSPC;
 		return NULL;
 	}
+	i = (uint16_t)t->esp_full;
 	slot = &t->area->esps[i];
 	memcpy(slot->fingerprint, fingerprint, AEAD_FINGERPRINT_LEN);
 	sa_live_init(&slot->live, c->seq);

@@ -112,6 +112,7 @@ struct tunnel {
 	struct tunnel_config config;
 	struct sa *rx, *tx;
 	uint64_t gone[2][ESP_COUNT_COUNT]; /* of SAs that are gone, by direction */
+	struct tunnel *next_in_bucket;     /* of the hash of numbers */
 	uint16_t slot;
 };
 

@@ -119,6 +119,7 @@ struct sa *sa_attach(struct sa_table *t, struct secy *y, const struct sa_config 
 		sa->sc->sa[c->an] = sa;
 	}
 	t->sas[slot] = sa;
+	sa_print_enter(t, sa);
 	return sa;
 }
 
@@ -126,6 +127,7 @@ void sa_detach(struct sa_table *t, struct sa *sa)
 {
 	struct secy *y = sa->secy;
 
+	sa_print_leave(t, sa);
 	t->sas[sa->slot] = NULL;
 	if (sa->direction == SA_TRANSMIT) {
 		y->tx[sa->an] = NULL;
@@ -232,15 +234,38 @@ static int sa_move(struct sa_table *t, struct sa *sa, const struct sa_config *c)
 	return rc;
 }
 
+static struct sa **print_bucket(const struct sa_table *t, const uint8_t *fingerprint)
+{
+	uint32_t v;
+
+	memcpy(&v, fingerprint, sizeof(v));
+	return &((struct sa_table *)t)->prints[v % PRINT_BUCKETS];
+}
+
+void sa_print_enter(struct sa_table *t, struct sa *sa)
+{
+	struct sa **bucket = print_bucket(t, sa->fingerprint);
+
+	sa->next_of_print = *bucket;
+	*bucket = sa;
+}
+
+void sa_print_leave(struct sa_table *t, struct sa *sa)
+{
+	struct sa **p = print_bucket(t, sa->fingerprint);
+
+	while (*p != sa)
+		p = &(*p)->next_of_print;
+	*p = sa->next_of_print;
+}
+
 int sa_nonce_guard(const struct sa_table *t, const uint8_t fingerprint[AEAD_FINGERPRINT_LEN],
 		   uint8_t direction, const struct sa *replaced, uint64_t *pn)
 {
-	uint64_t past = 0;
+	uint64_t past = 0, tomb;
 
-	for (unsigned i = 0; i < SA_SLOT_MAX + ESP_SLOT_MAX; i++) {
-		const struct sa *sa = i < SA_SLOT_MAX ? t->sas[i] : t->esps[i - SA_SLOT_MAX];
-
-		if (!sa || memcmp(sa->fingerprint, fingerprint, AEAD_FINGERPRINT_LEN) != 0)
+	for (const struct sa *sa = *print_bucket(t, fingerprint); sa; sa = sa->next_of_print) {
+		if (memcmp(sa->fingerprint, fingerprint, AEAD_FINGERPRINT_LEN) != 0)
 			continue;
 		if (sa == replaced)
 			past = sa->next;
@@ -249,8 +274,9 @@ int sa_nonce_guard(const struct sa_table *t, const uint8_t fingerprint[AEAD_FING
 	}
 	if (direction == SA_RECEIVE)
 		return 0;
-	if (sa_tomb_find(t->area, fingerprint) > past)
-		past = sa_tomb_find(t->area, fingerprint);
+	tomb = sa_tomb_find(t->area, fingerprint);
+	if (tomb > past)
+		past = tomb;
 	if (past == SA_TOMB_NEVER)
 		return -EEXIST;
 	if (*pn < past)

@@ -101,6 +101,7 @@ struct sa {
 	uint64_t report_at; /* boot-time clock: not again before it */
 	uint32_t ring_at, ring_words;
 	uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
+	struct sa *next_of_print; /* of those whose fingerprints share a bucket */
 };
 
 /* A receive secure channel: one sender. */

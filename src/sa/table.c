@@ -171,6 +171,7 @@ struct sa_table *sa_table_new(void *area, size_t size, sa_gone_fn *gone, esp_gon
 	t->gone = gone;
 	t->esp_gone = esp_gone;
 	t->ctx = ctx;
+	t->hard_next = UINT64_MAX;
 	if (sa_area_claim(t->area)) {
 		secy_adopt_all(t);
 		sa_adopt_all(t);

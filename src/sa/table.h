@@ -3,8 +3,10 @@
 
 #include "sa/area.h"
 
-#define SC_BUCKETS 1024  /* of the hash of SCIs; a power of two */
-#define SPI_BUCKETS 2048 /* of the hash of receive SPIs; the same */
+#define SC_BUCKETS 1024     /* of the hash of SCIs; a power of two */
+#define SPI_BUCKETS 4096    /* of the hash of receive SPIs; the same */
+#define PRINT_BUCKETS 4096  /* of the hash of fingerprints of all SAs' keys; the same */
+#define NUMBER_BUCKETS 1024 /* of the hash of tunnels' numbers; the same */
 
 struct sa_table {
 	struct sa_area *area;
@@ -17,8 +19,12 @@ struct sa_table {
 	struct sc *buckets[SC_BUCKETS];
 	unsigned tunnel_top;                /* places in use are below it */
 	struct tunnel *tunnels[TUNNEL_MAX]; /* by slot of the area */
-	struct sa *esps[ESP_SLOT_MAX];      /* by slot of the area */
+	struct tunnel *numbers[NUMBER_BUCKETS];
+	unsigned esp_full;             /* all slots below it are in use */
+	struct sa *esps[ESP_SLOT_MAX]; /* by slot of the area */
 	struct sa *spis[SPI_BUCKETS];
+	struct sa *prints[PRINT_BUCKETS];
+	uint64_t hard_next; /* no lifetime of an SA of ESP ends before it */
 	struct sa_rings rings;
 };
 
@@ -45,6 +51,9 @@ void sa_describe(const struct sa *sa, struct sa_config *c);
  */
 int sa_nonce_guard(const struct sa_table *t, const uint8_t fingerprint[AEAD_FINGERPRINT_LEN],
 		   uint8_t direction, const struct sa *replaced, uint64_t *pn);
+/* Every SA is in the table of fingerprints as long as it is attached. */
+void sa_print_enter(struct sa_table *t, struct sa *sa);
+void sa_print_leave(struct sa_table *t, struct sa *sa);
 /* Replay bits for a new receive SA, all zero. 0 or -ENOSPC. */
 int sa_ring_blank(struct sa_table *t, uint32_t window, uint32_t *at, uint32_t *words);
 /* Moves the next number and the limit (transmit; 0: end), or the lowest acceptable one, upwards. */

@@ -9,12 +9,18 @@
 _Static_assert(sizeof(struct tunnel_config) <= TUNNEL_RECORD / 2 - RECORD_HEAD,
 	       "a tunnel fits its record");
 
+static struct tunnel **bucket_of(struct sa_table *t, uint16_t tunnel)
+{
+	return &t->numbers[tunnel % NUMBER_BUCKETS];
+}
+
 struct tunnel *tunnel_find(const struct sa_table *t, uint16_t tunnel)
 {
-	for (unsigned i = 0; i < t->tunnel_top; i++)
-		if (t->tunnels[i] && t->tunnels[i]->config.tunnel == tunnel)
-			return t->tunnels[i];
-	return NULL;
+	struct tunnel *n = *bucket_of((struct sa_table *)t, tunnel);
+
+	while (n && n->config.tunnel != tunnel)
+		n = n->next_in_bucket;
+	return n;
 }
 
 struct tunnel *tunnel_next(const struct sa_table *t, const struct tunnel *n)
@@ -27,13 +33,15 @@ struct tunnel *tunnel_next(const struct sa_table *t, const struct tunnel *n)
 
 static struct tunnel *attach(struct sa_table *t, const struct tunnel_config *c, unsigned slot)
 {
-	struct tunnel *n = calloc(1, sizeof(*n));
+	struct tunnel *n = calloc(1, sizeof(*n)), **bucket = bucket_of(t, c->tunnel);
 
 	if (!n)
 		return NULL;
 	n->config = *c;
 	n->slot = (uint16_t)slot;
 	t->tunnels[slot] = n;
+	n->next_in_bucket = *bucket;
+	*bucket = n;
 	if (slot >= t->tunnel_top)
 		t->tunnel_top = slot + 1;
 	return n;
@@ -68,6 +76,11 @@ int tunnel_add(struct sa_table *t, const struct tunnel_config *c)
 
 void tunnel_del(struct sa_table *t, struct tunnel *n)
 {
+	struct tunnel **p = bucket_of(t, n->config.tunnel);
+
+	while (*p != n)
+		p = &(*p)->next_in_bucket;
+	*p = n->next_in_bucket;
 	while (n->rx)
 		esp_retire(t, n->rx);
 	while (n->tx)
