@@ -1,7 +1,8 @@
 /*
  * threads: what threads share. Every process of myelin has one thread today; what workers will
  * have in common is the cryptography's backend, chosen once, the algorithms fetched at first use,
- * and code that must therefore keep no state of its own: engines and codecs. Each is run here by
+ * the table of routes that one writes while the others read, and code that must therefore keep no
+ * state of its own: engines and codecs. Each is run here by
  * eight threads at once, with data of their own, while the ThreadSanitizer looks on: stage
  * `threads` of test/run takes this from a build with -Db_sanitize=thread, and sees that a race on
  * purpose is found.
@@ -11,6 +12,7 @@
 #include "crypto/cmac.h"
 #include "crypto/keywrap.h"
 #include "crypto/mka_kdf.h"
+#include "fib/fib.h"
 #include "msg/msg.h"
 #include "sim/sim.h"
 
@@ -152,6 +154,77 @@ static void codecs_keep_nothing_outside_themselves(void **state)
 	run_all(msg_body);
 }
 
+/* One thread changes routes within 10/8 and 2000::/8, which stand; the others look them up. */
+static struct fib_writer *routes;
+static int routes_done;
+
+static void routes_churn(void)
+{
+	uint64_t r = 88172645463325252u;
+	uint8_t addr[16];
+
+	for (unsigned i = 0; i < 30000; i++) {
+		unsigned family = i & 1 ? 6 : 4, len;
+
+		r ^= r << 13;
+		r ^= r >> 7;
+		r ^= r << 17;
+		memset(addr, 0, sizeof(addr));
+		addr[0] = family == 4 ? 10 : 0x20;
+		addr[1] = (uint8_t)(r & 1);
+		addr[2] = (uint8_t)(r >> 8 & 7);
+		addr[3] = (uint8_t)(r >> 16 & 3);
+		len = 9 + (unsigned)(r >> 24) % (family == 4 ? 24 : 120);
+		if (r >> 20 & 1)
+			fib_put(routes, family, addr, len, 2);
+		else
+			fib_del(routes, family, addr, len);
+	}
+}
+
+static void *routes_body(void *worker)
+{
+	struct worker *w = worker;
+	uint64_t looks = 0;
+
+	pthread_barrier_wait(&at_once);
+	if (!w->number) {
+		routes_churn();
+		__atomic_store_n(&routes_done, 1, __ATOMIC_RELEASE);
+		return NULL;
+	}
+	while (!__atomic_load_n(&routes_done, __ATOMIC_ACQUIRE) || !looks) {
+		const struct fib *f = fib_of(routes);
+		uint8_t addr[16] = {0x20, looks & 1, looks >> 1 & 7, looks >> 4 & 3};
+		uint32_t turn = fib_begin(f);
+		uint16_t four = fib4_lookup(f, 0x0a000000 | (uint32_t)(looks & 0x107ff));
+		uint16_t six = fib6_lookup(f, addr);
+
+		if (fib_same(f, turn) && (four < 1 || four > 2 || six < 1 || six > 2))
+			w->result = 1;
+		looks++;
+	}
+	return NULL;
+}
+
+static void routes_are_read_while_they_change(void **state)
+{
+	const uint8_t ten[4] = {10}, two[16] = {0x20};
+	void *area = aligned_alloc(64, (fib_size() + 63) / 64 * 64);
+
+	(void)state;
+	routes_done = 0;
+	routes = area ? fib_writer_new(area, fib_size()) : NULL;
+	assert_non_null(routes);
+	assert_int_equal(fib_put(routes, 4, ten, 8, 1), 0);
+	assert_int_equal(fib_put(routes, 6, two, 8, 1), 0);
+	run_all(routes_body);
+	/* There was something to be seen: places were used again. */
+	assert_int_not_equal(fib_begin(fib_of(routes)), 1);
+	fib_writer_free(routes);
+	free(area);
+}
+
 /* Two threads write one number: a sanitizer that is silent here is not there. Run by itself. */
 static unsigned raced;
 
@@ -174,6 +247,7 @@ int main(int argc, char **argv)
 		 NULL, NULL, (void *)(uintptr_t)&backends[1]},
 		cmocka_unit_test(engines_keep_nothing_outside_themselves),
 		cmocka_unit_test(codecs_keep_nothing_outside_themselves),
+		cmocka_unit_test(routes_are_read_while_they_change),
 	};
 
 	if (argc > 1 && !strcmp(argv[1], "--race")) {
