@@ -278,7 +278,10 @@ static void watch_guards(struct control *c, bool first, uint64_t now)
 			  stats_get(c, true, want->port, 0, -1, "guard-restored"));
 		if (n && !first)
 			event_put(&c->events, EVENT_GUARD_RESTORED, NULL, 0, now,
-				  "%s: a guard was taken away, and put back", want->ifname);
+				  "%s: a guard was taken away, and put back after %llu ms at most",
+				  want->ifname,
+				  (unsigned long long)stats_get(c, true, want->port, 0, -1,
+								"gap-last-ms"));
 	}
 }
 

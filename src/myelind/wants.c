@@ -1,5 +1,6 @@
 #include "myelind/wants_i.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -342,13 +343,23 @@ void wants_give(struct wants *w)
 			port_give(w, &w->ports[i]);
 }
 
-static void stats_put(struct msg_stats *st, const char *a, const char *b, uint64_t value)
+/* Counters on their way to control, as many to a message as it holds. */
+static void stats_flush(struct wants *w, struct msg *m)
 {
-	const size_t room = sizeof(st->v) / sizeof(st->v[0]);
+	if (m->stats.count)
+		w->say.control(w->say.ctx, m, -1);
+	memset(m->stats.v, 0, sizeof(m->stats.v));
+	m->stats.count = 0;
+}
 
-	if (st->count >= room)
-		return;
-	snprintf(st->v[st->count].name, sizeof(st->v[0].name), "%s%s", a, b);
+static void stats_put(struct wants *w, struct msg *m, const char *a, const char *b, const char *c,
+		      uint64_t value)
+{
+	struct msg_stats *st = &m->stats;
+
+	if (st->count == sizeof(st->v) / sizeof(st->v[0]))
+		stats_flush(w, m);
+	snprintf(st->v[st->count].name, sizeof(st->v[0].name), "%s%s%s", a, b, c);
 	st->v[st->count++].value = value;
 }
 
@@ -360,25 +371,43 @@ static bool class_is_of(const struct guard *g, enum guard_class c)
 	return c == GUARD_DROPPED || bridge == guard_is_bridge(g);
 }
 
+/* Whether the interface was guarded all the time, and if not when and for how long at most. */
+static void record_put(struct wants *w, struct msg *m, const struct guard *g)
+{
+	const struct guard_record *r = guard_record(g);
+	uint64_t now = clock_now();
+
+	stats_put(w, m, "guard-restored", "", "", r->restored);
+	stats_put(w, m, "guarded-ms", "", "", guard_guarded(r, now) / NS_PER_MS);
+	stats_put(w, m, "gaps", "", "", r->gaps);
+	stats_put(w, m, "gap-ms", "", "", r->gap_ns / NS_PER_MS);
+	stats_put(w, m, "gap-longest-ms", "", "", r->longest_ns / NS_PER_MS);
+	stats_put(w, m, "gap-last-ms", "", "", r->last_ns / NS_PER_MS);
+	stats_put(w, m, "gap-last-age-ms", "", "", r->gaps ? (now - r->last_at) / NS_PER_MS : 0);
+	stats_put(w, m, "missing-ms", "", "", r->missing ? (now - r->seen) / NS_PER_MS + 1 : 0);
+}
+
 void wants_stats(struct wants *w, uint16_t port)
 {
 	static const char *const directions[GUARD_DIRECTIONS] = {"ingress-", "egress-"};
 	const struct want_port *p = want_port_find(w, port);
 	const struct guard *g = p ? guarded_find(&w->guarded, p->want.ifname) : NULL;
-	struct msg m = {.type = MSG_STATS};
+	struct msg m = {.type = MSG_STATS, .stats = {.secy = port, .an = -1}};
 	const struct msg done = {.type = MSG_STATS_DONE, .secy = port};
 
-	/* A message each, for all of it would not fit in one. */
 	for (unsigned d = 0; g && d < GUARD_DIRECTIONS; d++) {
-		m.stats = (struct msg_stats){.secy = port, .an = -1};
 		for (unsigned c = 0; c < GUARD_CLASSES; c++)
 			if (class_is_of(g, c))
-				stats_put(&m.stats, directions[d], guard_class_name(c),
+				stats_put(w, &m, directions[d], guard_class_name(c), "",
 					  guard_count(g, d, c));
-		if (d == 0)
-			stats_put(&m.stats, "guard-restored", "", guard_restored(g));
-		w->say.control(w->say.ctx, &m, -1);
+		for (unsigned k = 0; k < GUARD_KINDS; k++)
+			if (guard_dropped(g, d, k))
+				stats_put(w, &m, directions[d], "dropped-", guard_class_name(k),
+					  guard_dropped(g, d, k));
 	}
+	if (g)
+		record_put(w, &m, g);
+	stats_flush(w, &m);
 	w->say.control(w->say.ctx, &done, -1);
 }
 

@@ -53,6 +53,7 @@ struct {
 } guard_rules SEC(".maps");
 
 __u64 guard_counts[GUARD_DIRECTIONS][GUARD_CLASSES] = {};
+__u64 guard_drops[GUARD_DIRECTIONS][GUARD_KINDS] = {};
 
 struct frame {
 	__u32 at; /* offset behind the EtherType */
@@ -116,7 +117,7 @@ static __always_inline int class_macsec(struct __sk_buff *skb, const struct fram
 	__u8 tag[2];
 
 	if (bpf_skb_load_bytes(skb, f->at, tag, sizeof(tag)) < 0)
-		return GUARD_DROPPED;
+		return GUARD_BAD_MACSEC;
 	switch (tag[0] & (TCI_V | TCI_E | TCI_C)) {
 	case TCI_E | TCI_C:
 		class = GUARD_MACSEC;
@@ -125,19 +126,19 @@ static __always_inline int class_macsec(struct __sk_buff *skb, const struct fram
 		class = GUARD_INTEGRITY;
 		break;
 	default:
-		return GUARD_DROPPED;
+		return GUARD_BAD_MACSEC;
 	}
 	if ((tag[0] & TCI_SC) && (tag[0] & (TCI_ES | TCI_SCB)))
-		return GUARD_DROPPED;
+		return GUARD_BAD_MACSEC;
 	if (tag[0] & TCI_SC)
 		head += 8;
 	if (tag[1] >= SL_LIMIT || skb->len < f->at + head + ICV_LEN)
-		return GUARD_DROPPED;
+		return GUARD_BAD_MACSEC;
 	body = skb->len - f->at - head - ICV_LEN;
 	if (tag[1] ? body == tag[1] || (body > tag[1] && skb->len <= MIN_FRAME + TAGS_LEN)
 		   : body >= SL_LIMIT)
 		return class;
-	return GUARD_DROPPED;
+	return GUARD_BAD_MACSEC;
 }
 
 static __always_inline int is_mkpdu(struct __sk_buff *skb, const struct frame *f,
@@ -198,11 +199,12 @@ static __always_inline int either(__u16 a, __u16 b, __u16 port)
 	return a == port || b == port;
 }
 
-static __always_inline int class_tcp(__u16 sport, __u16 dport)
+/* other: what it is if it is none of these. */
+static __always_inline int class_tcp(__u16 sport, __u16 dport, int other)
 {
 	if (either(sport, dport, 179))
 		return GUARD_BGP;
-	return either(sport, dport, 22) ? GUARD_SSH : GUARD_DROPPED;
+	return either(sport, dport, 22) ? GUARD_SSH : other;
 }
 
 #define ESP_SPI_MIN 256 /* RFC 4303 2.1 */
@@ -218,7 +220,7 @@ static __always_inline int class_esp(struct __sk_buff *skb, __u32 at)
 
 	if (bpf_skb_load_bytes(skb, at, &spi, sizeof(spi)) < 0 || bpf_ntohl(spi) < ESP_SPI_MIN ||
 	    skb->len < at + ESP_LEN_MIN)
-		return GUARD_DROPPED;
+		return GUARD_BAD_ESP;
 	return GUARD_ESP;
 }
 
@@ -230,14 +232,15 @@ static __always_inline int class_ike(struct __sk_buff *skb, __u32 at, __u32 len)
 
 	if (bpf_skb_load_bytes(skb, at + 17, &version, sizeof(version)) < 0 ||
 	    bpf_skb_load_bytes(skb, at + 24, &said, sizeof(said)) < 0)
-		return GUARD_DROPPED;
+		return GUARD_BAD_IKE;
 	return (version & 0xf0) == IKE_VERSION && len >= IKE_HEAD_LEN && bpf_ntohl(said) == len
 		       ? GUARD_IKE
-		       : GUARD_DROPPED;
+		       : GUARD_BAD_IKE;
 }
 
-/* ESP's and IKE's UDP, at its header (RFC 3948 section 2); DROPPED when it is neither. */
-static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be16 ports[2])
+/* ESP's and IKE's UDP, at its header (RFC 3948 section 2); other: what it is when it is neither. */
+static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be16 ports[2],
+				     int other)
 {
 	__u16 sport = bpf_ntohs(ports[0]), dport = bpf_ntohs(ports[1]);
 	__be16 said;
@@ -246,21 +249,21 @@ static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be
 	__u8 one;
 
 	if (bpf_skb_load_bytes(skb, at + 4, &said, sizeof(said)) < 0)
-		return GUARD_DROPPED;
+		return other;
 	len = bpf_ntohs(said);
 	if (len < 8)
-		return GUARD_DROPPED;
+		return other;
 	len -= 8;
 	at += 8;
 	if (either(sport, dport, IKE_PORT))
 		return class_ike(skb, at, len);
 	if (!either(sport, dport, IKE_NAT_PORT))
-		return GUARD_DROPPED;
+		return other;
 	if (len == 1) /* a keepalive */
 		return bpf_skb_load_bytes(skb, at, &one, 1) == 0 && one == 0xff ? GUARD_IKE
-										: GUARD_DROPPED;
+										: GUARD_BAD_IKE;
 	if (bpf_skb_load_bytes(skb, at, &word, sizeof(word)) < 0)
-		return GUARD_DROPPED;
+		return GUARD_BAD_IKE;
 	return word ? class_esp(skb, at) : class_ike(skb, at + 4, len - 4);
 }
 
@@ -271,7 +274,8 @@ static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be
  * proto_at of the quoted header, UDP's ports behind `head` bytes of it. Only what is quoted right
  * behind a header without options is one: ours have none.
  */
-static __always_inline int class_error(struct __sk_buff *skb, __u32 at, __u32 proto_at, __u32 head)
+static __always_inline int class_error(struct __sk_buff *skb, __u32 at, __u32 proto_at, __u32 head,
+				       int other)
 {
 	__be16 ports[2];
 	__u8 protocol;
@@ -279,14 +283,14 @@ static __always_inline int class_error(struct __sk_buff *skb, __u32 at, __u32 pr
 	at += ICMP_HEAD_LEN;
 	if (bpf_skb_load_bytes(skb, at + proto_at, &protocol, 1) < 0 ||
 	    bpf_skb_load_bytes(skb, at + head, ports, sizeof(ports)) < 0)
-		return GUARD_DROPPED;
+		return other;
 	if (protocol == IPPROTO_ESP)
 		return GUARD_ICMP;
 	return protocol == IPPROTO_UDP &&
 			       (either(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]), IKE_PORT) ||
 				either(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]), IKE_NAT_PORT))
 		       ? GUARD_ICMP
-		       : GUARD_DROPPED;
+		       : other;
 }
 
 static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direction)
@@ -296,30 +300,32 @@ static __always_inline int class_ip4(struct __sk_buff *skb, __u32 at, int direct
 	__u8 icmp;
 
 	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) < 0 || ip.version != 4 || ip.ihl < 5)
-		return GUARD_DROPPED;
+		return GUARD_IPV4;
+	if (!is_own4(skb, &ip, direction))
+		return GUARD_TRANSIT;
 	/* A fragment shows no ports, or shows them for others that do not. */
-	if ((ip.frag_off & bpf_htons(0x3fff)) || !is_own4(skb, &ip, direction))
-		return GUARD_DROPPED;
+	if (ip.frag_off & bpf_htons(0x3fff))
+		return GUARD_FRAGMENT;
 	at += ip.ihl * 4u;
 	if (ip.protocol == IPPROTO_ESP)
 		return class_esp(skb, at);
 	if (ip.protocol == IPPROTO_ICMP) {
 		if (bpf_skb_load_bytes(skb, at, &icmp, 1) < 0)
-			return GUARD_DROPPED;
+			return GUARD_IPV4;
 		if (icmp == 3 || icmp == 11) /* unreachable, too big among it; time exceeded */
-			return class_error(skb, at, 9, sizeof(ip));
-		return icmp == 0 || icmp == 8 ? GUARD_PING : GUARD_DROPPED;
+			return class_error(skb, at, 9, sizeof(ip), GUARD_IPV4);
+		return icmp == 0 || icmp == 8 ? GUARD_PING : GUARD_IPV4;
 	}
 	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) < 0)
-		return GUARD_DROPPED;
+		return GUARD_IPV4;
 	if (ip.protocol == IPPROTO_TCP)
-		return class_tcp(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]));
+		return class_tcp(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]), GUARD_IPV4);
 	if (ip.protocol == IPPROTO_UDP)
 		return (ports[0] == bpf_htons(67) || ports[0] == bpf_htons(68)) &&
 				       (ports[1] == bpf_htons(67) || ports[1] == bpf_htons(68))
 			       ? GUARD_DHCP
-			       : class_udp(skb, at, ports);
-	return GUARD_DROPPED;
+			       : class_udp(skb, at, ports, GUARD_IPV4);
+	return GUARD_IPV4;
 }
 
 static __always_inline int class_icmp6(struct __sk_buff *skb, __u32 at, __u8 hop_limit)
@@ -327,23 +333,23 @@ static __always_inline int class_icmp6(struct __sk_buff *skb, __u32 at, __u8 hop
 	__u8 type;
 
 	if (bpf_skb_load_bytes(skb, at, &type, 1) < 0)
-		return GUARD_DROPPED;
+		return GUARD_IPV6;
 	switch (type) {
 	case 1: /* unreachable, too big, time exceeded */
 	case 2:
 	case 3:
-		return class_error(skb, at, 6, sizeof(struct ipv6hdr));
+		return class_error(skb, at, 6, sizeof(struct ipv6hdr), GUARD_IPV6);
 	case 128:
 	case 129:
 		return GUARD_PING;
 	case 133: /* router solicitation and advertisement: how an address is come by */
 	case 134:
-		return hop_limit == 255 ? GUARD_DHCP : GUARD_DROPPED;
+		return hop_limit == 255 ? GUARD_DHCP : GUARD_IPV6;
 	case 135:
 	case 136:
-		return hop_limit == 255 ? GUARD_ARP_ND : GUARD_DROPPED;
+		return hop_limit == 255 ? GUARD_ARP_ND : GUARD_IPV6;
 	}
-	return GUARD_DROPPED;
+	return GUARD_IPV6;
 }
 
 static __always_inline int class_ip6(struct __sk_buff *skb, __u32 at, int direction)
@@ -352,32 +358,36 @@ static __always_inline int class_ip6(struct __sk_buff *skb, __u32 at, int direct
 	__be16 ports[2];
 
 	/* No extension header is looked behind: none of the exceptions needs one. */
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) < 0 || ip.version != 6 ||
-	    !is_own6(skb, &ip, direction))
-		return GUARD_DROPPED;
+	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) < 0 || ip.version != 6)
+		return GUARD_IPV6;
+	if (!is_own6(skb, &ip, direction))
+		return GUARD_TRANSIT;
 	at += sizeof(ip);
 	if (ip.nexthdr == IPPROTO_ESP)
 		return class_esp(skb, at);
 	if (ip.nexthdr == IPPROTO_ICMPV6)
 		return class_icmp6(skb, at, ip.hop_limit);
 	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) < 0)
-		return GUARD_DROPPED;
+		return GUARD_IPV6;
 	if (ip.nexthdr == IPPROTO_TCP)
-		return class_tcp(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]));
+		return class_tcp(bpf_ntohs(ports[0]), bpf_ntohs(ports[1]), GUARD_IPV6);
 	if (ip.nexthdr == IPPROTO_UDP)
 		return (ports[0] == bpf_htons(546) && ports[1] == bpf_htons(547)) ||
 				       (ports[0] == bpf_htons(547) && ports[1] == bpf_htons(546))
 			       ? GUARD_DHCP
-			       : class_udp(skb, at, ports);
-	return GUARD_DROPPED;
+			       : class_udp(skb, at, ports, GUARD_IPV6);
+	return GUARD_IPV6;
 }
 
-/* What a frame would be if it were allowed; not looking at any rule. */
+/* What a frame would be if it were allowed; not looking at any rule: an enum
+ * guard_class or guard_kind. */
 static __always_inline int class_of(struct __sk_buff *skb, const struct frame *f, int direction)
 {
 	switch (f->type) {
 	case ETHERTYPE_MACSEC:
 		return class_macsec(skb, f);
+	case ETHERTYPE_EAPOL:
+		return GUARD_EAPOL;
 	case ETH_P_ARP:
 		return GUARD_ARP_ND;
 	case ETHERTYPE_LLDP:
@@ -386,8 +396,11 @@ static __always_inline int class_of(struct __sk_buff *skb, const struct frame *f
 		return class_ip4(skb, f->at, direction);
 	case ETH_P_IPV6:
 		return class_ip6(skb, f->at, direction);
+	case ETH_P_8021Q:
+	case ETH_P_8021AD:
+		return GUARD_NO_PORT;
 	}
-	return GUARD_DROPPED;
+	return GUARD_OTHER;
 }
 
 static __always_inline int load16(struct __sk_buff *skb, __u32 at, __u16 *v)
@@ -465,6 +478,10 @@ static __always_inline int may_be_clear(const struct frame *f, const struct guar
 	       f->type != ETH_P_8021AD;
 }
 
+/* What judge() says of a frame that is dropped, and why. */
+#define DROP(kind) (0x100 | (kind))
+
+/* A class that passes, or DROP(). */
 static __always_inline int judge(struct __sk_buff *skb, int direction)
 {
 	const struct guard_rule *r;
@@ -476,31 +493,42 @@ static __always_inline int judge(struct __sk_buff *skb, int direction)
 	    bypass_fits(skb, &f, tagged == 0))
 		return GUARD_BYPASSED;
 	if (tagged < 0)
-		return GUARD_DROPPED;
+		return DROP(GUARD_NO_PORT);
 	r = bpf_map_lookup_elem(&guard_rules, &f.tags);
 	if (!r)
-		return GUARD_DROPPED;
+		return DROP(GUARD_NO_PORT);
 	if (is_mkpdu(skb, &f, r, direction))
 		return GUARD_EAPOL;
 	class = class_of(skb, &f, direction);
 	if (direction == GUARD_EGRESS && may_be_clear(&f, r) && skb->mark == GUARD_FORWARD_MARK)
 		return GUARD_CLEAR;
 	if (direction == GUARD_EGRESS && class == GUARD_ICMP)
-		return GUARD_DROPPED; /* errors are other machines' to send */
+		return DROP(class); /* errors are other machines' to send */
 	if (class >= 0 && class < GUARD_DROPPED && (r->allow & 1u << class))
 		return class;
-	return direction == GUARD_INGRESS && may_be_clear(&f, r) ? GUARD_CLEAR : GUARD_DROPPED;
+	if (direction == GUARD_INGRESS && may_be_clear(&f, r))
+		return GUARD_CLEAR;
+	return DROP(class == GUARD_OTHER && f.type == r->eapol_type ? GUARD_EAPOL : class);
+}
+
+static __always_inline void count(int direction, int class)
+{
+	__sync_fetch_and_add(&guard_counts[direction][class], 1);
 }
 
 static __always_inline int guard(struct __sk_buff *skb, int direction)
 {
 	int class = judge(skb, direction);
 
-	if (class < 0 || class >= GUARD_CLASSES)
-		class = GUARD_DROPPED;
-	__sync_fetch_and_add(&guard_counts[direction][class], 1);
-	if (class == GUARD_DROPPED)
+	if (class < 0 || class >= GUARD_DROPPED) {
+		__u32 kind = (__u32) class & 0xff;
+
+		count(direction, GUARD_DROPPED);
+		__sync_fetch_and_add(
+			&guard_drops[direction][kind < GUARD_KINDS ? kind : GUARD_OTHER], 1);
 		return TC_ACT_SHOT;
+	}
+	count(direction, class);
 	if (direction == GUARD_INGRESS &&
 	    (class == GUARD_MACSEC || class == GUARD_INTEGRITY || class == GUARD_EAPOL ||
 	     class == GUARD_ESP || class == GUARD_ICMP || class == GUARD_CLEAR))
@@ -530,11 +558,6 @@ static __always_inline int is_peered(struct __sk_buff *skb)
 	    bpf_skb_load_bytes(skb, at, body, 5) < 0)
 		return 0;
 	return bridge_peers >> (l2cp_is(head, body) & 31) & 1;
-}
-
-static __always_inline void count(int direction, int class)
-{
-	__sync_fetch_and_add(&guard_counts[direction][class], 1);
 }
 
 SEC("tc")

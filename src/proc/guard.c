@@ -28,7 +28,7 @@ struct guard {
 	unsigned ifindex;
 	bool bridge; /* a lan port's or its TAP's programs, not a wan's */
 	uint32_t prog_id[GUARD_DIRECTIONS];
-	uint64_t restored;
+	struct guard_record record;
 	uint64_t retry_at; /* clock_now(): what did not stay is not tried before it; 0: it did */
 	char ifname[16];
 	struct guard_tags placed[GUARD_RULES]; /* keys of the programs' rules */
@@ -177,6 +177,7 @@ static struct guard *guard_place(struct guard *g)
 	}
 	if (!err && !guard_both_attached(g))
 		err = -EBUSY;
+	g->record.since = g->record.seen = clock_now();
 	if (!err)
 		return g;
 	guard_free(g);
@@ -257,6 +258,21 @@ void guard_free(struct guard *g)
 	free(g);
 }
 
+/* Both are in place again, after what may have been a gap as long as they had not been seen. */
+static void gap_end(struct guard *g, uint64_t now)
+{
+	struct guard_record *r = &g->record;
+
+	r->last_at = now;
+	r->last_ns = now - r->seen;
+	r->gaps++;
+	r->gap_ns += r->last_ns;
+	if (r->last_ns > r->longest_ns)
+		r->longest_ns = r->last_ns;
+	log_warn("%s: was without its guards, or one of them, for %llu ms at most", g->ifname,
+		 (unsigned long long)(r->last_ns / NS_PER_MS));
+}
+
 int guard_check(struct guard *g)
 {
 	uint64_t now = clock_now();
@@ -270,12 +286,13 @@ int guard_check(struct guard *g)
 
 		if (guard_attached(g, d))
 			continue;
+		g->record.missing = true;
 		err = guard_attach(g, d);
 		if (err) {
 			ret = err;
 			continue;
 		}
-		g->restored++;
+		g->record.restored++;
 		log_warn("%s: the %s guard was taken away; put it back", g->ifname,
 			 d == GUARD_INGRESS ? "ingress" : "egress");
 		if (!ret)
@@ -284,6 +301,13 @@ int guard_check(struct guard *g)
 	if (ret > 0 && !guard_both_attached(g))
 		ret = -EBUSY;
 	g->retry_at = ret < 0 ? now + RETRY_NS : 0;
+	if (ret >= 0) {
+		now = clock_now();
+		if (g->record.missing)
+			gap_end(g, now);
+		g->record.missing = false;
+		g->record.seen = now;
+	}
 	return ret;
 }
 
@@ -292,14 +316,26 @@ uint64_t guard_count(const struct guard *g, enum guard_direction d, enum guard_c
 	return __atomic_load_n(&g->skel->bss->guard_counts[d][c], __ATOMIC_RELAXED);
 }
 
-uint64_t guard_restored(const struct guard *g)
+uint64_t guard_dropped(const struct guard *g, enum guard_direction d, unsigned kind)
 {
-	return g->restored;
+	return __atomic_load_n(&g->skel->bss->guard_drops[d][kind], __ATOMIC_RELAXED);
 }
 
-const char *guard_class_name(enum guard_class c)
+const struct guard_record *guard_record(const struct guard *g)
 {
-	static const char *const names[GUARD_CLASSES] = {
+	return &g->record;
+}
+
+uint64_t guard_guarded(const struct guard_record *r, uint64_t now)
+{
+	uint64_t until = r->missing ? r->seen : now;
+
+	return until - r->since - r->gap_ns;
+}
+
+const char *guard_class_name(unsigned kind)
+{
+	static const char *const names[GUARD_KINDS] = {
 		[GUARD_MACSEC] = "macsec",
 		[GUARD_EAPOL] = "eapol",
 		[GUARD_ARP_ND] = "arp-nd",
@@ -317,9 +353,18 @@ const char *guard_class_name(enum guard_class c)
 		[GUARD_PEERED] = "peered",
 		[GUARD_CLEAR] = "clear",
 		[GUARD_DROPPED] = "dropped",
+		[GUARD_NO_PORT] = "no-port",
+		[GUARD_BAD_MACSEC] = "macsec-malformed",
+		[GUARD_BAD_ESP] = "esp-malformed",
+		[GUARD_BAD_IKE] = "ike-malformed",
+		[GUARD_FRAGMENT] = "fragment",
+		[GUARD_TRANSIT] = "transit",
+		[GUARD_IPV4] = "ipv4",
+		[GUARD_IPV6] = "ipv6",
+		[GUARD_OTHER] = "other",
 	};
 
-	return c < GUARD_CLASSES ? names[c] : "?";
+	return kind < GUARD_KINDS ? names[kind] : "?";
 }
 
 int guard_release(const char *ifname)

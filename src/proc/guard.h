@@ -51,10 +51,25 @@ int guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned co
  * there, which has no place for what goes out), and is not tried again within a second. */
 int guard_check(struct guard *g);
 
+/* How well an interface was guarded, by this process. Times of clock_now(). */
+struct guard_record {
+	uint64_t since;    /* its guards are in place from here on, but for the gaps */
+	uint64_t seen;     /* both were seen in place here last */
+	bool missing;      /* one is not since, and could not be put back */
+	uint64_t restored; /* programs that were put back */
+	uint64_t gaps;     /* times in which one was missing, or both */
+	uint64_t gap_ns;   /* all of them together, and the longest: at most, for they count from */
+	uint64_t longest_ns;       /* when both had last been seen in place */
+	uint64_t last_at, last_ns; /* the latest gap: when it ended, and its length */
+};
+
 uint64_t guard_count(const struct guard *g, enum guard_direction d, enum guard_class c);
-/* How often guard_check() had to put something back. */
-uint64_t guard_restored(const struct guard *g);
-const char *guard_class_name(enum guard_class c);
+/* Dropped frames by what they were, an enum guard_class or guard_kind. A bridge's are not told apart. */
+uint64_t guard_dropped(const struct guard *g, enum guard_direction d, unsigned kind);
+const struct guard_record *guard_record(const struct guard *g);
+/* Nanoseconds of this record's in which both were in place, as far as is known. */
+uint64_t guard_guarded(const struct guard_record *r, uint64_t now);
+const char *guard_class_name(unsigned kind); /* of both enums */
 
 /* Takes the guards of an interface away, whoever put them there. 0 or -errno. */
 int guard_release(const char *ifname);

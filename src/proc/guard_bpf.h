@@ -34,6 +34,21 @@ enum guard_class {
 	GUARD_CLASSES
 };
 
+/* What a dropped frame was: one of the classes above that its port does not allow, or one of these,
+ * that no port ever does. */
+enum guard_kind {
+	GUARD_NO_PORT = GUARD_CLASSES, /* in tags that no port of ours has, or without any */
+	GUARD_BAD_MACSEC,              /* a SecTAG that is not as it may be */
+	GUARD_BAD_ESP,                 /* a reserved SPI, or cut short */
+	GUARD_BAD_IKE,                 /* to IKE's ports, but not IKE */
+	GUARD_FRAGMENT,                /* of an IPv4 packet: it shows no ports */
+	GUARD_TRANSIT,                 /* IP between others, which the kernel routed or would */
+	GUARD_IPV4,
+	GUARD_IPV6,
+	GUARD_OTHER,
+	GUARD_KINDS
+};
+
 /* What a bridge's two interfaces mark on what they hand each other; "myel". */
 #define GUARD_BRIDGE_MARK 0x6d79656c
 /* What forward's socket on a wan marks: the kernel's own senders have no bypass. "myel" + 1 */

@@ -75,6 +75,40 @@ NOT_ESP = {
     "ESP in a VLAN not the port's": f.ip4(50, f.esp(), tags=f.vlan(7)),
 }
 
+# What each of them is dropped as; the other MACsec frames are malformed.
+KINDS = {
+    "ipv4": ["IPv4", "AH", "ESP in UDP of other ports"],
+    "no-port": ["IPv4 with a tag", "EAPOL in another VLAN", "MACsec in a VLAN not the port's",
+                "MACsec in two tags", "MACsec in a service tag", "EAPOL in two tags",
+                "ESP in a VLAN not the port's"],
+    "ipv6": ["IPv6", "multicast listener report"],
+    "arp-nd": ["ARP", "neighbour solicitation"],
+    "dhcp": ["router solicitation", "DHCP"],
+    "lldp": ["LLDP"],
+    "bgp": ["BGP"],
+    "ssh": ["SSH"],
+    "ping": ["ping"],
+    "other": ["an unknown EtherType", "an 802.3 length", "EAPOL of another EtherType"],
+    "eapol": ["EAPOL to another address", "EAPOL that is no MKPDU"],
+    "integrity": ["MACsec, integrity only (E=0, C=0)"],
+    "esp": ["ESP", "ESP over IPv6", "ESP in UDP"],
+    "ike": ["IKE", "IKE behind a NAT"],
+    "esp-malformed": ["a reserved SPI", "a reserved SPI over IPv6", "ESP that ends within its IV",
+                      "ESP in UDP with a reserved SPI"],
+    "ike-malformed": ["text to port 500", "text to port 4500", "IKE of version 1",
+                      "IKE longer than it says", "IKE shorter than it says",
+                      "one octet that is no keepalive"],
+    "fragment": ["a fragment of ESP", "a later fragment of ESP"],
+    "icmp": ["an error about ESP"],
+}
+
+
+def dropped(what, n=1):
+    """The counters that move with such frames and the marker behind them."""
+    kind = next((k for k, names in KINDS.items() if what in names), "macsec-malformed")
+    return {"egress-dropped": n, f"egress-dropped-{kind}": n, "egress-macsec": 1}
+
+
 PASSES = {
     "macsec": [f.macsec(), f.macsec(tci=0x0C, sci=False), f.macsec(sl=47, body=47),
                f.macsec(sl=5, body=5), f.macsec(body=1400), f.macsec(tags=f.vlan(0, 5))],
@@ -94,8 +128,8 @@ CLASSES = {
 
 
 def moved(before, after):
-    return {k: v - before[k] for k, v in after.items()
-            if k.startswith("egress") and v != before[k]}
+    return {k: v - before.get(k, 0) for k, v in after.items()
+            if k.startswith("egress") and v != before.get(k, 0)}
 
 
 def test_each_clear_or_malformed_frame_is_dropped_and_counted(node):
@@ -104,7 +138,7 @@ def test_each_clear_or_malformed_frame_is_dropped_and_counted(node):
         before = node.counters()
         node.send_raw(frame)
         assert node.left(f.macsec()) == [], what
-        assert moved(before, node.counters()) == {"egress-dropped": 1, "egress-macsec": 1}, what
+        assert moved(before, node.counters()) == dropped(what), what
 
 
 def test_ciphertext_and_keying_pass_unchanged(node):
@@ -132,8 +166,12 @@ def test_an_exception_opens_its_own_class_alone(node, allow):
     if allow:
         name, frames = CLASSES[allow]
         assert got[f"egress-{name}"] == len(frames)
-    assert not set(got) - {f"egress-{CLASSES[allow][0]}" if allow else "", "egress-macsec",
-                           "egress-dropped"}
+    assert not {k for k in got if not k.startswith("egress-dropped-")} - {
+        f"egress-{CLASSES[allow][0]}" if allow else "", "egress-macsec", "egress-dropped"}
+    shut = {name: len(frames) for bit, (name, frames) in CLASSES.items() if bit != allow}
+    shut["eapol"] = 1
+    assert {k.removeprefix("egress-dropped-"): n for k, n in got.items()
+            if k.startswith("egress-dropped-")} == shut
 
 
 def test_a_port_with_tunnels_sends_esp_and_ike_alone(node):
@@ -153,7 +191,7 @@ def test_a_port_with_tunnels_sends_esp_and_ike_alone(node):
         before = node.counters()
         node.send_raw(frame)
         assert node.left(f.macsec()) == [], what
-        assert moved(before, node.counters()) == {"egress-dropped": 1, "egress-macsec": 1}, what
+        assert moved(before, node.counters()) == dropped(what), what
 
 
 def test_fragments_do_not_pass_as_an_exception(node):
@@ -199,7 +237,8 @@ def test_a_port_with_two_tags_sends_in_them_alone(node):
         before = node.counters()
         node.send_raw(f.macsec(tags=tags), f.mkpdu(tags=tags))
         assert node.left(f.macsec(tags=mine)) == [], what
-        assert moved(before, node.counters()) == {"egress-dropped": 2, "egress-macsec": 1}, what
+        assert moved(before, node.counters()) == {
+            "egress-dropped": 2, "egress-dropped-no-port": 2, "egress-macsec": 1}, what
     for frame in (f.arp(tags=mine), f.lldp(tags=mine), f.ip4(17, f.udp(5000, 5001), tags=mine),
                   f.macsec(tci=0x20, tags=mine), f.mkpdu(tags=mine, ethertype=0x876F),
                   f.mkpdu(tags=mine, packet_type=1), f.mkpdu(tags=mine, dst=f.FAR)):
@@ -256,8 +295,8 @@ def test_should_secure_opens_the_interface_to_forward_alone(node):
         node.send_raw(frame, mark=GUARD_MARK)
         passes = what not in NEVER_CLEAR
         assert node.left(f.macsec()) == [frame] * passes, what
-        assert moved(before, node.counters()) == {
-            "egress-clear" if passes else "egress-dropped": 1, "egress-macsec": 1}, what
+        assert moved(before, node.counters()) == (
+            {"egress-clear": 1, "egress-macsec": 1} if passes else dropped(what)), what
     for mark in (1, GUARD_MARK ^ 1, GUARD_MARK >> 1):
         node.send_raw(f.ip4(17, f.udp(5000, 5001)), mark=mark)
         assert node.left(f.macsec()) == []
@@ -396,9 +435,14 @@ def test_released_guards_are_gone(node):
 ], ids=lambda h: "-".join(h[:1] + h[-1:]))
 def test_guards_taken_away_by_hand_come_back(node, how):
     node.want_wan()
-    before = node.counters()["guard-restored"]
+    before = node.counters()
+    assert before["gaps"] == before["gap-ms"] == before["missing-ms"] == 0
     node.ns.run("tc", *how)
-    until("the guards are back", lambda: node.counters()["guard-restored"] > before)
+    until("the guards are back",
+          lambda: node.counters()["guard-restored"] > before["guard-restored"])
+    after = node.counters()
+    assert after["gaps"] == 1 and after["missing-ms"] == 0
+    assert after["gap-ms"] == after["gap-last-ms"] == after["gap-longest-ms"]
     for side in ("ingress", "egress"):
         assert f"guard_{side}" in node.ns.run("tc", "filter", "show", "dev", "wan0", side)
     node.left(f.macsec())       # what went out in the gap
@@ -418,9 +462,16 @@ def test_guards_that_cannot_come_back_shut_the_interface(node):
         node.daemon.send_signal(signal.SIGCONT)
     until("the interface is down",
           lambda: "state DOWN" in node.ns.run("ip", "link", "show", "wan0"))
-    before = node.counters()["guard-restored"]
+    before = node.counters()
+    assert before["missing-ms"] > 0 and before["gaps"] == 0
+    guarded = before["guarded-ms"]
+    assert node.counters()["guarded-ms"] == guarded         # it does not count on
     node.ns.run("tc", "qdisc", "del", "dev", "wan0", "ingress")
-    until("the guards are back", lambda: node.counters()["guard-restored"] > before)
+    until("the guards are back",
+          lambda: node.counters()["guard-restored"] > before["guard-restored"])
+    after = node.counters()
+    assert after["missing-ms"] == 0 and after["gaps"] == 1
+    assert after["gap-last-ms"] >= before["missing-ms"] - 1
     for side in ("ingress", "egress"):
         assert f"guard_{side}" in node.ns.run("tc", "filter", "show", "dev", "wan0", side)
 

@@ -1,4 +1,5 @@
 """The ingress guard: what the carrier sends in clear reaches neither the host nor a lan."""
+import collections
 import select
 import socket
 
@@ -15,7 +16,7 @@ TO_US = {"src_mac": f.FAR, "dst_mac": f.OWN}
 def from_carrier(node, *frames):
     """Puts frames on the cable and waits until the guard has judged every one of them."""
     def judged():
-        return sum(v for k, v in node.counters().items() if k.startswith("ingress"))
+        return sum(ingress(node).values())
     before = judged()
     for frame in frames:
         node.cable.write(frame)
@@ -29,7 +30,14 @@ def address(node):
 
 def ingress(node):
     return {k.removeprefix("ingress-"): v for k, v in node.counters().items()
-            if k.startswith("ingress") and v}
+            if k.startswith("ingress") and v and not k.startswith("ingress-dropped-")}
+
+
+def named(node):
+    """What was dropped, by what it was."""
+    return collections.Counter({k.removeprefix("ingress-dropped-"): v
+                                for k, v in node.counters().items()
+                                if k.startswith("ingress-dropped-")})
 
 
 CLEAR = {
@@ -58,12 +66,24 @@ CLEAR = {
 }
 
 
-def test_each_clear_frame_is_dropped_and_counted(node):
+# What each of them is dropped as.
+KINDS = {
+    "UDP to the host": "ipv4", "UDP to the host in a tag": "no-port",
+    "priority-tagged UDP": "ipv4", "broadcast UDP": "ipv4", "ping": "ping", "SSH": "ssh",
+    "BGP": "bgp", "ARP request": "arp-nd", "router advertisement": "dhcp", "LLDP": "lldp",
+    "an unknown EtherType": "other", "MACsec without encryption": "integrity",
+    "MACsec in another VLAN": "no-port", "ESP": "esp", "ESP in UDP": "esp", "IKE": "ike",
+    "IP in two tags": "no-port",
+}
+
+
+def test_each_clear_frame_is_dropped_and_counted_under_its_name(node):
     node.want_wan()
     for what, frame in CLEAR.items():
-        before = ingress(node).get("dropped", 0)
+        before, names = ingress(node).get("dropped", 0), named(node)
         from_carrier(node, frame)
         assert ingress(node) == {"dropped": before + 1}, what
+        assert named(node) - names == {KINDS[what]: 1}, what
 
 
 def test_the_host_neither_hears_nor_answers(node):
@@ -139,6 +159,7 @@ def test_an_exception_reaches_the_host_and_no_lan_behind_it(make_node):
         before = ingress(node).get("dropped", 0)
         from_carrier(node, frame)
         assert ingress(node)["dropped"] == before + 1
+    assert named(node) == {"transit": 2}
     before = ingress(node)
     from_carrier(node, f.tcp4(40000, 22, THERE, HERE, **TO_US), CLEAR["ping"])
     after = ingress(node)
