@@ -125,6 +125,8 @@ static bool read_delete(struct ike_payload *p, struct rd *r)
 	p->del.spis = rd_bytes(r, (size_t)p->del.spi_len * p->del.count);
 	if (p->del.protocol == IKE_PROTO_IKE)
 		return p->del.spi_len == 0 && p->del.count == 0;
+	if (p->del.protocol == IKE_PROTO_GIKE_UPDATE)
+		return p->del.spi_len == IKE_REKEY_SPI_LEN;
 	return p->del.spi_len == IKE_ESP_SPI_LEN;
 }
 
@@ -223,6 +225,9 @@ static const struct ike_row rows[] = {
 	{IKE_PL_TSI, true, read_ts, write_ts},
 	{IKE_PL_TSR, true, read_ts, write_ts},
 	{IKE_PL_SK, true, read_sk, write_sk},
+	{IKE_PL_IDG, true, read_id, write_id},
+	{IKE_PL_GSA, true, read_any, write_body},
+	{IKE_PL_KD, true, read_any, write_body},
 	{IKE_PL_SKF, true, read_skf, write_skf},
 };
 

@@ -24,6 +24,7 @@
 #define IKE_VERSION 0x20      /* major 2, minor 0 */
 #define IKE_SPI_LEN 8         /* of an IKE SA, bytes */
 #define IKE_ESP_SPI_LEN 4     /* bytes */
+#define IKE_REKEY_SPI_LEN 16  /* bytes: both SPIs of the header (RFC 9838 §4.4.2) */
 #define IKE_NONCE_MIN 16      /* bytes (§3.9) */
 #define IKE_NONCE_MAX 256     /* bytes */
 #define IKE_PAYLOADS_MAX 64   /* in one chain */
@@ -37,6 +38,10 @@ enum ike_exchange {
 	IKE_AUTH = 35,
 	IKE_CREATE_CHILD_SA = 36,
 	IKE_INFORMATIONAL = 37,
+	IKE_GSA_AUTH = 39, /* RFC 9838 */
+	IKE_GSA_REGISTRATION = 40,
+	IKE_GSA_REKEY = 41,
+	IKE_GSA_INBAND_REKEY = 42,
 };
 
 enum ike_flag {
@@ -63,16 +68,33 @@ enum ike_payload_type {
 	IKE_PL_SK = 46,
 	IKE_PL_CP = 47,
 	IKE_PL_EAP = 48,
+	IKE_PL_IDG = 50, /* RFC 9838; the bodies of GSA and KD are for wire/gike.h */
+	IKE_PL_GSA = 51,
+	IKE_PL_KD = 52,
 	IKE_PL_SKF = 53,
 };
 
 /* The bit of a payload type in ike_chain.present. */
 #define IKE_BIT(type) (1u << ((type)-33))
 
-enum ike_protocol { IKE_PROTO_NONE, IKE_PROTO_IKE, IKE_PROTO_AH, IKE_PROTO_ESP };
+enum ike_protocol {
+	IKE_PROTO_NONE,
+	IKE_PROTO_IKE,
+	IKE_PROTO_AH,
+	IKE_PROTO_ESP,
+	IKE_PROTO_GIKE_UPDATE = 6, /* the Rekey SA of a group */
+};
 
-enum ike_transform_type { IKE_T_ENCR = 1, IKE_T_PRF, IKE_T_INTEG, IKE_T_DH, IKE_T_ESN };
-#define IKE_T_TYPES 6 /* array size: index by type */
+enum ike_transform_type {
+	IKE_T_ENCR = 1,
+	IKE_T_PRF,
+	IKE_T_INTEG,
+	IKE_T_DH,
+	IKE_T_ESN,
+	IKE_T_KWA = 13, /* key wrap algorithm (RFC 9838) */
+	IKE_T_GCAUTH,   /* how a key server proves itself in rekeys */
+};
+#define IKE_T_TYPES 6 /* array size: index by type; those of groups are beyond it */
 
 enum ike_encr {
 	IKE_ENCR_NULL = 11,
@@ -101,7 +123,13 @@ enum ike_group {
 	IKE_DH_ECP_521 = 21,
 	IKE_DH_X25519 = 31,
 };
-enum ike_esn { IKE_ESN_NO, IKE_ESN_YES };
+enum ike_esn {
+	IKE_ESN_NO,
+	IKE_ESN_YES,
+	IKE_SN_UNSPECIFIED, /* 32 bits, not unique: several senders (RFC 9838 §4.4.2.1.3) */
+};
+enum ike_kwa { IKE_KWA_NONE, IKE_KW_5649_128, IKE_KW_5649_192, IKE_KW_5649_256, IKE_KW_ARX };
+enum ike_gcauth { IKE_GCAUTH_NONE, IKE_GCAUTH_IMPLICIT, IKE_GCAUTH_SIGNATURE };
 
 enum ike_id_type {
 	IKE_ID_IPV4 = 1,
@@ -150,6 +178,9 @@ enum ike_notify_type {
 	IKE_N_INVALID_SELECTORS = 39,
 	IKE_N_TEMPORARY_FAILURE = 43,
 	IKE_N_CHILD_SA_NOT_FOUND = 44,
+	IKE_N_INVALID_GROUP_ID = 45, /* RFC 9838 */
+	IKE_N_AUTHORIZATION_FAILED = 46,
+	IKE_N_REGISTRATION_FAILED = 49,
 	/* status */
 	IKE_N_STATUS = 16384, /* the first of them */
 	IKE_N_INITIAL_CONTACT = 16384,
@@ -163,6 +194,7 @@ enum ike_notify_type {
 	IKE_N_NO_TFC_PADDING = 16394,
 	IKE_N_NON_FIRST_FRAGMENTS = 16395,
 	IKE_N_CHILDLESS = 16418,        /* RFC 6023 */
+	IKE_N_GROUP_SENDER = 16429,     /* RFC 9838 */
 	IKE_N_FRAGMENTATION = 16430,    /* RFC 7383 */
 	IKE_N_SIGNATURE_HASHES = 16431, /* RFC 7427 */
 	IKE_N_USE_PPK = 16435,          /* RFC 8784 */

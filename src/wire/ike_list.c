@@ -10,10 +10,11 @@
 #define MORE_PROPOSALS 2
 #define MORE_TRANSFORMS 3
 #define ATTRIBUTE_KEY_LENGTH 14
-#define ATTRIBUTE_TV 0x8000 /* the value stands in place of the length */
+#define ATTRIBUTE_ALGORITHM 18 /* an AlgorithmIdentifier, DER */
+#define ATTRIBUTE_TV 0x8000    /* the value stands in place of the length */
 
 /* Attributes up to the end of the transform. */
-static void read_attributes(struct ike_transform *t, struct rd *r)
+static void read_attributes(struct ike_transform *t, struct rd *r, struct ike_bytes *algorithm)
 {
 	while (!r->bad && rd_left(r)) {
 		uint16_t type = rd_u16(r), value = rd_u16(r);
@@ -21,16 +22,19 @@ static void read_attributes(struct ike_transform *t, struct rd *r)
 		if (type == (ATTRIBUTE_TV | ATTRIBUTE_KEY_LENGTH)) {
 			t->odd |= t->key_bits || !value;
 			t->key_bits = value;
-			continue;
+		} else if (type == ATTRIBUTE_ALGORITHM && algorithm && !algorithm->len && value) {
+			algorithm->p = rd_bytes(r, value);
+			algorithm->len = value;
+		} else {
+			t->odd = true;
+			if (!(type & ATTRIBUTE_TV))
+				rd_skip(r, value);
 		}
-		t->odd = true;
-		if (!(type & ATTRIBUTE_TV))
-			rd_skip(r, value);
 	}
 }
 
-/* One transform of a proposal; *last says that none follows. */
-static bool read_transform(struct ike_transform *t, struct rd *r, bool *last)
+bool ike_transform_raw(struct rd *r, struct ike_transform *t, bool *last,
+		       struct ike_bytes *algorithm)
 {
 	uint8_t more = rd_u8(r);
 	uint16_t len;
@@ -44,9 +48,32 @@ static bool read_transform(struct ike_transform *t, struct rd *r, bool *last)
 	*t = (struct ike_transform){.type = rd_u8(&body)};
 	rd_skip(&body, 1);
 	t->id = rd_u16(&body);
-	read_attributes(t, &body);
+	read_attributes(t, &body, algorithm);
 	*last = more == 0;
 	return rd_done(&body);
+}
+
+void ike_put_transform(struct wr *w, const struct ike_transform *t, bool last,
+		       struct ike_bytes algorithm)
+{
+	size_t at;
+
+	wr_u8(w, last ? 0 : MORE_TRANSFORMS);
+	wr_u8(w, 0);
+	at = wr_hole16(w);
+	wr_u8(w, t->type);
+	wr_u8(w, 0);
+	wr_u16(w, t->id);
+	if (t->key_bits) {
+		wr_u16(w, ATTRIBUTE_TV | ATTRIBUTE_KEY_LENGTH);
+		wr_u16(w, t->key_bits);
+	}
+	if (algorithm.len) {
+		wr_u16(w, ATTRIBUTE_ALGORITHM);
+		wr_u16(w, (uint16_t)algorithm.len);
+		wr_bytes(w, algorithm.p, algorithm.len);
+	}
+	wr_fill16(w, at, 4);
 }
 
 static bool read_proposal(struct ike_proposal *p, struct rd *r, bool *last)
@@ -69,7 +96,7 @@ static bool read_proposal(struct ike_proposal *p, struct rd *r, bool *last)
 	if (body.bad || !count || count > IKE_TRANSFORMS_MAX)
 		return false;
 	for (p->count = 0; p->count < count; p->count++)
-		if (end || !read_transform(&p->t[p->count], &body, &end))
+		if (end || !ike_transform_raw(&body, &p->t[p->count], &end, NULL))
 			return false;
 	*last = more == 0;
 	return end && rd_done(&body);
@@ -98,20 +125,8 @@ void ike_put_proposal(struct wr *w, const struct ike_proposal *p, bool last)
 	wr_u8(w, p->spi_len);
 	wr_u8(w, (uint8_t)p->count);
 	wr_bytes(w, p->spi, p->spi_len);
-	for (unsigned i = 0; i < p->count; i++) {
-		const struct ike_transform *t = &p->t[i];
-
-		wr_u8(w, i + 1 == p->count ? 0 : MORE_TRANSFORMS);
-		wr_u8(w, 0);
-		wr_u16(w, t->key_bits ? 12 : 8);
-		wr_u8(w, t->type);
-		wr_u8(w, 0);
-		wr_u16(w, t->id);
-		if (t->key_bits) {
-			wr_u16(w, ATTRIBUTE_TV | ATTRIBUTE_KEY_LENGTH);
-			wr_u16(w, t->key_bits);
-		}
-	}
+	for (unsigned i = 0; i < p->count; i++)
+		ike_put_transform(w, &p->t[i], i + 1 == p->count, (struct ike_bytes){0});
 	wr_fill16(w, at, 4);
 }
 
@@ -152,6 +167,19 @@ bool ike_ts_next(struct rd *r, struct ike_ts *ts)
 	return false;
 }
 
+void ike_put_selector(struct wr *w, const struct ike_ts *t)
+{
+	size_t len = ts_address_len(t->type);
+
+	wr_u8(w, t->type);
+	wr_u8(w, t->protocol);
+	wr_u16(w, (uint16_t)(TS_HEAD + 2 * len));
+	wr_u16(w, t->port_from);
+	wr_u16(w, t->port_to);
+	wr_bytes(w, t->from, len);
+	wr_bytes(w, t->to, len);
+}
+
 void ike_put_ts(struct ike_out *o, enum ike_payload_type type, const struct ike_ts *v, unsigned n)
 {
 	if (n > IKE_TS_MAX)
@@ -159,16 +187,7 @@ void ike_put_ts(struct ike_out *o, enum ike_payload_type type, const struct ike_
 	ike_open(o, type);
 	wr_u8(o->w, (uint8_t)n);
 	wr_zero(o->w, 3);
-	for (const struct ike_ts *t = v; t < v + n; t++) {
-		size_t len = ts_address_len(t->type);
-
-		wr_u8(o->w, t->type);
-		wr_u8(o->w, t->protocol);
-		wr_u16(o->w, (uint16_t)(TS_HEAD + 2 * len));
-		wr_u16(o->w, t->port_from);
-		wr_u16(o->w, t->port_to);
-		wr_bytes(o->w, t->from, len);
-		wr_bytes(o->w, t->to, len);
-	}
+	for (unsigned i = 0; i < n; i++)
+		ike_put_selector(o->w, &v[i]);
 	ike_close(o);
 }

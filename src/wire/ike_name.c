@@ -22,6 +22,10 @@ static const struct word exchanges[] = {
 	{IKE_AUTH, "IKE_AUTH"},
 	{IKE_CREATE_CHILD_SA, "CREATE_CHILD_SA"},
 	{IKE_INFORMATIONAL, "INFORMATIONAL"},
+	{IKE_GSA_AUTH, "GSA_AUTH"},
+	{IKE_GSA_REGISTRATION, "GSA_REGISTRATION"},
+	{IKE_GSA_REKEY, "GSA_REKEY"},
+	{IKE_GSA_INBAND_REKEY, "GSA_INBAND_REKEY"},
 };
 static const struct word payloads[] = {
 	{IKE_PL_SA, "SA"},         {IKE_PL_KE, "KE"},           {IKE_PL_IDI, "IDi"},
@@ -29,7 +33,8 @@ static const struct word payloads[] = {
 	{IKE_PL_AUTH, "AUTH"},     {IKE_PL_NONCE, "Nonce"},     {IKE_PL_NOTIFY, "Notify"},
 	{IKE_PL_DELETE, "Delete"}, {IKE_PL_VENDOR, "VendorID"}, {IKE_PL_TSI, "TSi"},
 	{IKE_PL_TSR, "TSr"},       {IKE_PL_SK, "SK"},           {IKE_PL_CP, "CP"},
-	{IKE_PL_EAP, "EAP"},       {IKE_PL_SKF, "SKF"},
+	{IKE_PL_EAP, "EAP"},       {IKE_PL_SKF, "SKF"},         {IKE_PL_IDG, "IDg"},
+	{IKE_PL_GSA, "GSA"},       {IKE_PL_KD, "KD"},
 };
 static const struct word notifies[] = {
 	{IKE_N_UNSUPPORTED_CRITICAL, "UNSUPPORTED_CRITICAL_PAYLOAD"},
@@ -49,6 +54,9 @@ static const struct word notifies[] = {
 	{IKE_N_INVALID_SELECTORS, "INVALID_SELECTORS"},
 	{IKE_N_TEMPORARY_FAILURE, "TEMPORARY_FAILURE"},
 	{IKE_N_CHILD_SA_NOT_FOUND, "CHILD_SA_NOT_FOUND"},
+	{IKE_N_INVALID_GROUP_ID, "INVALID_GROUP_ID"},
+	{IKE_N_AUTHORIZATION_FAILED, "AUTHORIZATION_FAILED"},
+	{IKE_N_REGISTRATION_FAILED, "REGISTRATION_FAILED"},
 	{IKE_N_INITIAL_CONTACT, "INITIAL_CONTACT"},
 	{IKE_N_SET_WINDOW_SIZE, "SET_WINDOW_SIZE"},
 	{IKE_N_ADDITIONAL_TS, "ADDITIONAL_TS_POSSIBLE"},
@@ -60,6 +68,7 @@ static const struct word notifies[] = {
 	{IKE_N_NO_TFC_PADDING, "ESP_TFC_PADDING_NOT_SUPPORTED"},
 	{IKE_N_NON_FIRST_FRAGMENTS, "NON_FIRST_FRAGMENTS_ALSO"},
 	{IKE_N_CHILDLESS, "CHILDLESS_IKEV2_SUPPORTED"},
+	{IKE_N_GROUP_SENDER, "GROUP_SENDER"},
 	{IKE_N_FRAGMENTATION, "IKEV2_FRAGMENTATION_SUPPORTED"},
 	{IKE_N_SIGNATURE_HASHES, "SIGNATURE_HASH_ALGORITHMS"},
 	{IKE_N_USE_PPK, "USE_PPK"},
@@ -120,7 +129,18 @@ static const struct word groups[] = {
 	{IKE_DH_X25519, "x25519"},
 	{32, "x448"},
 };
-static const struct word esns[] = {{IKE_ESN_NO, "no-esn"}, {IKE_ESN_YES, "esn"}};
+static const struct word esns[] = {
+	{IKE_ESN_NO, "no-esn"}, {IKE_ESN_YES, "esn"}, {IKE_SN_UNSPECIFIED, "unspecified-sn"}};
+static const struct word kwas[] = {
+	{IKE_KW_5649_128, "kw-5649-128"},
+	{IKE_KW_5649_192, "kw-5649-192"},
+	{IKE_KW_5649_256, "kw-5649-256"},
+	{IKE_KW_ARX, "kw-arx"},
+};
+static const struct word gcauths[] = {
+	{IKE_GCAUTH_IMPLICIT, "implicit"},
+	{IKE_GCAUTH_SIGNATURE, "signature"},
+};
 
 const char *ike_exchange_name(unsigned exchange)
 {
@@ -163,6 +183,12 @@ const char *ike_transform_name(const struct ike_transform *t, char *buf, size_t 
 		break;
 	case IKE_T_ESN:
 		s = WORD(esns, t->id);
+		break;
+	case IKE_T_KWA:
+		s = WORD(kwas, t->id);
+		break;
+	case IKE_T_GCAUTH:
+		s = WORD(gcauths, t->id);
 		break;
 	default:
 		break;

@@ -11,5 +11,13 @@ struct ike_row {
 	void (*write)(const struct ike_payload *p, struct wr *w);
 };
 
+/* One transform of a list; *last says that none follows. algorithm takes the attribute Signature
+ * Algorithm Identifier (RFC 9838 §4.4.2.1.1); NULL: a list where it is unknown. */
+bool ike_transform_raw(struct rd *r, struct ike_transform *t, bool *last,
+		       struct ike_bytes *algorithm);
+void ike_put_transform(struct wr *w, const struct ike_transform *t, bool last,
+		       struct ike_bytes algorithm);
+/* A selector as it stands in a list. */
+void ike_put_selector(struct wr *w, const struct ike_ts *t);
 /* The next selector of any type, unknown ones included; ts->type says which. */
 bool ike_ts_raw(struct rd *r, struct ike_ts *ts);

@@ -159,6 +159,7 @@ static void put_random(struct ike_out *o, uint8_t type, const uint8_t *b)
 		break;
 	case IKE_PL_IDI:
 	case IKE_PL_IDR:
+	case IKE_PL_IDG:
 		p.id.type = IKE_ID_FQDN;
 		p.id.data = (struct ike_bytes){b, 1 + rnd(60)};
 		break;
@@ -211,7 +212,8 @@ static size_t rewrite(const struct ike_chain *c, uint8_t *out, size_t size)
 
 static void chains_are_read_as_they_were_written(void **state)
 {
-	static const uint8_t types[] = {33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45};
+	static const uint8_t types[] = {33, 34, 35, 36, 37, 38, 39, 40,
+					41, 42, 43, 44, 45, 50, 51, 52};
 	static uint8_t b[1024], out[65536], again[65536];
 	struct ike_chain c;
 
