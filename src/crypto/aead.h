@@ -81,8 +81,8 @@ struct aead_key *aead_key_make(const struct aead_material *m);
 /* Wipes and frees. NULL is allowed. */
 void aead_key_free(struct aead_key *k);
 
-/* What could not be sealed (ok is false) is zeroed and must not be sent. */
-void aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n);
+/* Returns how many were sealed. What was not (ok is false) is zeroed and must not be sent. */
+unsigned aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n);
 /* Returns how many verified. What did not verify is zeroed: no byte of it may be looked at. */
 unsigned aead_open(const struct aead_key *k, struct aead_op *v, unsigned n);
 

@@ -11,10 +11,10 @@ struct aead_ops {
 	int (*key_init)(void *state, const struct aead_material *m);
 	/* Frees what the state points to. The caller wipes the state itself. */
 	void (*key_fini)(void *state);
-	/* Sets ok of each. */
-	void (*seal)(const void *state, struct aead_op *v, unsigned n);
-	/* Sets ok of each, and zeroes the data of what did not verify. */
-	void (*open)(const void *state, struct aead_op *v, unsigned n);
+	/* Sets ok of each; returns how many are. */
+	unsigned (*seal)(const void *state, struct aead_op *v, unsigned n);
+	/* The same, and zeroes the data of what did not verify. */
+	unsigned (*open)(const void *state, struct aead_op *v, unsigned n);
 };
 
 extern const struct aead_ops aead_openssl;  /* AES-GCM, ChaCha20-Poly1305 */

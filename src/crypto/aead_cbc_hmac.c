@@ -112,28 +112,35 @@ static bool open_one(const struct cbc_key *k, struct aead_op *o)
 	       EVP_DecryptUpdate(k->dec, o->data, &n, o->data, (int)o->len) == 1;
 }
 
-static void cbc_seal(const void *state, struct aead_op *v, unsigned n)
+static unsigned cbc_seal(const void *state, struct aead_op *v, unsigned n)
 {
 	const struct cbc_key *k = state;
+	unsigned good = n;
 
 	for (struct aead_op *o = v; o < v + n; o++) {
 		o->ok = seal_one(k, o);
-		if (!o->ok) {
-			secret_wipe(o->data, o->len);
-			memset(o->tag, 0, k->hash_len / 2);
-		}
+		if (o->ok)
+			continue;
+		secret_wipe(o->data, o->len);
+		memset(o->tag, 0, k->hash_len / 2);
+		good--;
 	}
+	return good;
 }
 
-static void cbc_open(const void *state, struct aead_op *v, unsigned n)
+static unsigned cbc_open(const void *state, struct aead_op *v, unsigned n)
 {
 	const struct cbc_key *k = state;
+	unsigned good = n;
 
 	for (struct aead_op *o = v; o < v + n; o++) {
 		o->ok = open_one(k, o);
-		if (!o->ok)
-			secret_wipe(o->data, o->len);
+		if (o->ok)
+			continue;
+		secret_wipe(o->data, o->len);
+		good--;
 	}
+	return good;
 }
 
 const struct aead_ops aead_cbc_hmac = {

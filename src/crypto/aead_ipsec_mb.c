@@ -67,7 +67,7 @@ static void imb_key_fini(void *state)
 	(void)state;
 }
 
-static void imb_seal(const void *state, struct aead_op *v, unsigned n)
+static unsigned imb_seal(const void *state, struct aead_op *v, unsigned n)
 {
 	const struct imb_key *k = state;
 	struct gcm_context_data ctx;
@@ -78,24 +78,29 @@ static void imb_seal(const void *state, struct aead_op *v, unsigned n)
 		o->ok = true;
 	}
 	secret_wipe(&ctx, sizeof(ctx));
+	return n;
 }
 
-static void imb_open(const void *state, struct aead_op *v, unsigned n)
+static unsigned imb_open(const void *state, struct aead_op *v, unsigned n)
 {
 	const struct imb_key *k = state;
 	struct gcm_context_data ctx;
 	uint64_t mine[2], got[2];
+	unsigned good = n;
 
 	for (struct aead_op *o = v; o < v + n; o++) {
 		k->dec(&k->data, &ctx, o->data, o->data, o->len, o->nonce, o->aad, o->aad_len,
 		       (uint8_t *)mine, AEAD_TAG_LEN);
 		memcpy(got, o->tag, sizeof(got));
 		o->ok = ((mine[0] ^ got[0]) | (mine[1] ^ got[1])) == 0;
-		if (!o->ok)
-			secret_wipe(o->data, o->len);
+		if (o->ok)
+			continue;
+		secret_wipe(o->data, o->len);
+		good--;
 	}
 	secret_wipe(&ctx, sizeof(ctx));
 	secret_wipe(mine, sizeof(mine));
+	return good;
 }
 
 const struct aead_ops aead_ipsec_mb = {

@@ -65,22 +65,27 @@ static bool ossl_seal_one(EVP_CIPHER_CTX *c, struct aead_op *o)
 	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, o->tag) == 1;
 }
 
-static void ossl_seal(const void *state, struct aead_op *v, unsigned n)
+static unsigned ossl_seal(const void *state, struct aead_op *v, unsigned n)
 {
 	const struct ossl_key *k = state;
+	unsigned good = n;
 
 	for (struct aead_op *o = v; o < v + n; o++) {
 		o->ok = ossl_seal_one(k->enc, o);
-		if (!o->ok) { /* never happened; but plaintext must not stay in an outgoing frame */
-			secret_wipe(o->data, o->len);
-			memset(o->tag, 0, AEAD_TAG_LEN);
-		}
+		if (o->ok)
+			continue;
+		/* never happened; but plaintext must not stay in an outgoing frame */
+		secret_wipe(o->data, o->len);
+		memset(o->tag, 0, AEAD_TAG_LEN);
+		good--;
 	}
+	return good;
 }
 
-static void ossl_open(const void *state, struct aead_op *v, unsigned n)
+static unsigned ossl_open(const void *state, struct aead_op *v, unsigned n)
 {
 	const struct ossl_key *k = state;
+	unsigned good = n;
 	int m = 0;
 
 	for (struct aead_op *o = v; o < v + n; o++) {
@@ -94,9 +99,12 @@ static void ossl_open(const void *state, struct aead_op *v, unsigned n)
 			EVP_CIPHER_CTX_ctrl(k->dec, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_LEN, tag) ==
 				1 &&
 			EVP_DecryptFinal_ex(k->dec, o->data + o->len, &m) == 1;
-		if (!o->ok)
-			secret_wipe(o->data, o->len);
+		if (o->ok)
+			continue;
+		secret_wipe(o->data, o->len);
+		good--;
 	}
+	return good;
 }
 
 const struct aead_ops aead_openssl = {

@@ -8,15 +8,11 @@
  * nothing leaves.
  */
 #include "base/clock.h"
-#include "fwd/path.h"
+#include "fwd/esp_wrap.h"
 #include "wire/eth.h"
 #include "wire/ip.h"
 
 #include <string.h>
-
-/* Room for the headers as they are copied, and for the longest trailer and ICV. */
-#define OUT_HEADROOM (ESP_OUTER_MAX + ESP_IV_MAX + ETH_HEAD_LEN + ETH_TAGS_MAX + 2)
-#define OUT_TAILROOM (15 + ESP_TRAILER_LEN + ESP_ICV_MAX)
 
 static bool selectors_fit(const struct sa *sa, const struct ip *ip)
 {
@@ -97,7 +93,7 @@ static void enter(struct fwd *f, struct fwd_tunnel *t, struct sa *sa, struct pkt
 	const struct tunnel_config *c = &t->tunnel->config;
 	uint8_t next = ip->family == 4 ? IP_IPV4 : IP_IPV6;
 
-	if (pkt_headroom(p) < OUT_HEADROOM || pkt_tailroom(f->pool, p) < OUT_TAILROOM) {
+	if (pkt_headroom(p) < ESP_OUT_HEADROOM || pkt_tailroom(f->pool, p) < ESP_OUT_TAILROOM) {
 		fwd_drop(f, p, FATE_DROP_NO_ROOM);
 		return;
 	}
@@ -184,52 +180,6 @@ void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_
 	}
 }
 
-/* What holds for a run of packets to one tunnel whose newest SA takes every one of them. */
-struct lane {
-	struct fwd_tunnel *tunnel; /* NULL: there is no such */
-	struct sa *sa;
-	uint32_t room; /* bytes of the largest packet */
-};
-
-static struct lane lane_of(struct fwd *f, struct fwd_tunnel *t)
-{
-	struct sa *sa = t ? t->tunnel->tx : NULL;
-
-	if (!sa || sa->esp.mode != ESP_TUNNEL || !sa->esp.any4)
-		return (struct lane){0};
-	return (struct lane){.tunnel = t, .sa = sa, .room = tunnel_room(f, t, sa)};
-}
-
-/*
- * tunnel_send() for the packet that most are: a whole IPv4 packet without options that fits the
- * tunnel and begins no TCP connection. False, and nothing is done: it is another.
- */
-static inline bool express(struct fwd *f, const struct lane *l, struct pkt *p, struct esp_batch *b)
-{
-	const struct tunnel_config *c;
-	const uint8_t *h = p->data;
-	uint32_t len;
-
-	len = ip4_plain_len(h, p->len);
-	if (!len || len > l->room || !ip4_plain_whole(h) || ip4_plain_opens_tcp(h, len))
-		return false;
-	p->len = len; /* what pads the frame is no part of the packet */
-	if (pkt_headroom(p) < OUT_HEADROOM || pkt_tailroom(f->pool, p) < OUT_TAILROOM)
-		return false;
-	c = &l->tunnel->tunnel->config;
-	b->x[b->n] = (struct esp_tx){
-		.sa = l->sa,
-		.tunnel = l->tunnel,
-		.next = IP_IPV4,
-		.tos = outer_tos(c, h[1]),
-		.df = c->df == TUNNEL_DF_SET || (c->df == TUNNEL_DF_COPY && h[6] & 0x40),
-	};
-	b->v[b->n++] = *p;
-	if (b->n == PKT_BURST)
-		esp_flush(f, b);
-	return true;
-}
-
 /* A copy for every peer of the overlay. */
 static void spread(struct fwd *f, const struct fwd_port *overlay, struct pkt *p,
 		   struct esp_batch *b)
@@ -254,40 +204,42 @@ static void spread(struct fwd *f, const struct fwd_port *overlay, struct pkt *p,
 	fwd_drop(f, p, copies ? FATE_COPIED : FATE_DROP_NO_TUNNEL);
 }
 
+/* A frame that esp_express_out() leaves. */
+static void one_out(struct fwd *f, struct fwd_port *overlay, struct pkt *p, struct esp_batch *b)
+{
+	struct fwd_tunnel *t;
+	uint16_t type;
+
+	if (p->len < ETH_HEAD_LEN) {
+		fwd_drop(f, p, FATE_DROP_RUNT);
+		return;
+	}
+	type = (uint16_t)(p->data[12] << 8 | p->data[13]);
+	if (type != ETH_TYPE_IPV4 && type != ETH_TYPE_IPV6) {
+		fwd_drop(f, p, FATE_DROP_NOT_IP);
+		return;
+	}
+	t = p->data[0] & 1 ? NULL : tunnel_by_mac(f, overlay, p->data);
+	p->data += ETH_HEAD_LEN;
+	p->len -= ETH_HEAD_LEN;
+	if (p->data[-ETH_HEAD_LEN] & 1)
+		spread(f, overlay, p, b);
+	else if (t)
+		tunnel_send(f, t, p, b);
+	else
+		fwd_drop(f, p, FATE_DROP_NO_TUNNEL);
+}
+
 void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 {
-	struct fwd_tunnel *t = NULL;
-	struct lane lane = {0};
-	uint8_t mac[ETH_ADDR_LEN] = {0};
+	struct esp_express e = {0};
 
 	f->batch.n = 0;
-	for (struct pkt *p = v; p < v + n; p++) {
-		uint16_t type;
-
-		if (p->len < ETH_HEAD_LEN) {
-			fwd_drop(f, p, FATE_DROP_RUNT);
-			continue;
-		}
-		type = (uint16_t)(p->data[12] << 8 | p->data[13]);
-		if (type != ETH_TYPE_IPV4 && type != ETH_TYPE_IPV6) {
-			fwd_drop(f, p, FATE_DROP_NOT_IP);
-			continue;
-		}
-		if (!t || memcmp(mac, p->data, sizeof(mac)) != 0) {
-			memcpy(mac, p->data, sizeof(mac));
-			t = tunnel_by_mac(f, overlay, mac);
-			lane = lane_of(f, mac[0] & 1 ? NULL : t);
-		}
-		p->data += ETH_HEAD_LEN;
-		p->len -= ETH_HEAD_LEN;
-		if (lane.tunnel && express(f, &lane, p, &f->batch))
-			continue;
-		if (mac[0] & 1)
-			spread(f, overlay, p, &f->batch);
-		else if (t)
-			tunnel_send(f, t, p, &f->batch);
-		else
-			fwd_drop(f, p, FATE_DROP_NO_TUNNEL);
+	for (unsigned i = 0; i < n;) {
+		i += esp_express_out(f, overlay, &e, v + i, n - i);
+		if (i < n)
+			one_out(f, overlay, &v[i++], &f->batch);
 	}
 	esp_flush(f, &f->batch);
+	esp_send(f);
 }

@@ -1,11 +1,10 @@
 /*
- * esp_seal: the second half of esp_out. Packets that have their SA get ESP's parts around them, are
- * encrypted by runs of one SA, and go to the guard with the Ethernet header of the way to the peer.
- *
- * Most SAs are alike: tunnel mode over IPv4 with an 8-octet IV, no tags in clear. For these a run
- * has its own path, in which what the SA puts into every packet is read once.
+ * esp_seal: the second half of esp_out, for packets of any kind. Those that have their SA get ESP's
+ * parts around them, are encrypted by runs of one SA, and wait in the queue of their wan port with
+ * the Ethernet header of the way to the peer. What most packets are comes ready sealed from
+ * esp_express_out.c to the same queue.
  */
-#include "fwd/path.h"
+#include "fwd/esp_wrap.h"
 #include "wire/eth.h"
 #include "wire/ip.h"
 
@@ -134,125 +133,23 @@ static void eth_push(struct pkt *p, const struct fwd_tunnel *t, uint8_t family, 
 	memcpy(p->data + t->eth_len - sizeof(type), &type, sizeof(type));
 }
 
-/* What an SA of the usual kind puts into every packet: copied, since a packet's own stores could
- * otherwise be to it for all that the compiler knows. */
-struct wrapping {
-	const uint8_t *head; /* ESP_OUTER_MAX bytes */
-	uint64_t head_sum;
-	uint32_t spi, salt; /* network order */
-	uint32_t around;    /* bytes of outer headers and ESP header */
-	uint32_t udp;       /* of them UDP's */
-	bool esn;
-	uint8_t eth[ETH_HEAD_LEN];
-};
-
-static bool usual(const struct sa *sa, const struct fwd_tunnel *t)
-{
-	return sa->esp.mode == ESP_TUNNEL && sa->esp.local.family == 4 && sa->esp.align == 4 &&
-	       sa->esp.iv_len == sizeof(uint64_t) && sa->esp.icv_len == AEAD_TAG_LEN &&
-	       t->eth_len == ETH_HEAD_LEN;
-}
-
-static struct wrapping wrapping_of(const struct sa *sa, const struct fwd_tunnel *t)
-{
-	struct wrapping w = {
-		.head = sa->esp.head,
-		.head_sum = sa->esp.head_sum,
-		.spi = htobe32(sa->esp.spi),
-		.around = sa->esp.around,
-		.udp = sa->esp.local.port ? UDP_HEAD_LEN : 0,
-		.esn = sa->esp.esn,
-	};
-
-	memcpy(&w.salt, sa->nonce, sizeof(w.salt));
-	memcpy(w.eth, t->eth, ETH_ADDRS_LEN);
-	w.eth[ETH_ADDRS_LEN] = ETH_TYPE_IPV4 >> 8;
-	w.eth[ETH_ADDRS_LEN + 1] = ETH_TYPE_IPV4 & 0xff;
-	return w;
-}
-
-/* The trailer of RFC 4303 section 2.4 behind the payload, by bytes of padding; what follows it is
- * where the ICV will be written. Returns their length. */
-static inline uint32_t trailer_put(uint8_t *at, uint32_t len, uint8_t next)
-{
-	static const uint32_t pads[4] = {0x00000000, 0x00000101, 0x00020201, 0x03030201};
-	uint32_t pad = -(len + ESP_TRAILER_LEN) & 3u;
-	const uint32_t bytes = htole32(pads[pad]);
-
-	memcpy(at, &bytes, sizeof(bytes));
-	at[pad + 1] = next;
-	return pad + ESP_TRAILER_LEN;
-}
-
-/* The part of the outer headers that differs from packet to packet. total: from the IP header on. */
-static inline void outer4_put(const struct wrapping *w, uint8_t *outer, const struct esp_tx *x,
-			      uint32_t total, uint64_t seq)
-{
-	/* One that is never fragmented needs no identification (RFC 6864). */
-	const uint32_t id_frag = htobe32(x->df ? 0x4000 : (uint32_t)seq << 16);
-	const uint16_t len = htobe16((uint16_t)total), tos = htobe16(x->tos);
-	uint64_t sum = w->head_sum + tos + len + (id_frag & 0xffff) + (id_frag >> 16);
-	uint16_t check;
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	check = (uint16_t) ~(sum + (sum >> 16));
-	outer[1] = x->tos;
-	memcpy(outer + 2, &len, sizeof(len));
-	memcpy(outer + 4, &id_frag, sizeof(id_frag));
-	memcpy(outer + 10, &check, sizeof(check));
-	if (w->udp) {
-		const uint16_t n = htobe16((uint16_t)(total - IP4_HEAD_LEN));
-
-		memcpy(outer + IP4_HEAD_LEN + 4, &n, sizeof(n));
-	}
-}
-
-/* wrap() for the usual kind, with the Ethernet header at once. */
-static inline void wrap_usual(const struct wrapping *w, struct pkt *p, const struct esp_tx *x,
-			      struct aead_op *op, uint8_t aad[12], uint64_t seq)
-{
-	uint8_t *payload = p->data, *esp = payload - sizeof(seq) - ESP_HEAD_LEN;
-	uint8_t *outer = esp + ESP_HEAD_LEN - w->around, *eth = outer - ETH_HEAD_LEN;
-	const uint64_t seq_be = htobe64(seq);
-	const uint32_t low = htobe32((uint32_t)seq);
-	uint32_t len = p->len + trailer_put(payload + p->len, p->len, x->next);
-	uint32_t total = w->around + (uint32_t)sizeof(seq) + len + AEAD_TAG_LEN;
-
-	memcpy(esp + ESP_HEAD_LEN - ESP_OUTER_MAX, w->head, ESP_OUTER_MAX);
-	memcpy(esp + 4, &low, sizeof(low));
-	memcpy(esp + ESP_HEAD_LEN, &seq_be, sizeof(seq_be));
-	outer4_put(w, outer, x, total, seq);
-	memcpy(eth, w->eth, ETH_HEAD_LEN);
-	memcpy(aad, &w->spi, sizeof(w->spi));
-	memcpy(aad + 4, &seq_be, sizeof(seq_be));
-	op->aad = w->esn ? aad : esp;
-	op->aad_len = w->esn ? 12 : ESP_HEAD_LEN;
-	memcpy(op->nonce, &w->salt, sizeof(w->salt));
-	memcpy(op->nonce + 4, &seq_be, sizeof(seq_be));
-	op->data = payload;
-	op->len = len;
-	op->tag = payload + len;
-	p->data = eth;
-	p->len = total + ETH_HEAD_LEN;
-}
-
 /* A run of packets of one SA. Returns how many are left, sealed, at v. */
 static unsigned seal(struct fwd *f, struct sa *sa, struct pkt *v, struct esp_tx *x, unsigned n)
 {
-	const bool is_usual = usual(sa, x->tunnel);
-	struct wrapping w;
+	const bool is_usual = esp_wrap_usual(sa, x->tunnel);
+	struct esp_wrapping w;
 	uint64_t first, octets = 0;
 	unsigned got = sa_reserve(sa, n, &first), k = 0;
 
 	for (unsigned i = got; i < n; i++)
 		fwd_drop(f, &v[i], FATE_DROP_PN_EXHAUSTED);
 	if (is_usual)
-		w = wrapping_of(sa, x->tunnel);
+		w = esp_wrapping_of(sa, x->tunnel);
 	for (unsigned i = 0; i < got; i++) {
 		octets += v[i].len - x[i].insert;
 		if (is_usual)
-			wrap_usual(&w, &v[i], &x[i], &f->ops[i], f->aad[i], first + i);
+			esp_wrap(&w, &v[i], v[i].data, v[i].len, x[i].next, x[i].tos, x[i].df,
+				 &f->ops[i], f->aad[i], first + i);
 		else
 			wrap(sa, &v[i], &x[i], &f->ops[i], f->aad[i], first + i);
 	}
@@ -276,8 +173,7 @@ static unsigned seal(struct fwd *f, struct sa *sa, struct pkt *v, struct esp_tx 
 	return k;
 }
 
-/* What a tunnel cannot be sent without. */
-static enum fwd_fate way_out(const struct fwd_tunnel *t)
+enum fwd_fate esp_way_out(const struct fwd_tunnel *t)
 {
 	static const uint8_t none[ETH_ADDR_LEN];
 
@@ -287,6 +183,42 @@ static enum fwd_fate way_out(const struct fwd_tunnel *t)
 								      : FATE_DROP_NO_NEXT_HOP;
 }
 
+void esp_send(struct fwd *f)
+{
+	struct esp_queue *q = &f->queue;
+	unsigned n = q->n;
+
+	q->n = 0;
+	if (n)
+		guard_wan(f, q->wan, q->v, n);
+}
+
+struct pkt *esp_queue_at(struct fwd *f, struct fwd_port *wan, unsigned *room)
+{
+	struct esp_queue *q = &f->queue;
+
+	if (q->wan != wan || q->n == PKT_BURST)
+		esp_send(f);
+	q->wan = wan;
+	*room = PKT_BURST - q->n;
+	return q->v + q->n;
+}
+
+static void queue(struct fwd *f, struct fwd_port *wan, const struct pkt *v, unsigned n)
+{
+	while (n) {
+		unsigned room;
+		struct pkt *to = esp_queue_at(f, wan, &room);
+
+		if (room > n)
+			room = n;
+		memcpy(to, v, room * sizeof(*v));
+		f->queue.n += room;
+		v += room;
+		n -= room;
+	}
+}
+
 void esp_flush(struct fwd *f, struct esp_batch *b)
 {
 	unsigned n = b->n;
@@ -294,7 +226,7 @@ void esp_flush(struct fwd *f, struct esp_batch *b)
 	b->n = 0;
 	for (unsigned i = 0, end; i < n; i = end) {
 		struct fwd_tunnel *t = b->x[i].tunnel;
-		enum fwd_fate fate = way_out(t);
+		enum fwd_fate fate = esp_way_out(t);
 		unsigned k;
 
 		for (end = i + 1; end < n && b->x[end].sa == b->x[i].sa;)
@@ -305,7 +237,6 @@ void esp_flush(struct fwd *f, struct esp_batch *b)
 			continue;
 		}
 		k = seal(f, b->x[i].sa, b->v + i, b->x + i, end - i);
-		if (k)
-			guard_wan(f, t->wan, b->v + i, k);
+		queue(f, t->wan, b->v + i, k);
 	}
 }

@@ -58,15 +58,20 @@ static bool outer_read(struct rd *r, uint16_t type, uint8_t *protocol)
 }
 
 /* The usual outer packet: IPv4 without options, not in pieces, behind no tags. */
-static inline bool may_leave_ip4(const struct fwd_port *wan, const struct pkt *p)
+static inline bool may_leave_ip4(const struct pkt *p)
 {
 	const uint32_t least = ETH_HEAD_LEN + IP4_HEAD_LEN + ESP_HEAD_LEN + AEAD_TAG_LEN;
 	const uint8_t *h = p->data + ETH_HEAD_LEN, *esp = h + IP4_HEAD_LEN;
-	uint32_t spi;
+	uint32_t type_head, spi;
+	uint16_t len, frag;
 
-	if (wan->tag_len || p->len <= least + UDP_HEAD_LEN || p->data[12] != ETH_TYPE_IPV4 >> 8 ||
-	    p->data[13] != (ETH_TYPE_IPV4 & 0xff) || h[0] != 0x45 ||
-	    ((uint32_t)h[2] << 8 | h[3]) != p->len - ETH_HEAD_LEN || h[6] & 0x3f || h[7])
+	if (p->len <= least + UDP_HEAD_LEN)
+		return false;
+	memcpy(&type_head, h - 2, sizeof(type_head));
+	memcpy(&len, h + 2, sizeof(len));
+	memcpy(&frag, h + 6, sizeof(frag));
+	if ((type_head & htobe32(0xffffff00)) != htobe32(ETH_TYPE_IPV4 << 16 | 0x4500) ||
+	    be16toh(len) != p->len - ETH_HEAD_LEN || frag & htobe16(0x3fff))
 		return false;
 	if (h[9] == IP_UDP)
 		esp += UDP_HEAD_LEN;
@@ -113,8 +118,7 @@ static bool may_leave_clear(const struct fwd_port *wan, const struct pkt *p)
 
 static bool shape_right(const struct fwd_port *wan, const struct pkt *p)
 {
-	return may_leave(wan, p) ||
-	       (wan->tunnels && (may_leave_ip4(wan, p) || may_leave_ip(wan, p)));
+	return may_leave(wan, p) || (wan->tunnels && may_leave_ip(wan, p));
 }
 
 static void port_send(struct fwd *f, struct fwd_port *to, struct pkt *v, unsigned n,
@@ -128,12 +132,13 @@ static void port_send(struct fwd *f, struct fwd_port *to, struct pkt *v, unsigne
 
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
+	const bool ip4 = wan->tunnels && !wan->tag_len;
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (!(v[i].mark & PKT_SEALED))
 			fwd_drop(f, &v[i], FATE_GUARD_UNSEALED);
-		else if (!shape_right(wan, &v[i]))
+		else if (!(ip4 && may_leave_ip4(&v[i])) && !shape_right(wan, &v[i]))
 			fwd_drop(f, &v[i], FATE_GUARD_MALFORMED);
 		else
 			pkt_keep(v, k++, i);

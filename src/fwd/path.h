@@ -124,6 +124,23 @@ struct esp_batch {
 	struct esp_tx x[PKT_BURST];
 };
 
+/* What esp_express_out() knows of the tunnel of the packets before; zero: nothing. */
+struct esp_express {
+	uint64_t mac; /* under which the overlay reaches the peer: the first of its eight bytes */
+	struct fwd_tunnel *tunnel; /* NULL: nothing goes that way */
+	struct sa *sa;
+	uint32_t room;         /* bytes of the largest packet */
+	uint8_t tos, tos_from; /* of the outer header: fixed bits, and which are the packet's */
+	uint8_t df, df_from;   /* the same of the octet with DF */
+};
+
+/* Sealed packets on their way to one wan port: sent together, in the order in which they came. */
+struct esp_queue {
+	struct fwd_port *wan;
+	unsigned n;
+	struct pkt v[PKT_BURST];
+};
+
 /* What is known of a received frame between the stages. */
 struct fwd_rx {
 	struct sa *sa; /* NULL: let through as it is */
@@ -184,6 +201,7 @@ struct fwd {
 	struct fwd_whole wholes[FWD_WHOLES];
 	struct esp_rx esp_rx[PKT_BURST];
 	struct esp_batch batch;
+	struct esp_queue queue;
 	struct fwd_tunnel *buckets[FWD_TUNNEL_BUCKETS];
 	struct fwd_tunnel tunnels[TUNNEL_MAX]; /* by slot of the area */
 };
@@ -330,10 +348,22 @@ void whole_drop(struct fwd *f, struct fwd_whole *w);
 uint32_t tunnel_mtu(const struct fwd *f, const struct fwd_tunnel *t);
 /* Bytes of the largest inner packet (transport: with its IP header) that an SA carries in one. */
 uint32_t tunnel_room(const struct fwd *f, const struct fwd_tunnel *t, const struct sa *sa);
+/* What a tunnel cannot be sent without: FATE_SENT_WAN when nothing is missing. */
+enum fwd_fate esp_way_out(const struct fwd_tunnel *t);
+/*
+ * Seals the packets from the first on that are what most are, of one tunnel, for the queue; returns
+ * how many they were. What the batch holds is sealed before them.
+ */
+unsigned esp_express_out(struct fwd *f, const struct fwd_port *overlay, struct esp_express *e,
+			 struct pkt *v, unsigned n);
 /* One packet without Ethernet header for a tunnel: sealed with the batch, or held, or dropped. */
 void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_batch *b);
-/* Seals and sends what the batch holds. */
+/* Seals what the batch holds, for the queue. */
 void esp_flush(struct fwd *f, struct esp_batch *b);
+/* Sends what the queue holds. */
+void esp_send(struct fwd *f);
+/* Where the next packets for that wan port stand in the queue; *room: how many there may be. */
+struct pkt *esp_queue_at(struct fwd *f, struct fwd_port *wan, unsigned *room);
 /* An ICMP message about a packet from the overlay, to its source: rate-limited. */
 void too_big_say(struct fwd *f, struct fwd_tunnel *t, const struct pkt *p, const struct ip *ip,
 		 uint32_t mtu);

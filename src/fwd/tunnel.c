@@ -152,6 +152,7 @@ static void held_send(struct fwd *f, struct fwd_tunnel *t)
 	for (unsigned i = 0; i < n; i++)
 		tunnel_send(f, t, &t->held[i], &f->batch);
 	esp_flush(f, &f->batch);
+	esp_send(f);
 }
 
 void tunnels_tick(struct fwd *f, uint64_t now)

@@ -171,17 +171,23 @@ static inline uint64_t sa_suite_end(uint8_t suite)
 	return macsec_suites[suite].xpn ? UINT64_MAX : UINT64_C(1) << 32;
 }
 
+/* How many of n numbers sa_reserve() would give by now, and the first of them: for packets that are
+ * made ready before they are counted, and sealed after. */
+static inline unsigned sa_ahead(const struct sa *sa, unsigned n, uint64_t *first)
+{
+	uint64_t left = sa->bound - sa->next;
+
+	*first = sa->next;
+	return left < n ? (unsigned)left : n;
+}
+
 /*
  * Takes up to n packet numbers in a row and returns how many it got; *first is the first of
  * them. They count as used from here on, in the area too, whether or not a packet follows.
  */
 static inline unsigned sa_reserve(struct sa *sa, unsigned n, uint64_t *first)
 {
-	uint64_t left = sa->bound - sa->next;
-
-	if (left < n)
-		n = (unsigned)left;
-	*first = sa->next;
+	n = sa_ahead(sa, n, first);
 	sa->next += n;
 	if (n)
 		sa_live_put(sa->live, &sa->turn, sa->next);

@@ -17,7 +17,8 @@
 #define TCP_SYN 0x02
 #define IP4_MTU_MIN 576 /* every host takes packets of that size (RFC 791) */
 #define IP6_MTU_MIN 1280
-#define IP_TOS_ECN 0x03 /* of the TOS octet, IPv6's traffic class */
+#define IP4_FLAG_DF 0x40 /* of the octet with IPv4's flags */
+#define IP_TOS_ECN 0x03  /* of the TOS octet, IPv6's traffic class */
 #define IP_TOS_DSCP 0xfc
 #define IP_TOO_BIG_MAX 1280 /* bytes of the longest packet ip_too_big_build() makes */
 
@@ -80,19 +81,25 @@ enum ip_defect ip_parse(struct ip *ip, const uint8_t *data, size_t size);
 uint64_t ip_sum(const void *data, size_t len);
 /* Folded and complemented: the checksum, as it is stored (native order of its two bytes). */
 uint16_t ip_checksum(uint64_t sum);
-/* The checksum of an IPv4 header without options (20 bytes) is right. */
+/* The checksum of an IPv4 header without options (20 bytes) is right. The ones' complement sum of
+ * wide words is that of their halves: what runs over comes in again below. */
 static inline bool ip4_plain_sums_up(const uint8_t *head)
 {
-	uint64_t a, b, sum;
-	uint32_t c;
+	uint64_t sum, b;
+	uint32_t c, half;
 
-	memcpy(&a, head, sizeof(a));
+	memcpy(&sum, head, sizeof(sum));
 	memcpy(&b, head + 8, sizeof(b));
 	memcpy(&c, head + 16, sizeof(c));
-	sum = (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + c;
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ((sum & 0xffff) + (sum >> 16)) == 0xffff;
+	sum += b;
+	sum += sum < b;
+	sum += c;
+	sum += sum < c;
+	/* The upper half of a sum with its own halves changed is both of them with what ran over. */
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return half >> 16 == 0xffff;
 }
 
 /*
