@@ -1,6 +1,6 @@
 /*
- * AES-CMAC and AES Key Wrap by OpenSSL 3: the only file that knows its names for them. Algorithms
- * are fetched once; contexts are made and cleansed per call.
+ * AES-CMAC and AES Key Wrap, plain and with padding, by OpenSSL 3: the only file that knows its
+ * names for them. Algorithms are fetched once; contexts are made and cleansed per call.
  */
 #include "crypto/cmac.h"
 #include "crypto/keywrap.h"
@@ -12,6 +12,7 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 static EVP_MAC *mac_cmac; /* written once, under mac_once; read by any thread after it */
@@ -52,31 +53,27 @@ out:
 	return err;
 }
 
-static const EVP_CIPHER *wrap_cipher(size_t kek_len)
+static const EVP_CIPHER *wrap_cipher(size_t kek_len, bool pad)
 {
 	switch (kek_len) {
 	case 16:
-		return EVP_aes_128_wrap();
+		return pad ? EVP_aes_128_wrap_pad() : EVP_aes_128_wrap();
 	case 24:
-		return EVP_aes_192_wrap();
+		return pad ? EVP_aes_192_wrap_pad() : EVP_aes_192_wrap();
 	case 32:
-		return EVP_aes_256_wrap();
+		return pad ? EVP_aes_256_wrap_pad() : EVP_aes_256_wrap();
 	default:
 		return NULL;
 	}
 }
 
-/* in_len and what comes out differ by KEYWRAP_OVERHEAD, up or down. */
-static int wrap_run(const void *kek, size_t kek_len, const void *in, size_t in_len, uint8_t *out,
-		    size_t out_len, int enc)
+/* out has room for *out_len bytes, which becomes what was written; wiped when it fails. */
+static int wrap_run(const EVP_CIPHER *cipher, const void *kek, const void *in, size_t in_len,
+		    uint8_t *out, size_t *out_len, int enc)
 {
-	const EVP_CIPHER *cipher = wrap_cipher(kek_len);
-	EVP_CIPHER_CTX *ctx;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	int err = -EIO, n = 0, m = 0;
 
-	if (!cipher || in_len % 8 || in_len > INT_MAX || in_len < 16 || out_len < 16)
-		return -EINVAL;
-	ctx = EVP_CIPHER_CTX_new();
 	if (!ctx)
 		return err;
 	EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
@@ -84,24 +81,56 @@ static int wrap_run(const void *kek, size_t kek_len, const void *in, size_t in_l
 		goto out;
 	err = enc ? -EIO : -EBADMSG;
 	if (EVP_CipherUpdate(ctx, out, &n, in, (int)in_len) != 1 || n < 0 ||
-	    EVP_CipherFinal_ex(ctx, out + n, &m) != 1 || (size_t)n + (size_t)m != out_len)
+	    EVP_CipherFinal_ex(ctx, out + n, &m) != 1 || (size_t)n + (size_t)m > *out_len)
 		goto out;
 	err = 0;
 out:
 	EVP_CIPHER_CTX_free(ctx);
 	if (err)
-		secret_wipe(out, out_len);
+		secret_wipe(out, *out_len);
+	else
+		*out_len = (size_t)n + (size_t)m;
 	return err;
 }
 
 int keywrap_wrap(const void *kek, size_t kek_len, const void *key, size_t len, uint8_t *out)
 {
-	return wrap_run(kek, kek_len, key, len, out, len + KEYWRAP_OVERHEAD, 1);
+	const EVP_CIPHER *cipher = wrap_cipher(kek_len, false);
+	size_t n = len + KEYWRAP_OVERHEAD;
+
+	if (!cipher || len % 8 || len > INT_MAX || len < 16)
+		return -EINVAL;
+	return wrap_run(cipher, kek, key, len, out, &n, 1);
 }
 
 int keywrap_unwrap(const void *kek, size_t kek_len, const void *wrapped, size_t len, uint8_t *out)
 {
-	if (len < 16 + KEYWRAP_OVERHEAD)
+	const EVP_CIPHER *cipher = wrap_cipher(kek_len, false);
+	size_t n = len - KEYWRAP_OVERHEAD;
+
+	if (!cipher || len % 8 || len > INT_MAX || len < 16 + KEYWRAP_OVERHEAD)
 		return -EINVAL;
-	return wrap_run(kek, kek_len, wrapped, len, out, len - KEYWRAP_OVERHEAD, 0);
+	return wrap_run(cipher, kek, wrapped, len, out, &n, 0);
+}
+
+int keywrap_pad(const void *kek, size_t kek_len, const void *key, size_t len, uint8_t *out,
+		size_t *out_len)
+{
+	const EVP_CIPHER *cipher = wrap_cipher(kek_len, true);
+
+	if (!cipher || !len || len > INT_MAX - 2 * KEYWRAP_OVERHEAD)
+		return -EINVAL;
+	*out_len = keywrap_padded_len(len);
+	return wrap_run(cipher, kek, key, len, out, out_len, 1);
+}
+
+int keywrap_unpad(const void *kek, size_t kek_len, const void *wrapped, size_t len, uint8_t *out,
+		  size_t *out_len)
+{
+	const EVP_CIPHER *cipher = wrap_cipher(kek_len, true);
+
+	if (!cipher || len % 8 || len > INT_MAX || len < 16)
+		return -EINVAL;
+	*out_len = len - KEYWRAP_OVERHEAD;
+	return wrap_run(cipher, kek, wrapped, len, out, out_len, 0);
 }

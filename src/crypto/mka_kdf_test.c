@@ -115,6 +115,58 @@ static void every_flipped_bit_of_a_wrapped_key_is_found_and_nothing_is_left(void
 	assert_int_equal(keywrap_unwrap(kek, 17, wrapped, 24, out), -EINVAL);
 }
 
+/* One line of test/vectors/gike_keys.txt; Python holds its own wrapping against RFC 5649 §6. */
+static void check_pad(char *const v[3])
+{
+	uint8_t kek[32], key[264], want[264], out[264], zero[264] = {0};
+	size_t kn = unhex(v[0], kek), n = unhex(v[1], key), wn = unhex(v[2], want), got = 0;
+
+	assert_int_equal(keywrap_padded_len(n), wn);
+	assert_int_equal(keywrap_pad(kek, kn, key, n, out, &got), 0);
+	assert_int_equal(got, wn);
+	assert_memory_equal(out, want, wn);
+	assert_int_equal(keywrap_unpad(kek, kn, want, wn, out, &got), 0);
+	assert_int_equal(got, n);
+	assert_memory_equal(out, key, n);
+	want[n % wn] ^= 0x10;
+	memset(out, 0xaa, sizeof(out));
+	assert_int_equal(keywrap_unpad(kek, kn, want, wn, out, &got), -EBADMSG);
+	assert_memory_equal(out, zero, wn - KEYWRAP_OVERHEAD);
+}
+
+static void key_wrap_with_padding_as_python_has_it(void **state)
+{
+	FILE *f = fopen(VECTORS "/gike_keys.txt", "r");
+	char *line = NULL, v[3][1024];
+	size_t size = 0;
+	unsigned count = 0;
+
+	(void)state;
+	assert_non_null(f);
+	while (getline(&line, &size, f) > 0)
+		if (sscanf(line, "wrap %1023s %1023s %1023s", v[0], v[1], v[2]) == 3) {
+			check_pad((char *const[3]){v[0], v[1], v[2]});
+			count++;
+		}
+	free(line);
+	fclose(f);
+	assert_int_equal(count, 33);
+}
+
+static void key_wrap_with_padding_refuses_lengths_that_cannot_be(void **state)
+{
+	uint8_t kek[32] = {0}, b[64] = {0}, out[64];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(keywrap_pad(kek, 32, b, 0, out, &n), -EINVAL);
+	assert_int_equal(keywrap_pad(kek, 20, b, 8, out, &n), -EINVAL);
+	assert_int_equal(keywrap_unpad(kek, 32, b, 8, out, &n), -EINVAL);
+	assert_int_equal(keywrap_unpad(kek, 32, b, 20, out, &n), -EINVAL);
+	assert_int_equal(keywrap_unpad(kek, 20, b, 16, out, &n), -EINVAL);
+	assert_int_equal(keywrap_unpad(kek, 32, b, 16, out, &n), -EBADMSG);
+}
+
 static void check_keys(char *const v[4])
 {
 	struct secret cak = {0}, ick, kek;
@@ -220,6 +272,8 @@ int main(void)
 		cmocka_unit_test(cmac_refuses_other_key_lengths),
 		cmocka_unit_test(key_wrap_of_rfc_3394_both_ways),
 		cmocka_unit_test(every_flipped_bit_of_a_wrapped_key_is_found_and_nothing_is_left),
+		cmocka_unit_test(key_wrap_with_padding_as_python_has_it),
+		cmocka_unit_test(key_wrap_with_padding_refuses_lengths_that_cannot_be),
 		cmocka_unit_test(every_line_of_the_vector_file),
 		cmocka_unit_test(derivation_refuses_what_does_not_fit),
 	};
