@@ -13,9 +13,11 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from cryptography.hazmat.primitives import keywrap  # noqa: E402
+from cryptography.hazmat.primitives import keywrap, serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: E402
 
 from lib import gikewire as g  # noqa: E402
+from lib import ikecrypto as ike  # noqa: E402
 
 HEADER = """\
 # G-IKEv2's keys, computed with Python's cryptography package.
@@ -23,6 +25,7 @@ HEADER = """\
 # default PRF-BITS SK_D LENGTH GSK_W                         (RFC 9838 section 3.1.1)
 # member NAME GSK_W KD PATH SA_KEY, and of a simple rekey and one that excludes F:
 #        KD GSK_W PATH SA_KEY                                (RFC 9838, Use of LKH)
+# rekey GSA KEYMAT AUTH_KEY PRIVATE ID IV PAYLOADS MESSAGE   (RFC 9838 section 2.4.1)
 """
 # The tree of the appendix: key -> the key above it. The top ones are under the SA's.
 ABOVE = {3: 1, 4: 1, 5: 2, 6: 2, 7: 3, 8: 3, 9: 4, 10: 4, 11: 5, 12: 5, 13: 6, 14: 6}
@@ -98,6 +101,72 @@ def excluding_f():
         (6, made(6), 15), (16, made(16), 15), (11, made(11), 16))
 
 
+def chain(*payloads):
+    """The type of the first payload, and all of them: (type, body)."""
+    out = b""
+    for i, (_, body) in enumerate(payloads):
+        following = payloads[i + 1][0] if i + 1 < len(payloads) else 0
+        out += bytes([following, 0]) + (4 + len(body)).to_bytes(2, "big") + body
+    return payloads[0][0], out
+
+
+ED25519 = bytes.fromhex("300506032b6570")
+CIPHERS = {  # transforms; cipher, bits of the hash, octets of key, of integrity key, of IV and ICV
+    "gcm": (((g.ENCR, 20, 256),), (20, 0, 36, 0, 8, 16)),
+    "chacha": (((g.ENCR, 28),), (28, 0, 36, 0, 8, 16)),
+    "cbc": (((g.ENCR, 12, 256), (g.INTEG, 12)), (12, 256, 32, 32, 16, 16)),
+}
+
+
+def rekey_policy(name, signed, in_rekey=False):
+    """The policy of a Rekey SA."""
+    transforms = CIPHERS[name][0] + ((g.KWA, 3),)
+    if not in_rekey:
+        transforms += ((g.GCAUTH, 2, None, ED25519) if signed else (g.GCAUTH, 1),)
+    server, group = bytes([10, 0, 0, 1]), bytes([239, 9, 9, 9])
+    return g.policy(g.GIKE_UPDATE, bytes(range(1, 17)), (g.V4, 17, 848, 848, server, server),
+                    (g.V4, 17, 848, 848, group, group), transforms, [(1, g.u32(86400))])
+
+
+def rekey_message(name, signed, number, iv, payloads):
+    """A whole message of the Rekey SA of rekey_policy()."""
+    _, (cipher, bits, key_len, auth_len, _, icv) = CIPHERS[name]
+    keymat = made(f"rekey {name}", key_len + auth_len + 32)
+    private = ed25519.Ed25519PrivateKey.from_private_bytes(made("key server"))
+    if signed:
+        payloads += ((39, bytes([14, 0, 0, 0, len(ED25519)]) + ED25519 + bytes(64)),)
+    first, inner = chain(*payloads)
+    header = bytes(range(1, 17)) + bytes([46, 0x20, 41, 0x08]) + g.u32(number) + g.u32(0)
+    if signed:
+        at = len(inner) - 64
+        inner = inner[:at] + private.sign(g.signed(header, first, 0, inner, at, 64))
+    block = 16 if cipher == 12 else 1
+    pad = -(len(inner) + 1) % block
+    text = inner + bytes(pad) + bytes([pad])
+    size = 4 + len(iv) + len(text) + icv
+    head = header[:24] + g.u32(28 + size) + bytes([first, 0]) + size.to_bytes(2, "big")
+    return ike.seal(cipher, bits, keymat[:key_len], keymat[key_len:key_len + auth_len], head, iv,
+                    text), keymat
+
+
+def rekey_lines():
+    public = ed25519.Ed25519PrivateKey.from_private_bytes(made("key server")).public_key() \
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    for name, signed, number, payloads in (
+            ("gcm", True, 9, ((51, rekey_policy("gcm", True, True)), (52, excluding_f()))),
+            ("gcm", True, 0, ((42, bytes([3, 4, 0, 1]) + bytes(4)),
+                              (42, bytes([6, 16, 0, 1]) + bytes(16)))),
+            ("chacha", True, 4000000000, ((51, rekey_policy("chacha", True, True)),
+                                          (52, simple()))),
+            ("cbc", True, 77, ((51, rekey_policy("cbc", True, True)), (52, simple()))),
+            ("gcm", False, 1, ((51, rekey_policy("gcm", False, True)), (52, simple())))):
+        iv = made(f"iv {number}", CIPHERS[name][1][4])
+        message, keymat = rekey_message(name, signed, number, iv, payloads)
+        first, inner = chain(*payloads)
+        yield ("rekey", rekey_policy(name, signed), keymat, public if signed else "-",
+               made("key server") if signed else "-", number, iv, bytes([first]) + inner, message)
+
+
 def lines():
     for kek in (16, 24, 32):
         for size in (1, 7, 8, 9, 16, 20, 32, 36, 68, 100, 256):
@@ -110,6 +179,7 @@ def lines():
         yield ("member", name, made(f"gsk {name}"), registration(name), before, made("sa1", 68),
                simple(), kek_of(1), before, made("sa2", 68),
                excluding_f(), kek_of(2), after or "-", made("sa3", 68) if after else "-")
+    yield from rekey_lines()
 
 
 def text():
