@@ -34,8 +34,11 @@ static void express_set(struct fwd *f, const struct fwd_port *overlay, struct es
 	e->tunnel = t;
 	e->sa = t->tunnel->tx;
 	e->room = tunnel_room(f, t, e->sa);
-	e->tos_from = c->dscp == TUNNEL_DSCP_COPY ? UINT8_MAX : IP_TOS_ECN;
-	e->tos = c->dscp == TUNNEL_DSCP_COPY ? 0 : (uint8_t)(c->dscp << 2);
+	e->tos_from = IP_TOS_ECN;
+	if (c->dscp == TUNNEL_DSCP_COPY)
+		e->tos_from = UINT8_MAX;
+	else
+		e->tos = (uint8_t)(c->dscp << 2);
 	e->df_from = c->df == TUNNEL_DF_COPY ? IP4_FLAG_DF : 0;
 	e->df = c->df == TUNNEL_DF_SET ? IP4_FLAG_DF : 0;
 }

@@ -74,7 +74,7 @@ static bool has_moved(const struct fwd *f, const struct sa *sa, const struct esp
 		memcmp(rx->src, sa->esp.remote.addr, rx->family == 4 ? 4 : 16) != 0);
 }
 
-static void used_note(struct fwd *f, struct sa *sa)
+void esp_used_note(struct fwd *f, struct sa *sa)
 {
 	if (sa->esp.used)
 		return;
@@ -82,7 +82,7 @@ static void used_note(struct fwd *f, struct sa *sa)
 	esp_report(f, sa, ESP_USED);
 }
 
-static enum fwd_fate verified(struct fwd *f, const struct esp_rx *rx, const struct aead_op *op)
+enum fwd_fate esp_verified(struct fwd *f, const struct esp_rx *rx, const struct aead_op *op)
 {
 	struct sa *sa = rx->sa;
 
@@ -106,7 +106,7 @@ static enum fwd_fate verified(struct fwd *f, const struct esp_rx *rx, const stru
 	}
 	if (has_moved(f, sa, rx))
 		moved_say(f, sa, rx);
-	used_note(f, sa);
+	esp_used_note(f, sa);
 	return FATE_SENT_OVERLAY;
 }
 
@@ -185,8 +185,30 @@ static enum fwd_fate unwrap(struct pkt *p, const struct esp_rx *rx, struct ip *i
 	return FATE_SENT_OVERLAY;
 }
 
-/* After the packet is out: is it for this SA, and what the way did to it. */
-static enum fwd_fate judge(struct fwd *f, struct pkt *p, const struct esp_rx *rx)
+/* The kernel receives it from its neighbour, the peer. */
+static void eth_push(struct pkt *p, const struct fwd_tunnel *t)
+{
+	bool four = p->data[0] >> 4 == 4;
+	const uint16_t type = htobe16(four ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
+	const uint8_t *dst = p->data + (four ? 16 : 24);
+	uint8_t mac[ETH_ADDR_LEN];
+
+	memcpy(mac, t->overlay->mac, sizeof(mac));
+	if (four && dst[0] == 0xff && dst[1] == 0xff && dst[2] == 0xff && dst[3] == 0xff) {
+		memset(mac, 0xff, sizeof(mac));
+	} else if (four && dst[0] >> 4 == 14) { /* RFC 1112 section 6.4 */
+		memcpy(mac, (const uint8_t[]){1, 0, 0x5e, dst[1] & 0x7f, dst[2], dst[3]}, 6);
+	} else if (!four && dst[0] == 0xff) { /* RFC 2464 section 7 */
+		memcpy(mac, (const uint8_t[]){0x33, 0x33, dst[12], dst[13], dst[14], dst[15]}, 6);
+	}
+	p->data -= ETH_HEAD_LEN;
+	p->len += ETH_HEAD_LEN;
+	memcpy(p->data, mac, sizeof(mac));
+	memcpy(p->data + ETH_ADDR_LEN, t->tunnel->config.peer, ETH_ADDR_LEN);
+	memcpy(p->data + ETH_ADDRS_LEN, &type, sizeof(type));
+}
+
+enum fwd_fate esp_judge(struct fwd *f, struct pkt *p, const struct esp_rx *rx)
 {
 	struct fwd_tunnel *t = &f->tunnels[rx->sa->esp.tunnel->slot];
 	struct sa *sa = rx->sa;
@@ -194,6 +216,8 @@ static enum fwd_fate judge(struct fwd *f, struct pkt *p, const struct esp_rx *rx
 	struct ip ip;
 	int ecn;
 
+	if (!t->overlay)
+		return FATE_DROP_NO_PORT;
 	fate = unwrap(p, rx, &ip);
 	if (fate != FATE_SENT_OVERLAY)
 		return fate;
@@ -218,41 +242,12 @@ static enum fwd_fate judge(struct fwd *f, struct pkt *p, const struct esp_rx *rx
 	sa->esp.counts[ESP_PKTS]++;
 	sa->esp.counts[ESP_OCTETS] += p->len;
 	p->mark |= PKT_OPENED;
+	eth_push(p, t);
 	return FATE_SENT_OVERLAY;
 }
 
-/* The kernel receives it from its neighbour, the peer. */
-static void eth_push(struct pkt *p, const struct fwd_tunnel *t)
-{
-	bool four = p->data[0] >> 4 == 4;
-	const uint16_t type = htobe16(four ? ETH_TYPE_IPV4 : ETH_TYPE_IPV6);
-	const uint8_t *dst = p->data + (four ? 16 : 24);
-	uint8_t mac[ETH_ADDR_LEN];
-
-	memcpy(mac, t->overlay->mac, sizeof(mac));
-	if (four && dst[0] == 0xff && dst[1] == 0xff && dst[2] == 0xff && dst[3] == 0xff) {
-		memset(mac, 0xff, sizeof(mac));
-	} else if (four && dst[0] >> 4 == 14) { /* RFC 1112 section 6.4 */
-		memcpy(mac, (const uint8_t[]){1, 0, 0x5e, dst[1] & 0x7f, dst[2], dst[3]}, 6);
-	} else if (!four && dst[0] == 0xff) { /* RFC 2464 section 7 */
-		memcpy(mac, (const uint8_t[]){0x33, 0x33, dst[12], dst[13], dst[14], dst[15]}, 6);
-	}
-	p->data -= ETH_HEAD_LEN;
-	p->len += ETH_HEAD_LEN;
-	memcpy(p->data, mac, sizeof(mac));
-	memcpy(p->data + ETH_ADDR_LEN, t->tunnel->config.peer, ETH_ADDR_LEN);
-	memcpy(p->data + ETH_ADDRS_LEN, &type, sizeof(type));
-}
-
-/* Hands a run of packets to the overlay they are for. */
-static void deliver(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
-{
-	if (n)
-		guard_overlay(f, overlay, v, n);
-}
-
 /*
- * What verified() does, at once for all packets from the first on that verified, whose numbers
+ * What esp_verified() does, at once for all packets from the first on that verified, whose numbers
  * follow on the highest accepted, and whose peer is where it was. Returns how many they are.
  */
 static unsigned verified_run(struct fwd *f, const struct esp_rx *rx, const struct aead_op *op,
@@ -272,40 +267,8 @@ static unsigned verified_run(struct fwd *f, const struct esp_rx *rx, const struc
 	sa->esp.wrong = 0;
 	if (has_moved(f, sa, &rx[k - 1]))
 		moved_say(f, sa, &rx[k - 1]);
-	used_note(f, sa);
+	esp_used_note(f, sa);
 	return k;
-}
-
-/*
- * judge() and eth_push() for the packet that most are: in tunnel mode a whole IPv4 packet to a host,
- * without options or congestion, that begins no TCP connection. False, and nothing is done: it is
- * another.
- */
-static inline bool express(const struct fwd_tunnel *t, struct pkt *p, const struct esp_rx *rx)
-{
-	static const uint32_t pads[4] = {0x00000000, 0x00000001, 0x00000201, 0x00030201};
-	const struct sa *sa = rx->sa;
-	uint8_t *h = p->data + rx->at + ESP_HEAD_LEN + sa->esp.iv_len;
-	const uint8_t *last = h + rx->len;
-	uint32_t pad = last[-2], len;
-
-	if (rx->len < IP4_HEAD_LEN + 4 + ESP_TRAILER_LEN || last[-1] != IP_IPV4 || pad > 3 ||
-	    rx->tos & IP_TOS_ECN)
-		return false;
-	/* The four octets in front of the pad length end with the padding. */
-	if (le32toh(word(last - 6)) >> (8 * (4 - pad)) % 32 != pads[pad] && pad)
-		return false;
-	len = ip4_plain_len(h, rx->len - pad - ESP_TRAILER_LEN);
-	if (!len || h[16] >> 4 >= 14 || ip4_plain_opens_tcp(h, len))
-		return false;
-	p->data = h - ETH_HEAD_LEN;
-	p->len = len + ETH_HEAD_LEN;
-	memcpy(p->data, t->overlay->mac, ETH_ADDR_LEN);
-	memcpy(p->data + ETH_ADDR_LEN, t->tunnel->config.peer, ETH_ADDR_LEN);
-	p->data[12] = ETH_TYPE_IPV4 >> 8;
-	p->data[13] = ETH_TYPE_IPV4 & 0xff;
-	p->mark |= PKT_OPENED;
-	return true;
 }
 
 /* Packets of one SA, decrypted if they verify. Returns how many are left for the overlay. */
@@ -313,9 +276,6 @@ static unsigned settle(struct fwd *f, struct pkt *v, const struct esp_rx *rx, st
 		       unsigned n)
 {
 	struct sa *sa = rx->sa;
-	const struct fwd_tunnel *t = &f->tunnels[sa->esp.tunnel->slot];
-	const bool may = sa->esp.mode == ESP_TUNNEL && sa->esp.any4 && t->overlay;
-	uint64_t octets = 0, express_count = 0;
 	unsigned k = 0, good;
 
 	if (sa->esp.wrong == ESP_WRONG_MAX)
@@ -323,146 +283,102 @@ static unsigned settle(struct fwd *f, struct pkt *v, const struct esp_rx *rx, st
 	aead_open(sa->key, ops, n);
 	good = verified_run(f, rx, ops, n);
 	for (unsigned i = 0; i < n; i++) {
-		enum fwd_fate fate = i < good ? FATE_SENT_OVERLAY : verified(f, &rx[i], &ops[i]);
+		enum fwd_fate fate =
+			i < good ? FATE_SENT_OVERLAY : esp_verified(f, &rx[i], &ops[i]);
 
-		if (fate == FATE_SENT_OVERLAY && may && express(t, &v[i], &rx[i])) {
-			octets += v[i].len - ETH_HEAD_LEN;
-			express_count++;
-			pkt_keep(v, k++, i);
-			continue;
-		}
 		if (fate == FATE_SENT_OVERLAY)
-			fate = judge(f, &v[i], &rx[i]);
-		if (fate == FATE_SENT_OVERLAY && !t->overlay)
-			fate = FATE_DROP_NO_PORT;
-		if (fate != FATE_SENT_OVERLAY) {
+			fate = esp_judge(f, &v[i], &rx[i]);
+		if (fate == FATE_SENT_OVERLAY)
+			pkt_keep(v, k++, i);
+		else
 			fwd_drop(f, &v[i], fate);
-			continue;
-		}
-		eth_push(&v[i], t);
-		pkt_keep(v, k++, i);
 	}
-	sa->esp.counts[ESP_PKTS] += express_count;
-	sa->esp.counts[ESP_OCTETS] += octets;
 	return k;
 }
 
-static void finish(struct fwd *f, struct pkt *v, unsigned n)
+/* Packets on their way to an overlay, at the front of the burst that they came in. */
+struct arrivals {
+	struct fwd_port *overlay;
+	struct pkt *v;
+	unsigned n;
+};
+
+static void deliver(struct fwd *f, struct arrivals *a)
+{
+	unsigned n = a->n;
+
+	a->n = 0;
+	if (n)
+		guard_overlay(f, a->overlay, a->v, n);
+}
+
+/* n more, which stand further behind in the burst. */
+static void arrive(struct fwd *f, struct arrivals *a, struct fwd_port *overlay, const struct pkt *v,
+		   unsigned n)
+{
+	if (a->overlay != overlay)
+		deliver(f, a);
+	a->overlay = overlay;
+	if (a->v + a->n != v)
+		memmove(a->v + a->n, v, n * sizeof(*v));
+	a->n += n;
+}
+
+/* Packets that were classified, the first of them to v. */
+static void finish(struct fwd *f, struct arrivals *a, struct pkt *v, unsigned n)
 {
 	const struct esp_rx *rx = f->esp_rx;
-	struct fwd_port *overlay = NULL;
-	unsigned out = 0, end;
 
-	for (unsigned i = 0; i < n; i = end) {
+	for (unsigned i = 0, end; i < n; i = end) {
 		struct fwd_tunnel *t = &f->tunnels[rx[i].sa->esp.tunnel->slot];
 		unsigned k;
 
 		for (end = i + 1; end < n && rx[end].sa == rx[i].sa;)
 			end++;
 		k = settle(f, v + i, rx + i, f->ops + i, end - i);
-		if (overlay != t->overlay) {
-			deliver(f, overlay, v, out);
-			out = 0;
-		}
-		overlay = t->overlay;
-		if (out != i)
-			memmove(v + out, v + i, k * sizeof(*v));
-		out += k;
+		arrive(f, a, t->overlay, v + i, k);
 	}
-	deliver(f, overlay, v, out);
 }
 
-/*
- * What the packet before this one in a burst was, when one like it needs no other look: from the
- * very address and port that its SA has for the peer, over IPv4, behind no tags.
- */
-struct hint {
-	struct sa *sa;                 /* NULL: it was not */
-	uint32_t spi, src, dst, ports; /* network order */
-	uint32_t udp;                  /* bytes of its header, or 0 */
-};
-
-static struct hint hint_of(const struct fwd_port *wan, struct sa *sa)
+/* The long way, for the packets from the first on that do not take the short one. Returns how many
+ * they were. */
+static unsigned long_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *hint,
+			struct arrivals *a, struct pkt *v, unsigned n)
 {
-	struct hint h = {0};
-	uint16_t ports[2] = {htobe16(sa->esp.remote.port), htobe16(sa->esp.local.port)};
+	struct esp_rx *rx = f->esp_rx;
+	unsigned k = 0, i = 0;
 
-	if (wan->tag_len || sa->esp.local.family != 4 || sa->esp.remote.family != 4)
-		return h;
-	h = (struct hint){.sa = sa,
-			  .spi = htobe32(sa->esp.spi),
-			  .udp = sa->esp.local.port ? UDP_HEAD_LEN : 0};
-	memcpy(&h.src, sa->esp.remote.addr, sizeof(h.src));
-	memcpy(&h.dst, sa->esp.local.addr, sizeof(h.dst));
-	memcpy(&h.ports, ports, sizeof(h.ports));
-	return h;
-}
+	do {
+		enum fwd_fate fate = esp_classify(f, wan, &v[i], &rx[k]);
 
-/* esp_classify() for a packet that differs from the one before it in nothing but what each packet
- * differs in, and that no check refuses. False, and nothing is done: it is esp_classify()'s. */
-static inline bool again(const struct hint *h, struct pkt *p, struct esp_rx *rx)
-{
-	const struct sa *sa = h->sa;
-	const uint8_t *ip = p->data + ETH_HEAD_LEN, *esp;
-	uint32_t len, least, low;
-
-	if (!sa)
-		return false;
-	least = IP4_HEAD_LEN + h->udp + ESP_HEAD_LEN + sa->esp.iv_len + sa->esp.icv_len;
-	if (p->len < ETH_HEAD_LEN + least + ESP_TRAILER_LEN)
-		return false;
-	len = (uint32_t)ip[2] << 8 | ip[3];
-	esp = ip + IP4_HEAD_LEN + h->udp;
-	if (p->data[12] != ETH_TYPE_IPV4 >> 8 || p->data[13] != (ETH_TYPE_IPV4 & 0xff) ||
-	    ip[0] != 0x45 || len < least + ESP_TRAILER_LEN || len > p->len - ETH_HEAD_LEN ||
-	    !ip4_plain_whole(ip) || ip[9] != (h->udp ? IP_UDP : IP_ESP) ||
-	    word(ip + 12) != h->src || word(ip + 16) != h->dst || word(esp) != h->spi ||
-	    !ip4_plain_sums_up(ip))
-		return false;
-	if (h->udp && (word(ip + IP4_HEAD_LEN) != h->ports ||
-		       ((uint32_t)ip[24] << 8 | ip[25]) != len - IP4_HEAD_LEN))
-		return false;
-	low = be32toh(word(esp + 4));
-	*rx = (struct esp_rx){.sa = h->sa,
-			      .seq = sa->esp.esn ? esp_esn_recover(low, sa->next, sa->window) : low,
-			      .at = IP4_HEAD_LEN + h->udp,
-			      .len = len - least,
-			      .head = IP4_HEAD_LEN,
-			      .next_at = 9,
-			      .tos = ip[1],
-			      .family = 4,
-			      .sport = sa->esp.remote.port,
-			      .src = ip + 12};
-	if (rx->len & (sa->esp.align - 1u) || !rx->seq || sa_replay_check(sa, rx->seq) != SA_FRESH)
-		return false;
-	p->data += ETH_HEAD_LEN;
-	p->len -= ETH_HEAD_LEN;
-	return true;
+		if (fate == FATE_SENT_OVERLAY) {
+			op_prepare(&f->ops[k], &v[i], &rx[k], f->aad[k]);
+			pkt_keep(v, k++, i);
+		} else if (fate == FATE_DROP_UNKNOWN_SPI) {
+			early_keep(f, wan, &v[i], spi_of(&v[i], &rx[k]));
+		} else {
+			fwd_drop(f, &v[i], fate);
+		}
+	} while (++i < n && !esp_express_knows(f, wan, hint, &v[i]));
+	finish(f, a, v, k);
+	return i;
 }
 
 void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
-	struct esp_rx *rx = f->esp_rx;
-	struct hint hint = {0};
-	unsigned k = 0;
+	struct arrivals a = {.v = v};
+	struct esp_hint hint = {0};
 
-	for (unsigned i = 0; i < n; i++) {
-		if (!again(&hint, &v[i], &rx[k])) {
-			enum fwd_fate fate = esp_classify(f, wan, &v[i], &rx[k]);
+	for (unsigned i = 0; i < n;) {
+		unsigned left, took = esp_express_in(f, wan, &hint, v + i, n - i, &left);
 
-			if (fate != FATE_SENT_OVERLAY) {
-				if (fate == FATE_DROP_UNKNOWN_SPI)
-					early_keep(f, wan, &v[i], spi_of(&v[i], &rx[k]));
-				else
-					fwd_drop(f, &v[i], fate);
-				continue;
-			}
-			hint = hint_of(wan, rx[k].sa);
-		}
-		op_prepare(&f->ops[k], &v[i], &rx[k], f->aad[k]);
-		pkt_keep(v, k++, i);
+		if (took)
+			arrive(f, &a, hint.tunnel->overlay, v + i, left);
+		else
+			took = long_in(f, wan, &hint, &a, v + i, n - i);
+		i += took;
 	}
-	finish(f, v, k);
+	deliver(f, &a);
 }
 
 void esp_in_early(struct fwd *f, const struct sa *sa)
@@ -470,6 +386,7 @@ void esp_in_early(struct fwd *f, const struct sa *sa)
 	struct fwd_port *wan = f->tunnels[sa->esp.tunnel->slot].wan;
 	struct esp_rx *rx = f->esp_rx;
 	struct pkt v[FWD_EARLY];
+	struct arrivals a = {.v = v};
 	unsigned n = wan ? early_take(f, wan->id, sa->esp.spi, v) : 0, k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -482,5 +399,6 @@ void esp_in_early(struct fwd *f, const struct sa *sa)
 			fwd_drop(f, &v[i], fate);
 		}
 	}
-	finish(f, v, k);
+	finish(f, &a, v, k);
+	deliver(f, &a);
 }

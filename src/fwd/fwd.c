@@ -319,14 +319,9 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n)
  * take. NULL: MACsec's. */
 static struct fwd_port *ip_port(struct fwd *f, struct fwd_port *wan, const struct pkt *p)
 {
-	struct rd r;
-	struct eth_clear e;
+	struct rd r = rd_init(p->data, p->len);
+	struct eth_clear e = eth_read_clear(&r);
 
-	if (!wan->tag_len && wan->tunnels && p->len > ETH_HEAD_LEN &&
-	    p->data[12] == ETH_TYPE_IPV4 >> 8 && p->data[13] == (ETH_TYPE_IPV4 & 0xff))
-		return wan; /* most are */
-	r = rd_init(p->data, p->len);
-	e = eth_read_clear(&r);
 	if (r.bad || (e.type != ETH_TYPE_IPV4 && e.type != ETH_TYPE_IPV6))
 		return NULL;
 	if (e.tags != wan->tags)
@@ -334,13 +329,24 @@ static struct fwd_port *ip_port(struct fwd *f, struct fwd_port *wan, const struc
 	return wan && wan->tunnels ? wan : NULL;
 }
 
+/* The same, in short, for what most are: IPv4 behind no tags. */
+static inline bool is_ip4(const struct pkt *p)
+{
+	return p->len > ETH_HEAD_LEN && p->data[12] == ETH_TYPE_IPV4 >> 8 &&
+	       p->data[13] == (ETH_TYPE_IPV4 & 0xff);
+}
+
 /* A wan interface with tunnels over it: runs of their packets go one way, all else to MACsec. */
 static void wan_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
-	for (unsigned i = 0, end; i < n; i = end) {
-		struct fwd_port *ip = ip_port(f, wan, &v[i]);
+	const bool own = !wan->tag_len && wan->tunnels;
 
-		for (end = i + 1; end < n && ip_port(f, wan, &v[end]) == ip;)
+	for (unsigned i = 0, end; i < n; i = end) {
+		struct fwd_port *ip = own && is_ip4(&v[i]) ? wan : ip_port(f, wan, &v[i]);
+
+		for (end = i + 1; end < n && own && ip == wan && is_ip4(&v[end]);)
+			end++;
+		while (end < n && ip_port(f, wan, &v[end]) == ip)
 			end++;
 		if (ip)
 			esp_in(f, ip, v + i, end - i);

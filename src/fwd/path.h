@@ -94,6 +94,20 @@ struct esp_rx {
 	const uint8_t *src;
 };
 
+/* What esp_express_in() knows of the SA of the packets before. */
+struct esp_hint {
+	struct sa *sa; /* NULL: its packets go the long way */
+	struct fwd_tunnel *tunnel;
+	uint64_t from, from_of; /* of the outer header, the 2nd eight octets: protocol and source */
+	uint64_t next;          /* the SA's, in front of a run */
+	uint64_t high;          /* of a sequence number, for those lower halves */
+	uint32_t low, span;
+	uint32_t spi, to, ports, salt; /* network order */
+	uint32_t udp;                  /* bytes of its header, or 0 */
+	bool esn;
+	bool known; /* spi and udp are some */
+};
+
 /* A packet that came in pieces, of which some are there. */
 struct fwd_whole {
 	struct pkt pkt; /* data: its payload; buf NULL: this place is free */
@@ -196,6 +210,7 @@ struct fwd {
 	unsigned wholes_begun;
 	uint64_t wholes_order;
 	uint8_t aad[PKT_BURST][12];
+	uint64_t seqs[PKT_BURST];
 	struct fwd_early early[FWD_EARLY];
 	unsigned early_next; /* the oldest */
 	struct fwd_whole wholes[FWD_WHOLES];
@@ -327,6 +342,23 @@ enum fwd_fate esp_classify(struct fwd *f, struct fwd_port *wan, struct pkt *p, s
 /* The same from the IP header on, for a packet that was looked at before. */
 enum fwd_fate esp_classify_ip(struct fwd *f, struct fwd_port *wan, struct pkt *p,
 			      struct esp_rx *rx);
+
+/*
+ * Takes the packets from the first on that are what most are, of one SA, decrypted if they verify;
+ * returns how many they were. *left of them stand at v then, for hint->tunnel->overlay.
+ */
+unsigned esp_express_in(struct fwd *f, const struct fwd_port *wan, struct esp_hint *hint,
+			struct pkt *v, unsigned n, unsigned *left);
+/* Whether it may take that packet, as far as its SA is concerned. */
+bool esp_express_knows(struct fwd *f, const struct fwd_port *wan, struct esp_hint *hint,
+		       const struct pkt *p);
+/* Counts a packet that was opened, or not, and has the replay window accept it. Only
+ * FATE_SENT_OVERLAY may go on. */
+enum fwd_fate esp_verified(struct fwd *f, const struct esp_rx *rx, const struct aead_op *op);
+/* Takes the packet out of one that verified and makes it the overlay's frame. */
+enum fwd_fate esp_judge(struct fwd *f, struct pkt *p, const struct esp_rx *rx);
+/* A packet of that SA verified: control is told of the first. */
+void esp_used_note(struct fwd *f, struct sa *sa);
 
 /* Keeps a packet of which esp_classify() said FATE_DROP_UNKNOWN_SPI, and counts it; consumes it. */
 void early_keep(struct fwd *f, const struct fwd_port *wan, struct pkt *p, uint32_t spi);
