@@ -4,6 +4,7 @@
 #include "base/js.h"
 #include "cli/client.h"
 #include "cli/ike.h"
+#include "cli/routes.h"
 #include "cli/table.h"
 
 #include <stdlib.h>
@@ -481,7 +482,7 @@ static const struct {
 	{"show mka", mka_print},           {"show ports", ports_print},
 	{"show macsec", sa_print},         {"show sa", sa_print},
 	{"show counters", counters_print}, {"show version", version_print},
-	{"show config", config_print},
+	{"show config", config_print},     {"show routes", routes_print},
 };
 
 static int show_run(const struct cli *c, const struct cli_command *cmd, int argc, char **argv)
@@ -517,6 +518,8 @@ const struct cli_command cli_show_commands[] = {
 	{"show macsec", "[OVERLAY]", "security associations", 0, 1, false, show_run},
 	{"show sa", "[OVERLAY|PEER]", "the same, MACsec's and ESP's", 0, 1, false, show_run},
 	{"show ports", "", "interfaces, guards, what passes in clear", 0, 0, false, show_run},
+	{"show routes", "", "the kernel's routes, and which lead into overlays", 0, 0, false,
+	 show_run},
 	{"show counters", "[OVERLAY]", "the standard's counters", 0, 1, false, show_run},
 	{"show version", "", "what runs here", 0, 0, false, show_run},
 	{"show config", "", "the file that runs, as set lines", 0, 0, false, show_run},

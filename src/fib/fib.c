@@ -46,7 +46,7 @@ static size_t place_bytes(unsigned class)
 }
 
 /* What was taken out of use can be used again: who still reads it will see that `turn` moved. */
-static void turn_move(struct fib_writer *w)
+void fib_turn(struct fib_writer *w)
 {
 	/* Whatever is written into those places is stored with release, and so after this. */
 	fib_store(&w->f->turn, w->f->turn + 1);
@@ -192,7 +192,7 @@ static void places_turn(struct fib_writer *w)
 {
 	if (w->left_count >= LEFT_MAX || (w->left_count && (w->tables_top > FIB_TABLES * 7 / 8 ||
 							    w->words_top > FIB_WORDS / 8 * 7)))
-		turn_move(w);
+		fib_turn(w);
 }
 
 static int apply(struct fib_writer *w, const struct fib_prefix *key, bool put, uint32_t value)
@@ -299,14 +299,14 @@ void fib_clear(struct fib_writer *w)
 	struct fib *f = w->f;
 
 	fib_live_set(w, 0);
-	for (unsigned i = 0; i < FIB_CLASSES; i++)
-		w->ready[i].count = w->left[i].count = 0;
-	w->left_count = 0;
-	turn_move(w);
 	for (unsigned i = 0; i < 65536; i++) {
 		fib_store(&f->root4[i], FIB_KERNEL);
 		fib_store(&f->root6[i], FIB_KERNEL);
 	}
+	/* Behind that, for every place is used again from here on. */
+	for (unsigned i = 0; i < FIB_CLASSES; i++)
+		w->ready[i].count = w->left[i].count = 0;
+	fib_turn(w);
 	for (unsigned i = 0; i < FIB_PORTS; i++)
 		fib_store(&f->ports[i], 0);
 	for (unsigned i = 0; i < FIB_HOPS; i++)

@@ -153,6 +153,8 @@ size_t fib_count(const struct fib_writer *w, unsigned family);
 /* Bytes of tables and nodes in use. */
 size_t fib_used(const struct fib_writer *w);
 
+/* Before a next hop's number stands for another one than before: readers look again. */
+void fib_turn(struct fib_writer *w);
 void fib_hop_set(struct fib_writer *w, uint16_t hop, uint16_t port, const uint8_t mac[6],
 		 uint32_t mtu);
 void fib_port_set(struct fib_writer *w, uint16_t port, uint32_t flags);

@@ -353,6 +353,7 @@ static void port_ready(struct control *c, const struct msg_port_ready *r, int fd
 	for (size_t i = 0; i < c->plan->secy_count; i++)
 		secy_advance(&c->secys[i], now);
 	ike_port_changed(c, now);
+	control_routes_port(c, r->port);
 }
 
 static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
@@ -538,6 +539,7 @@ static void on_turn(void *ctx, uint64_t now)
 	stats_expire(c, now);
 	if (now >= c->watch_at && !c->round)
 		stats_ask(c, now);
+	control_routes_turn(c, now);
 	ctl_expire(c->ctl, now);
 	if (c->leave_at && now >= c->leave_at)
 		loop_stop(c->loop, ROLE_EXIT_RELOAD);
@@ -558,6 +560,8 @@ static void on_turn(void *ctx, uint64_t now)
 		next = ike_deadline(c);
 	if (certs_deadline(c) < next)
 		next = certs_deadline(c);
+	if (control_routes_deadline(c) < next)
+		next = control_routes_deadline(c);
 	for (size_t i = 0; i < c->plan->port_count; i++) {
 		uint64_t d = port_dhcp_deadline(&c->ports[c->plan->ports[i].want.port - 1]);
 
@@ -602,6 +606,7 @@ static bool control_start(struct control *c)
 		log_error("cannot watch the CLI socket and the parent: %s", strerror(errno));
 		return false;
 	}
+	control_routes_init(c);
 	control_early(c);
 	wants_say(c);
 	return true;
@@ -621,6 +626,7 @@ static void control_end(struct control *c)
 	ike_fini(c);
 	certs_fini(c);
 	show_keys_fini(c);
+	control_routes_fini(c);
 	if (c->forward >= 0)
 		close(c->forward);
 	loop_free(c->loop);

@@ -10,6 +10,7 @@
  *   control_dhcp.c   addresses that carriers give
  *   control_ike.h    overlays of design ipsec, and the files that run them
  *   control_cert.h   their certificates, and the way to the signer
+ *   control_routes.c the mirror of the kernel's routes (routes.h)
  *   control_stats.c  counters gathered from forward and the parent, one round at a time
  *   control_names.c  whose SCI is whose
  *   control_watch.c  what changed, as events (events.h)
@@ -50,6 +51,7 @@
 #define CONTROL_STATS_MAX 4096 /* counter sets of one round: SecYs, SCs, SAs, wan ports */
 
 struct control;
+struct routes;
 
 #define CONTROL_UDP 4 /* sockets of a port for IKE: two families, two ports */
 #define WATCH_KEYS 8  /* key identifiers of a SecY that are known at once */
@@ -147,6 +149,7 @@ struct control {
 	struct control_secy secys[PLAN_SECYS_MAX]; /* by id - 1 */
 	struct control_ike *ike;                   /* NULL: no tunnels */
 	struct certs *certs;                       /* NULL: none of them has `auth ca` */
+	struct routes *routes;                     /* NULL: they cannot be followed */
 	struct control_keys *keys;                 /* for Wireshark; NULL: none are kept */
 	/* The round of counters under way, and the last one's. */
 	bool round, round_again;
@@ -266,6 +269,15 @@ void stats_expire(struct control *c, uint64_t now);
 /* A counter of the last round; 0 when it is not there. */
 uint64_t stats_get(const struct control *c, bool guard, uint16_t id, uint64_t sci, int an,
 		   const char *name);
+
+/* control_routes.c */
+void control_routes_init(struct control *c);
+void control_routes_fini(struct control *c);
+/* A port came or went. */
+void control_routes_port(struct control *c, uint16_t port);
+void control_routes_turn(struct control *c, uint64_t now);
+uint64_t control_routes_deadline(const struct control *c);
+void show_routes(void *ctx, struct ctl_request *rq);
 
 /* control_suspend.c */
 void suspend_ask(void *ctx, struct ctl_request *rq);

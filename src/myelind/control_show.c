@@ -728,6 +728,8 @@ const struct ctl_command control_commands[] = {
 	{"show macsec", "security associations", CTL_ARG_OVERLAY, show_sa},
 	{"show sa", "security associations", CTL_ARG_OVERLAY, show_sa},
 	{"show ports", "interfaces, what may pass in clear, and guards", CTL_ARG_NONE, show_ports},
+	{"show routes", "the kernel's routes, and which lead into overlays", CTL_ARG_NONE,
+	 show_routes},
 	{"show counters", "the standard's counters", CTL_ARG_OVERLAY, show_counters},
 	{"show events", "what happened, all or since a sequence number", CTL_ARG_NUMBER,
 	 show_events},

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fib/fib.h"
 #include "fwd/fwd.h"
 #include "myelind/backup.h"
 #include "myelind/keys.h"
@@ -71,6 +72,7 @@ struct parent {
 	struct keys keys;
 	struct keys_say say_keys;
 	int cli, signals, watch;
+	int routes, routes_read; /* the table of routes: control's descriptor, forward's */
 	uint32_t seq;
 	bool stopping;
 	uint64_t stop_at, tick_at;
@@ -183,13 +185,15 @@ static int role_start(struct parent *p, int which)
 			(char *)(uintptr_t)p->opt->config,
 			p->opt->debug ? (char[]){"--debug"} : NULL,
 			NULL};
-	int fds[SPAWN_FDS] = {-1, r->state, -1, -1, -1}, ends[2], err;
+	int fds[SPAWN_FDS] = {-1, r->state, -1, -1, -1, -1, -1}, ends[2], err;
 	pid_t child;
 
 	_Static_assert(ROLE_FD_LINK == SPAWN_FIRST_FD && ROLE_FD_STATE == SPAWN_FIRST_FD + 1 &&
 			       ROLE_FD_CLI == SPAWN_FIRST_FD + 2 &&
 			       ROLE_FD_CONFIG == SPAWN_FIRST_FD + 3 &&
-			       ROLE_FD_NETLINK == SPAWN_FIRST_FD + 4,
+			       ROLE_FD_NETLINK == SPAWN_FIRST_FD + 4 &&
+			       ROLE_FD_ROUTES == SPAWN_FIRST_FD + 5 &&
+			       ROLE_FD_ROUTES_NL == SPAWN_FIRST_FD + 6,
 		       "descriptors stand where role.h says");
 	err = spawn_link(ends);
 	if (err)
@@ -200,6 +204,10 @@ static int role_start(struct parent *p, int which)
 		fds[3] = p->running.fd;
 		/* New each time: answers to a predecessor's questions stay with the old one. */
 		fds[4] = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+		fds[5] = p->routes;
+		fds[6] = netlink_routes_open();
+	} else if (which == FORWARD) {
+		fds[5] = p->routes_read;
 	}
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	child = spawn_role(argv, fds);
@@ -214,8 +222,8 @@ static int role_start(struct parent *p, int which)
 	role_begin(p, which);
 out:
 	close(ends[1]);
-	if (fds[4] >= 0)
-		close(fds[4]);
+	close_fd(&fds[4]);
+	close_fd(&fds[6]);
 	if (err)
 		close(ends[0]);
 	return err;
@@ -578,8 +586,10 @@ static int parent_open(struct parent *p)
 	p->wants = wants_new(&say);
 	p->roles[CONTROL].state = state_make("myelin-ctl", CTL_STATE_SIZE);
 	p->roles[FORWARD].state = state_make("myelin-sa", fwd_state_size());
+	p->routes = state_make("myelin-routes", fib_size());
+	p->routes_read = p->routes < 0 ? -1 : state_reader(p->routes);
 	if (p->signals < 0 || p->watch < 0 || !p->wants || p->roles[CONTROL].state < 0 ||
-	    p->roles[FORWARD].state < 0) {
+	    p->roles[FORWARD].state < 0 || p->routes_read < 0) {
 		log_error("cannot open what the roles need: %m");
 		return -EIO;
 	}
@@ -599,6 +609,8 @@ static void parent_close(struct parent *p)
 	close_fd(&p->cli);
 	close_fd(&p->signals);
 	close_fd(&p->watch);
+	close_fd(&p->routes);
+	close_fd(&p->routes_read);
 }
 
 int parent_main(const struct parent_options *opt)
@@ -615,6 +627,8 @@ int parent_main(const struct parent_options *opt)
 		.cli = -1,
 		.signals = -1,
 		.watch = -1,
+		.routes = -1,
+		.routes_read = -1,
 		.bad_messages = LOG_LIMIT(10, NS_PER_S),
 	};
 

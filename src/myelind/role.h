@@ -20,6 +20,10 @@ enum role_fd {
 	ROLE_FD_NETLINK =
 		7, /* control: a route netlink socket of the node's network namespace, since
 			      * control's own is empty; it may only read */
+	ROLE_FD_ROUTES =
+		8, /* sealed memfd with the table of routes: control writes, forward reads */
+	ROLE_FD_ROUTES_NL =
+		9, /* control: another such socket, subscribed to what routes depend on */
 };
 
 /* How a role ends. Anything else (signals too) is a crash: the parent starts it again. */

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ROUTES_ROOM (32 << 20) /* bytes: some 40,000 notifications */
+
 struct netlink {
 	struct mnl_socket *sock;
 	unsigned seq;
@@ -329,9 +331,8 @@ int netlink_rule_del(struct netlink *nl, uint8_t family, const uint8_t *from, ui
 	return err == -ENOENT ? 0 : err;
 }
 
-int netlink_watch_open(void)
+static int subscribed_open(const int *groups, size_t n)
 {
-	const int groups[] = {RTNLGRP_LINK, RTNLGRP_TC};
 	struct sockaddr_nl sa = {.nl_family = AF_NETLINK};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
 
@@ -339,7 +340,7 @@ int netlink_watch_open(void)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		goto fail;
-	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+	for (size_t i = 0; i < n; i++)
 		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
 			       sizeof(groups[i])) < 0)
 			goto fail;
@@ -348,6 +349,28 @@ fail:
 	err = -errno;
 	close(fd);
 	return err;
+}
+
+int netlink_watch_open(void)
+{
+	const int groups[] = {RTNLGRP_LINK, RTNLGRP_TC};
+
+	return subscribed_open(groups, sizeof(groups) / sizeof(groups[0]));
+}
+
+int netlink_routes_open(void)
+{
+	const int groups[] = {
+		RTNLGRP_LINK,        RTNLGRP_NEIGH,      RTNLGRP_NEXTHOP,
+		RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF,
+		RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_NETCONF,
+	};
+	const int room = ROUTES_ROOM;
+	int fd = subscribed_open(groups, sizeof(groups) / sizeof(groups[0]));
+
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	return fd;
 }
 
 void netlink_watch_drain(int fd)

@@ -73,3 +73,7 @@ int netlink_rule_del(struct netlink *nl, uint8_t family, const uint8_t *from, ui
  * it. What changed is looked up afterwards, so that a lost notification costs nothing. */
 int netlink_watch_open(void);
 void netlink_watch_drain(int fd);
+
+/* A socket that hears of routes and of what they depend on, with room for many notifications; or
+ * -errno. */
+int netlink_routes_open(void);

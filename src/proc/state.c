@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,16 +24,36 @@ int state_make(const char *name, size_t size)
 	return fd;
 }
 
-void *state_map(int fd, size_t *size)
+int state_reader(int fd)
+{
+	char path[32];
+	int reader;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	return reader < 0 ? -errno : reader;
+}
+
+static void *map(int fd, size_t *size, int protection)
 {
 	struct stat st;
 	void *p;
 
 	if (fstat(fd, &st) < 0)
 		return NULL;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	p = mmap(NULL, (size_t)st.st_size, protection, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	*size = (size_t)st.st_size;
 	return p;
+}
+
+void *state_map(int fd, size_t *size)
+{
+	return map(fd, size, PROT_READ | PROT_WRITE);
+}
+
+const void *state_look(int fd, size_t *size)
+{
+	return map(fd, size, PROT_READ);
 }

@@ -110,6 +110,11 @@ def test_bgp_learns_the_sites_over_tunnels_and_again_after_a_link_was_lost(route
           lambda: all(len(r[n].sessions()) == 3 for n in lab.nodes), 60, 0.5)
     until(lambda: f"routes everywhere\n{said(lab, r)}", lambda: all(
         r[n].routes() == wanted(i) for i, n in enumerate(lab.nodes, 1)), 30, 0.5)
+    # And the daemon knows of them, as of any other.
+    for i, n in enumerate(lab.nodes, 1):
+        until(lambda: f"they are mirrored\n{lab.show(n, 'routes')}", lambda: {
+            x["prefix"] for x in lab.show(n, "routes")["list"]
+            if x["protocol"] == "bgp" and x["leads"] == "overlay"} == set(wanted(i)), 10)
     for a in lab.hosts:
         for b in lab.hosts:
             if a != b:
