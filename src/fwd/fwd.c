@@ -355,6 +355,15 @@ static void wan_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned 
 	}
 }
 
+/* Marks are given by the stages, never brought along. */
+static inline void marks_clear(struct pkt *v, unsigned n)
+{
+	for (; n >= 4; v += 4, n -= 4)
+		v[0].mark = v[1].mark = v[2].mark = v[3].mark = 0;
+	while (n)
+		v[--n].mark = 0;
+}
+
 unsigned fwd_poll(struct fwd *f)
 {
 	struct pkt *v = f->burst;
@@ -364,8 +373,7 @@ unsigned fwd_poll(struct fwd *f)
 		struct fwd_port *p = &f->ports[i];
 		unsigned n = p->polled ? p->port->ops->rx(p->port, v, PKT_BURST) : 0;
 
-		for (unsigned j = 0; j < n; j++)
-			v[j].mark = 0; /* marks are given here, never brought along */
+		marks_clear(v, n);
 		moved += n;
 		if (!n)
 			continue;

@@ -32,6 +32,22 @@ static inline bool may_leave(const struct fwd_port *wan, const struct pkt *p)
 	       (!wan->tag_len || fwd_tags_own(wan, p->data + ETH_ADDRS_LEN));
 }
 
+/* The usual frame of MACsec: encrypted, behind no tags, and longer than any SecTAG and ICV. */
+static inline bool may_leave_macsec(const struct pkt *p)
+{
+	static const uint8_t of[4] = {0xff, 0xff, MACSEC_TCI_E | MACSEC_TCI_C | MACSEC_TCI_VERSION};
+	static const uint8_t like[4] = {ETH_TYPE_MACSEC >> 8, ETH_TYPE_MACSEC & 0xff,
+					MACSEC_TCI_E | MACSEC_TCI_C};
+	uint32_t tag, mask, usual;
+
+	if (p->len <= ETH_ADDRS_LEN + MACSEC_TAG_SCI_LEN + MACSEC_ICV_LEN)
+		return false;
+	memcpy(&tag, p->data + ETH_ADDRS_LEN, sizeof(tag));
+	memcpy(&mask, of, sizeof(mask));
+	memcpy(&usual, like, sizeof(usual));
+	return (tag & mask) == usual;
+}
+
 /* What an outer header says of the packet. False: it is not one that a tunnel makes. */
 static bool outer_read(struct rd *r, uint16_t type, uint8_t *protocol)
 {
@@ -132,13 +148,14 @@ static void port_send(struct fwd *f, struct fwd_port *to, struct pkt *v, unsigne
 
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
-	const bool ip4 = wan->tunnels && !wan->tag_len;
+	const bool plain = !wan->tag_len, ip4 = plain && wan->tunnels;
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (!(v[i].mark & PKT_SEALED))
 			fwd_drop(f, &v[i], FATE_GUARD_UNSEALED);
-		else if (!(ip4 && may_leave_ip4(&v[i])) && !shape_right(wan, &v[i]))
+		else if (!(ip4 && may_leave_ip4(&v[i])) && !(plain && may_leave_macsec(&v[i])) &&
+			 !shape_right(wan, &v[i]))
 			fwd_drop(f, &v[i], FATE_GUARD_MALFORMED);
 		else
 			pkt_keep(v, k++, i);
@@ -171,7 +188,9 @@ void guard_overlay(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsig
 			     (y && y->takes_clear ? PKT_CLEAR : 0);
 	unsigned k = 0;
 
-	for (unsigned i = 0; i < n; i++) {
+	while (k < n && v[k].mark & may)
+		k++;
+	for (unsigned i = k; i < n; i++) {
 		if (v[i].mark & may)
 			pkt_keep(v, k++, i);
 		else

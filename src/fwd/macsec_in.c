@@ -30,8 +30,7 @@ static inline void op_prepare(struct aead_op *op, const struct pkt *p, const str
 	macsec_nonce(op->nonce, rx->sa->nonce, rx->pn);
 }
 
-/* What to do with a packet that was opened, or not. Only FATE_SENT_OVERLAY may go on. */
-static enum fwd_fate verdict(const struct fwd_rx *rx, const struct aead_op *op)
+enum fwd_fate macsec_verdict(const struct fwd_rx *rx, const struct aead_op *op)
 {
 	struct sa *sa = rx->sa;
 
@@ -65,7 +64,7 @@ static enum fwd_fate verdict(const struct fwd_rx *rx, const struct aead_op *op)
 
 /*
  * The most usual case at once: all frames from the first on that verified and whose numbers follow
- * on the highest accepted. They may go on; returns how many they are. The rest has verdict().
+ * on the highest accepted. They may go on; returns how many they are. The rest has macsec_verdict().
  */
 static unsigned accept_run(const struct fwd_rx *rx, const struct aead_op *op, unsigned n)
 {
@@ -126,7 +125,7 @@ static unsigned settle(struct fwd *f, struct pkt *v, const struct fwd_rx *rx, st
 	for (unsigned i = 0; i < k; i++)
 		unwrap(&v[i], &rx[i], true);
 	for (; at < n; at++) {
-		enum fwd_fate fate = verdict(&rx[at], &ops[at]);
+		enum fwd_fate fate = macsec_verdict(&rx[at], &ops[at]);
 
 		if (fate != FATE_SENT_OVERLAY) {
 			fwd_drop(f, &v[at], fate);
@@ -138,18 +137,51 @@ static unsigned settle(struct fwd *f, struct pkt *v, const struct fwd_rx *rx, st
 	return k;
 }
 
-/* Finds whose they are; returns how many are left for the cryptography. */
-static unsigned classified(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
-{
-	struct fwd_hint hint = {.wan = wan};
-	struct fwd_rx *rx = f->rx;
-	unsigned k = 0;
+/* Frames on their way to an overlay, at the front of the burst that they came in. */
+struct arrivals {
+	struct secy *secy;
+	const struct sc *from;
+	struct pkt *v;
+	unsigned n;
+};
 
-	for (unsigned i = 0; i < n; i++) {
+static void arrived(struct fwd *f, struct arrivals *a)
+{
+	unsigned n = a->n;
+
+	a->n = 0;
+	if (n)
+		deliver(f, a->secy, a->from, a->v, n);
+}
+
+/* n more, which stand further behind in the burst. */
+static void arrive(struct fwd *f, struct arrivals *a, const struct fwd_rx *rx, const struct pkt *v,
+		   unsigned n)
+{
+	const struct sc *from = rx->sa ? rx->sa->sc : NULL;
+
+	if (a->secy != rx->secy || a->from != from)
+		arrived(f, a);
+	a->secy = rx->secy;
+	a->from = from;
+	if (a->v + a->n != v)
+		memmove(a->v + a->n, v, n * sizeof(*v));
+	a->n += n;
+}
+
+/* Finds whose they are, from the first on up to one behind which the short way may go on; *left of
+ * the `took` that they were are left for the cryptography. */
+static unsigned classified(struct fwd *f, struct fwd_hint *hint, struct pkt *v, unsigned n,
+			   unsigned *left)
+{
+	struct fwd_rx *rx = f->rx;
+	unsigned k = 0, i = 0;
+
+	do {
 		enum fwd_fate fate = FATE_SENT_OVERLAY;
 
-		if (!classify_again(&v[i], &rx[k], &hint))
-			fate = classify_wan(f, &v[i], &rx[k], &hint);
+		if (!classify_again(&v[i], &rx[k], hint))
+			fate = classify_wan(f, &v[i], &rx[k], hint);
 		if (fate == FATE_SENT_OVERLAY) {
 			if (rx[k].sa)
 				op_prepare(&f->ops[k], &v[i], &rx[k]);
@@ -160,35 +192,41 @@ static unsigned classified(struct fwd *f, struct fwd_port *wan, struct pkt *v, u
 		} else {
 			fwd_drop(f, &v[i], fate);
 		}
+	} while (++i < n && !macsec_express_knows(hint));
+	*left = k;
+	return i;
+}
+
+/* The long way, for the frames from the first on that do not take the short one. Returns how many
+ * they were. */
+static unsigned long_in(struct fwd *f, struct fwd_hint *hint, struct arrivals *a, struct pkt *v,
+			unsigned n)
+{
+	const struct fwd_rx *rx = f->rx;
+	unsigned left, took = classified(f, hint, v, n, &left);
+
+	for (unsigned i = 0, end; i < left; i = end) {
+		for (end = i + 1;
+		     end < left && rx[end].sa == rx[i].sa && rx[end].secy == rx[i].secy;)
+			end++;
+		arrive(f, a, &rx[i], v + i, settle(f, v + i, rx + i, f->ops + i, end - i));
 	}
-	return k;
+	return took;
 }
 
 void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 {
-	const struct fwd_rx *rx = f->rx;
-	struct secy *y = NULL;
-	const struct sc *from = NULL;
-	unsigned out = 0, end;
+	struct fwd_hint hint = {.wan = wan};
+	struct arrivals a = {.v = v};
 
-	n = classified(f, wan, v, n);
-	for (unsigned i = 0; i < n; i = end) {
-		const struct sc *sc = rx[i].sa ? rx[i].sa->sc : NULL;
-		unsigned k;
+	for (unsigned i = 0; i < n;) {
+		unsigned left, took = macsec_express_in(f, &hint, v + i, n - i, &left);
 
-		for (end = i + 1; end < n && rx[end].sa == rx[i].sa && rx[end].secy == rx[i].secy;)
-			end++;
-		k = settle(f, v + i, rx + i, f->ops + i, end - i);
-		if (out && (y != rx[i].secy || from != sc)) {
-			deliver(f, y, from, v, out);
-			out = 0;
-		}
-		y = rx[i].secy;
-		from = sc;
-		if (out != i)
-			memmove(v + out, v + i, k * sizeof(*v));
-		out += k;
+		if (took)
+			arrive(f, &a, &hint.like, v + i, left);
+		else
+			took = long_in(f, &hint, &a, v + i, n - i);
+		i += took;
 	}
-	if (out)
-		deliver(f, y, from, v, out);
+	arrived(f, &a);
 }

@@ -152,8 +152,12 @@ static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, s
 			priority[i] = eth_priority(v[i].data, v[i].len);
 		wrap(&w, &v[i], &f->ops[i], first + i);
 	}
-	aead_seal(sa->key, f->ops, n);
-	for (unsigned i = 0; i < n; i++) {
+	if (aead_seal(sa->key, f->ops, n) == n && !tagged)
+		for (; k < n; k++) {
+			v[k].mark |= PKT_SEALED;
+			octets += v[k].len;
+		}
+	for (unsigned i = k; i < n; i++) {
 		if (!f->ops[i].ok) {
 			fwd_drop(f, &v[i], FATE_DROP_SEAL);
 			continue;

@@ -334,6 +334,17 @@ static inline bool classify_again(const struct pkt *p, struct fwd_rx *rx,
 }
 
 /*
+ * Takes the frames from the first on that are what most are, of the SA of the frame before them,
+ * decrypted if they verify; returns how many they were. *left of them stand at v then.
+ */
+unsigned macsec_express_in(struct fwd *f, const struct fwd_hint *hint, struct pkt *v, unsigned n,
+			   unsigned *left);
+/* Whether it may take a frame like the one before. */
+bool macsec_express_knows(const struct fwd_hint *hint);
+/* What to do with a frame that was opened, or not. Only FATE_SENT_OVERLAY may go on. */
+enum fwd_fate macsec_verdict(const struct fwd_rx *rx, const struct aead_op *op);
+
+/*
  * Finds the SA of an IP packet from a wan port: takes the Ethernet header off, fills rx. Returns
  * FATE_SENT_OVERLAY when it may go on to the cryptography, else what became of it. Changes no
  * state but counters, and a tunnel's path MTU when ICMP quotes a packet that was sent just now.
