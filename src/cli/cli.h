@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Exit codes of `myelin`. */
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+/* Exit codes of `myelin`; the last two are audit's alone. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_OPEN = 3, CLI_WRONG = 4 };
 
 /* Options that every command takes, before, between or after its words (not after `--`). */
 struct cli {
@@ -49,6 +49,7 @@ struct cli_command {
 void cli_offer(void *ctx, const char *word, const char *help);
 
 /* Each ends with a row whose words are NULL. */
+extern const struct cli_command cli_audit_commands[];   /* cli/audit.c */
 extern const struct cli_command cli_ca_commands[];      /* cli/ca.c */
 extern const struct cli_command cli_config_commands[];  /* cli/config.c */
 extern const struct cli_command cli_genkey_commands[];  /* cli/genkey.c */

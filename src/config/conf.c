@@ -43,6 +43,19 @@ static void read_tree(struct reading *r, const char *name, const char *text, siz
 	}
 }
 
+/* What the tree's places refer to outlives the reading. */
+static void files_keep(struct conf *c, const struct errlist *e)
+{
+	c->files = calloc(e->file_count + 1, sizeof(*c->files));
+	for (size_t i = 0; c->files && i < e->file_count; i++)
+		c->files[c->file_count++] = strdup(e->files[i]);
+}
+
+const char *conf_file(const struct conf *c, uint32_t index)
+{
+	return index < c->file_count && c->files[index] ? c->files[index] : "";
+}
+
 static struct conf *conf_make(const struct yang_model *model, const char *name, const char *text,
 			      size_t len, struct conf_errors *errs)
 {
@@ -69,6 +82,8 @@ static struct conf *conf_make(const struct yang_model *model, const char *name, 
 		semantics_check(c->meant, &e, &w);
 	}
 out:
+	if (c)
+		files_keep(c, &e);
 	errlist_finish(&e);
 	errlist_finish(&w);
 	if (errs->count || !c || !c->tree) {
@@ -125,6 +140,9 @@ void conf_free(struct conf *c)
 	tree_free(c->meant);
 	conf_errors_free(&c->warnings);
 	yang_model_free(c->own_model);
+	for (size_t i = 0; i < c->file_count; i++)
+		free(c->files[i]);
+	free(c->files);
 	free(c);
 }
 

@@ -13,7 +13,12 @@ struct conf {
 	struct conf_tree *tree;       /* as written */
 	struct conf_tree *meant;      /* templates merged */
 	struct conf_errors warnings;
+	char **files; /* by the index that a node's `where` has */
+	size_t file_count;
 };
+
+/* The file a node stands in. */
+const char *conf_file(const struct conf *c, uint32_t index);
 
 /* The model built into the program, parsed on first use. NULL only without memory. */
 const struct yang_model *conf_model(void);

@@ -632,6 +632,7 @@ static void control_end(struct control *c)
 	loop_free(c->loop);
 	free(c->stats);
 	plan_free(c->plan);
+	openings_free(&c->openings);
 	backbone_free(c->backbone);
 	conf_free(c->conf);
 }

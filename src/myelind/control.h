@@ -15,6 +15,7 @@
  *   control_names.c  whose SCI is whose
  *   control_watch.c  what changed, as events (events.h)
  *   control_show.c   the CLI's commands
+ *   control_audit.c  the one that proves what passes
  *   control_show_ipsec.c rows of tunnels, in the same words
  *   control_show_ike.c   IKE SAs, ESP's SAs, keys for debugging
  *   control_ike_ask.c    the commands that bring tunnels up and down
@@ -28,6 +29,7 @@
 
 #include "base/js.h"
 #include "config/conf.h"
+#include "config/openings.h"
 #include "ctl/ctl.h"
 #include "key/mka/mka.h"
 #include "key/psk/psk.h"
@@ -129,6 +131,7 @@ struct control {
 	struct loop *loop;
 	struct conf *conf;
 	struct backbone *backbone;
+	struct openings openings; /* of this node */
 	struct plan *plan;
 	struct ctl *ctl;
 	int parent, forward; /* links; forward -1 while there is none */
@@ -333,6 +336,9 @@ void watch_port(struct control *c, const struct msg_port_ready *r, uint64_t now)
 void watch_round(struct control *c, uint64_t now);
 void show_events(void *ctx, struct ctl_request *rq);
 
+/* control_audit.c */
+void audit_ask(void *ctx, struct ctl_request *rq);
+
 /* control_show_ipsec.c: rows of tunnels; overlay NULL: of all. */
 /* Why no packet of its peer's passes; "" when they do. */
 void show_tunnel_reason(const struct control_tunnel *t, char *buf, size_t size);
@@ -345,6 +351,11 @@ bool show_tunnel_overlay_is(const struct control *c, const char *overlay);
 /* The counters of the last round, as an object under that key. */
 void show_counters_put(struct js *o, const char *key, const struct control *c, bool guard,
 		       uint16_t id, uint64_t sci, int an);
+/* What the file opens in the overlay on purpose, loud wherever it is shown. */
+void show_openings_put(struct js *o, const struct control *c, const char *overlay);
+typedef struct js *show_build_fn(struct control *c, const char *overlay, uint64_t now);
+/* Answers the request when a round of counters is over that begins now. */
+void show_wait(struct control *c, struct ctl_request *rq, show_build_fn *build);
 extern const struct ctl_command control_commands[];
 /* Answers who waited for a round. */
 void show_round_done(struct control *c, uint64_t now);

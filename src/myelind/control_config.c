@@ -182,6 +182,10 @@ bool control_config(struct control *c)
 	c->conf = k.conf;
 	c->backbone = k.backbone;
 	c->plan = k.plan;
+	if (openings_find(c->conf, c->backbone, c->args->node, &c->openings) < 0) {
+		log_error("%s: out of memory", c->args->config);
+		return false;
+	}
 	warns = conf_warnings(c->conf);
 	for (size_t i = 0; warns && i < warns->count; i++)
 		log_warn("%s:%u:%u: %s", warns->v[i].file, warns->v[i].line, warns->v[i].col,

@@ -18,12 +18,10 @@
 
 #define WAITING_MAX CTL_CLIENTS_MAX
 
-typedef struct js *build_fn(struct control *c, const char *overlay, uint64_t now);
-
 /* Clients that wait for a round: their request, what to build, and whether their round runs. */
 static struct {
 	uint64_t id;
-	build_fn *build;
+	show_build_fn *build;
 	bool running;
 } waiting[WAITING_MAX];
 
@@ -237,36 +235,13 @@ static void reason_text(const struct control_secy *s, const struct mka_show *m, 
 		snprintf(buf, size, "waiting for a key to be agreed");
 }
 
-/* What the file opens on purpose: words and what they mean, loud wherever it is shown. */
-static void openings_put(struct js *o, const struct bb_overlay *b)
+void show_openings_put(struct js *o, const struct control *c, const char *overlay)
 {
 	struct js *list = js_set_array(o, "open");
 
-	if (b->macsec.validate != MACSEC_STRICT)
-		js_push_text(list, b->macsec.validate == MACSEC_CHECK ? "validate check"
-								      : "validate disabled");
-
-	if (b->keying == BB_MKA && b->mka.keep_sak_ns) {
-		char text[48];
-
-		snprintf(text, sizeof(text), "keep-sak %llus",
-			 (unsigned long long)(b->mka.keep_sak_ns / NS_PER_S));
-		js_push_text(list, text);
-	}
-	for (size_t i = 0; i < b->rule_count; i++)
-		if (b->rules[i].rule.action == RULE_BYPASS) {
-			char word[48];
-
-			snprintf(word, sizeof(word), "bypass %s", b->rules[i].name);
-			js_push_text(list, word);
-		}
-	if (b->macsec.should_secure)
-		js_push_text(list, "should-secure");
-	if (b->macsec.conf == MACSEC_CONF_NONE)
-		js_push_text(list, "integrity-only");
-	else if (macsec_confs[b->macsec.conf].clear)
-		js_push_text(list, b->macsec.conf == MACSEC_CONF_30 ? "confidentiality-offset 30"
-								    : "confidentiality-offset 50");
+	for (size_t i = 0; i < c->openings.count; i++)
+		if (c->openings.v[i].overlay && strcmp(c->openings.v[i].overlay, overlay) == 0)
+			js_push_text(list, c->openings.v[i].what);
 }
 
 /* The lan ports that are bridged into it, or null. */
@@ -319,7 +294,7 @@ static void overlay_put(struct js *list, struct control_secy *s, uint64_t now)
 	js_set_text(o, "cipher", macsec_suites[tx ? tx->sa.suite : (unsigned)b->macsec.suite].name);
 	js_set_text(o, "confidentiality",
 		    macsec_confs[tx ? tx->sa.conf : (unsigned)b->macsec.conf].name);
-	openings_put(o, b);
+	show_openings_put(o, s->c, b->name);
 	js_set_u64(o, "key-age", tx ? age_s(tx->since_ns, now) : 0);
 	js_set_u64(o, "peers-live", live);
 	js_set_u64(o, "members", b->member_count);
@@ -620,7 +595,7 @@ static struct js *counters_build(struct control *c, const char *overlay, uint64_
 
 /* Commands. */
 
-static void wait_round(struct control *c, struct ctl_request *rq, build_fn *build)
+void show_wait(struct control *c, struct ctl_request *rq, show_build_fn *build)
 {
 	const char *overlay = ctl_request_arg(rq);
 	size_t at = 0;
@@ -667,7 +642,7 @@ void show_round_done(struct control *c, uint64_t now)
 #define SHOW(name)                                                                                 \
 	static void show_##name(void *ctx, struct ctl_request *rq)                                 \
 	{                                                                                          \
-		wait_round(ctx, rq, name##_build);                                                 \
+		show_wait(ctx, rq, name##_build);                                                  \
 	}
 
 SHOW(overlays)
@@ -679,7 +654,7 @@ SHOW(counters)
 
 static void show_ike(void *ctx, struct ctl_request *rq)
 {
-	wait_round(ctx, rq, show_ike_build);
+	show_wait(ctx, rq, show_ike_build);
 }
 
 static void show_version(void *ctx, struct ctl_request *rq)
@@ -731,6 +706,8 @@ const struct ctl_command control_commands[] = {
 	{"show routes", "the kernel's routes, and which lead into overlays", CTL_ARG_NONE,
 	 show_routes},
 	{"show counters", "the standard's counters", CTL_ARG_OVERLAY, show_counters},
+	{"audit", "what passes, what was dropped, what is open and by which line", CTL_ARG_NONE,
+	 audit_ask},
 	{"show events", "what happened, all or since a sequence number", CTL_ARG_NUMBER,
 	 show_events},
 	{"show version", "what runs here", CTL_ARG_NONE, show_version},

@@ -115,7 +115,7 @@ static void overlay_put(struct js *list, const struct control *c, const struct i
 {
 	const struct control_tunnel *first = NULL;
 	const struct tunnel_sa *oldest = NULL;
-	struct js *o = js_push_object(list), *open;
+	struct js *o = js_push_object(list);
 	char reason[640], text[INET6_ADDRSTRLEN + 4];
 	unsigned live = 0, count = 0;
 	const struct bb_prefix *a;
@@ -160,9 +160,7 @@ static void overlay_put(struct js *list, const struct control *c, const struct i
 	js_set_text(o, "state", live ? "secured" : "closed");
 	js_set_text(o, "cipher", oldest ? esp_suites[oldest->suite].name : NULL);
 	js_set_text(o, "confidentiality", NULL);
-	open = js_set_array(o, "open");
-	if (v->o->ipsec.key_log)
-		js_push_text(open, "key-log");
+	show_openings_put(o, c, v->o->name);
 	js_set_u64(o, "key-age", oldest ? age_s(oldest->since_ns, now) : 0);
 	js_set_u64(o, "peers-live", live);
 	js_set_u64(o, "members", count + 1u);
