@@ -27,6 +27,11 @@ test: deps-test
 
 bench: all
 	@$(BUILD)/bench/paths --json $(BUILD)/bench.json
+	@$(BUILD)/bench/paths --sas 1 --sas 4 --sas 64 --sas 1000 --path esp-tunnel-gcm-256 \
+		--json $(BUILD)/bench-sas.json
+	@$(BUILD)/bench/paths --sweep --path macsec-xpn-256 --json $(BUILD)/bench-sweep-macsec.json
+	@$(BUILD)/bench/paths --sweep --path esp-tunnel-gcm-256 --json $(BUILD)/bench-sweep-esp.json
+	@bench/stages --build $(BUILD) --json $(BUILD)/bench-stages.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
 
 # As root. The peers are Debian's packages, unpacked below build/roots and never installed.

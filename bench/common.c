@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 enum { REFERENCE_WORDS = 512 };
 
@@ -82,6 +84,31 @@ void machine_name(char *name, size_t size)
 	}
 	if (f)
 		fclose(f);
+}
+
+FILE *json_open(const char *file, const char *crypto)
+{
+	FILE *f = fopen(file, "w");
+	struct utsname u = {0};
+	char machine[200];
+
+	if (!f)
+		die(file);
+	machine_name(machine, sizeof(machine));
+	uname(&u);
+	fprintf(f,
+		"{\"program\": \"%s\", \"machine\": \"%s\", \"cpus\": %ld, "
+		"\"linux\": \"%s\",\n \"tsc_ghz\": %.3f, \"crypto\": \"%s\", \"rows\": [",
+		bench_name, machine, sysconf(_SC_NPROCESSORS_ONLN), u.release, tsc_hz() / 1e9,
+		crypto);
+	return f;
+}
+
+void json_close(FILE *f)
+{
+	fprintf(f, "\n]}\n");
+	if (fclose(f))
+		die("JSON");
 }
 
 /* AVX-512, and what makes AES-GCM fast with it. */

@@ -57,6 +57,12 @@ double tsc_hz(void);
 /* The processor's own name, fit for JSON. */
 void machine_name(char *name, size_t size);
 
+/* Opens a file of results and writes what they were measured on, up to and with the opening of
+ * "rows"; ends the program if it cannot. crypto: the name of the code that ran. json_close() ends
+ * list and file. */
+FILE *json_open(const char *file, const char *crypto);
+void json_close(FILE *f);
+
 /*
  * Ends the program unless the cryptography that runs is the one this processor deserves: where it
  * has AVX-512 with VAES, ipsec-mb's code for that; and the same in raw's calls (`raw`, the name of

@@ -6,18 +6,22 @@
 #include <string.h>
 
 struct raw {
-	struct gcm_key_data key;
 	IMB_MGR *mgr;
 	bool wide;
+	struct raw_key {
+		_Alignas(64) struct gcm_key_data data;
+	} keys[];
 };
 
-struct raw *raw_new(const uint8_t *key, size_t len)
+struct raw *raw_new(const uint8_t *key, size_t len, unsigned keys)
 {
-	struct raw *r = aligned_alloc(64, (sizeof(*r) + 63) & ~(size_t)63);
+	size_t size = sizeof(struct raw) + keys * sizeof(struct raw_key);
+	struct raw *r = aligned_alloc(64, (size + 63) & ~(size_t)63);
+	uint8_t k[32];
 
 	if (!r)
 		return NULL;
-	memset(r, 0, sizeof(*r));
+	memset(r, 0, size);
 	r->wide = len == 32;
 	r->mgr = alloc_mb_mgr(0);
 	if (r->mgr)
@@ -26,10 +30,15 @@ struct raw *raw_new(const uint8_t *key, size_t len)
 		raw_free(r);
 		return NULL;
 	}
-	if (r->wide)
-		IMB_AES256_GCM_PRE(r->mgr, key, &r->key);
-	else
-		IMB_AES128_GCM_PRE(r->mgr, key, &r->key);
+	memcpy(k, key, len);
+	for (unsigned i = 0; i < keys; i++) {
+		k[1] = (uint8_t)(i >> 8);
+		k[2] = (uint8_t)i;
+		if (r->wide)
+			IMB_AES256_GCM_PRE(r->mgr, k, &r->keys[i].data);
+		else
+			IMB_AES128_GCM_PRE(r->mgr, k, &r->keys[i].data);
+	}
 	return r;
 }
 
@@ -49,8 +58,8 @@ void raw_run(const struct raw *r, const struct raw_op *v, unsigned n, bool encry
 	if (!r->wide)
 		run = encrypt ? r->mgr->gcm128_enc : r->mgr->gcm128_dec;
 	for (unsigned i = 0; i < n; i++)
-		run(&r->key, &ctx, v[i].data, v[i].data, v[i].len, v[i].iv, v[i].aad, v[i].aad_len,
-		    encrypt ? v[i].data + v[i].len : tag, sizeof(tag));
+		run(&r->keys[v[i].key].data, &ctx, v[i].data, v[i].data, v[i].len, v[i].iv,
+		    v[i].aad, v[i].aad_len, encrypt ? v[i].data + v[i].len : tag, sizeof(tag));
 }
 
 const char *raw_kernel(const struct raw *r)
