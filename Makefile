@@ -7,7 +7,7 @@ TSAN ?= build-tsan
 KEEP ?=
 export KEEP
 
-.PHONY: all demo test test-all bench bench-peers lint format install clean deps deps-test
+.PHONY: all demo test test-all bench bench-veth bench-peers lint format install clean deps deps-test
 
 all: deps
 	@build-aux/build $(BUILD)
@@ -33,6 +33,10 @@ bench: all
 	@$(BUILD)/bench/paths --sweep --path esp-tunnel-gcm-256 --json $(BUILD)/bench-sweep-esp.json
 	@bench/stages --build $(BUILD) --json $(BUILD)/bench-stages.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
+
+# As root, for namespaces: the same path through TAPs and packet sockets.
+bench-veth: all
+	@bench/veth --json $(BUILD)/bench-veth.json
 
 # As root. The peers are Debian's packages, unpacked below build/roots and never installed.
 bench-peers: all

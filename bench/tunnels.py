@@ -45,6 +45,17 @@ def version(package):
     return have[-1].name.split("_")[1].replace("%3a", ":") if have else "?"
 
 
+def family(pids):
+    """These processes and all that came of them: roles have network namespaces of their own."""
+    found, new = set(), set(pids)
+    while new:
+        found |= new
+        new = {int(child) for pid in new
+               for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+               for child in task.read_text().split()} - found
+    return found
+
+
 class Tunnel:
     """The cable by itself. `inner`: what a flow goes between."""
 
