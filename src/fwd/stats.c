@@ -90,14 +90,20 @@ static void port_say(struct chunk *c, const struct fwd_port *p)
 	const struct {
 		const char *name;
 		uint64_t value;
-	} v[] = {
-		{".rx-frames", s->rx_frames}, {".rx-bytes", s->rx_bytes},
-		{".rx-errors", s->rx_errors}, {".tx-frames", s->tx_frames},
-		{".tx-bytes", s->tx_bytes},   {".tx-errors", s->tx_errors},
-	};
+	} rare[] = {{".rx-superframes", s->rx_supers},
+		    {".tx-superframes", s->tx_supers},
+		    {".rx-no-buffer", s->rx_no_buffer}},
+	  v[] = {
+		  {".rx-frames", s->rx_frames}, {".rx-bytes", s->rx_bytes},
+		  {".rx-errors", s->rx_errors}, {".tx-frames", s->tx_frames},
+		  {".tx-bytes", s->tx_bytes},   {".tx-errors", s->tx_errors},
+	  };
 
 	for (unsigned i = 0; i < sizeof(v) / sizeof(v[0]); i++)
 		chunk_add(c, v[i].value, "port.", p->port->ifname, v[i].name);
+	for (unsigned i = 0; i < sizeof(rare) / sizeof(rare[0]); i++)
+		if (rare[i].value)
+			chunk_add(c, rare[i].value, "port.", p->port->ifname, rare[i].name);
 }
 
 static void bridge_say(struct chunk *c, const struct bridge *b)

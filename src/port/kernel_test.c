@@ -2,7 +2,7 @@
  * The ports on the kernel, in a network namespace of the test's own: a veth pair for af_packet, an
  * interface of its own for tap. Needs root, as the parent does.
  */
-#include "port/port.h"
+#include "port/super_test.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -92,10 +92,10 @@ static int afpacket_setup(void **state)
 	return 0;
 }
 
-static int tap_setup(void **state)
+static int tap_make(void **state, int flags)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct ifreq ifr = {.ifr_name = "t0", .ifr_flags = (short)(IFF_TAP | IFF_NO_PI)};
+	struct ifreq ifr = {.ifr_name = "t0", .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags)};
 	int fd;
 
 	enter_namespace();
@@ -109,6 +109,37 @@ static int tap_setup(void **state)
 	f->peer = raw_socket("t0");
 	*state = f;
 	return 0;
+}
+
+static int tap_setup(void **state)
+{
+	return tap_make(state, 0);
+}
+
+static int virtio_setup(void **state)
+{
+	return tap_make(state, IFF_VNET_HDR);
+}
+
+/* Has the peer's socket hand superframes over, too: by a header in front of every frame. */
+static void peer_virtio(struct fixture *f)
+{
+	const int on = 1;
+
+	assert_int_equal(setsockopt(f->peer, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+}
+
+/* False: this kernel has no superframes of UDP (before Linux 6.2). */
+static bool peer_send(struct fixture *f, const struct made *m)
+{
+	struct virtio_net_hdr h = m->h;
+	struct iovec iov[2] = {{&h, sizeof(h)}, {(void *)(uintptr_t)m->b, m->len}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+
+	if (sendmsg(f->peer, &msg, 0) == (ssize_t)(sizeof(h) + m->len))
+		return true;
+	assert_true(m->udp && errno == EINVAL);
+	return false;
 }
 
 static int teardown(void **state)
@@ -352,6 +383,133 @@ static void a_tap_delivers_to_the_kernel(void **state)
 	assert_int_equal(f->port->stats.tx_frames, 8);
 }
 
+/* Without offloads agreed upon, it is the kernel that cuts what a packet socket hands to a TAP. */
+static void a_superframe_is_cut_as_the_kernel_cuts_it(void **state)
+{
+	struct fixture *f = *state;
+	static struct made m;
+	unsigned kinds[4] = {0}, most = 0;
+
+	peer_virtio(f);
+	for (unsigned round = 0; round < 200; round++) {
+		unsigned size = 100 + random_below(1300), count = 0;
+		struct segmenter s;
+		struct pkt v;
+
+		make(&m, false, size + 1 + random_below(size * 20), size);
+		m.b[0] &= 0xfe;
+		memset(m.b + 6, 2, 6);
+		if (m.b[12] != 0x08 && m.b[12] != 0x86)
+			continue; /* with tags, it is said in other ways that they are there */
+		if (!peer_send(f, &m))
+			continue;
+		assert_true(segmenter_begin(&s, &m.h, m.b, m.len, FRAME_MAX));
+		for (; segmenter_left(&s); count++) {
+			uint8_t ours[FRAME_MAX];
+			uint32_t len = segmenter_next(&s, ours);
+
+			assert_int_equal(receive(f, &v, 1), 1);
+			assert_int_equal(v.len, len);
+			assert_memory_equal(v.data, ours, len);
+			release(f, &v, 1);
+		}
+		assert_int_equal(f->port->ops->rx(f->port, &v, 1), 0);
+		kinds[m.six * 2 + m.udp]++;
+		most = count > most ? count : most;
+	}
+	assert_true(kinds[0] && kinds[2] && most > 10);
+	assert_int_equal(!kinds[1], !kinds[3]);
+}
+
+static void offload_all(struct fixture *f)
+{
+	assert_int_equal(ioctl(f->port->ops->fd(f->port), TUNSETOFFLOAD,
+			       TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN),
+			 0);
+}
+
+/* A superframe of TCP without tags, of n frames and a short one. */
+static void make_tcp(struct made *m, unsigned n)
+{
+	do
+		make(m, false, n * 1000 + 5, 1000);
+	while (m->udp || (m->b[12] != 0x08 && m->b[12] != 0x86));
+	memcpy(m->b, "\x02\2\2\2\2\1\2\2\2\2\2\2", 12);
+}
+
+static void a_superframe_comes_in_bursts_and_goes_back_as_one(void **state)
+{
+	struct fixture *f = *state;
+	struct pkt v[PKT_BURST];
+	static struct made m;
+	static uint8_t b[sizeof(struct virtio_net_hdr) + SUPER_MAX];
+
+	peer_virtio(f);
+	offload_all(f);
+	for (unsigned round = 0; round < 20; round++) {
+		make_tcp(&m, 30);
+		peer_send(f, &m);
+		assert_int_equal(receive(f, v, 20), 20);
+		assert_int_equal(f->port->ops->rx(f->port, v + 20, PKT_BURST - 20), 11);
+		assert_int_equal(f->port->ops->tx(f->port, v, 31), 31);
+		assert_int_equal(peer_receive(f, b, sizeof(b)), sizeof(m.h) + m.len);
+		assert_memory_equal(b + sizeof(m.h), m.b, m.len);
+		assert_int_equal(b[1] & ~VIRTIO_NET_HDR_GSO_ECN,
+				 m.h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN);
+	}
+	assert_int_equal(f->port->stats.rx_frames, 20 * 31);
+	assert_int_equal(f->port->stats.rx_bytes, f->port->stats.tx_bytes);
+	assert_int_equal(f->port->stats.tx_frames, 20 * 31);
+	assert_int_equal(f->port->stats.rx_supers, 20);
+	assert_int_equal(f->port->stats.tx_supers, 20);
+	assert_int_equal(f->port->stats.rx_errors + f->port->stats.tx_errors, 0);
+}
+
+static void an_unfinished_checksum_is_finished(void **state)
+{
+	struct fixture *f = *state;
+	static struct made m;
+	static uint8_t expected[FRAME_MAX];
+	struct pkt v;
+
+	peer_virtio(f);
+	offload_all(f);
+	make_tcp(&m, 1);
+	m.h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	m.h.gso_size = 0;
+	peer_send(f, &m);
+	assert_int_equal(receive(f, &v, 1), 1);
+	memcpy(expected, m.b, m.len);
+	model_finish(&m, expected, m.len, false);
+	assert_int_equal(v.len, m.len);
+	assert_memory_equal(v.data, expected, m.len);
+	release(f, &v, 1);
+}
+
+static void an_empty_pool_ends_a_superframe_and_says_so(void **state)
+{
+	struct fixture *f = *state;
+	struct pkt all[BUFFERS], v[PKT_BURST];
+	static struct made m;
+	unsigned n = 0;
+
+	peer_virtio(f);
+	offload_all(f);
+	make_tcp(&m, 30);
+	while (n < BUFFERS - 10 && pkt_alloc(f->pool, &all[n]))
+		n++;
+	peer_send(f, &m);
+	assert_int_equal(receive(f, v, PKT_BURST), 10);
+	assert_int_equal(f->port->stats.rx_no_buffer, 1);
+	release(f, v, 10);
+	release(f, all, n);
+	assert_int_equal(f->port->ops->rx(f->port, v, PKT_BURST), 0);
+	peer_send(f, &m);
+	assert_int_equal(receive(f, v, PKT_BURST), 31);
+	release(f, v, 31);
+	assert_int_equal(f->port->stats.rx_no_buffer, 1);
+}
+
 #define ON_PACKET(t) cmocka_unit_test_setup_teardown(t, afpacket_setup, teardown)
 #define ON_TAP(t)                                                                                  \
 	{                                                                                          \
@@ -360,6 +518,10 @@ static void a_tap_delivers_to_the_kernel(void **state)
 
 int main(void)
 {
+#define ON_VIRTIO(t)                                                                               \
+	{                                                                                          \
+		"virtio_" #t, t, virtio_setup, teardown, NULL                                      \
+	}
 	const struct CMUnitTest tests[] = {
 		ON_PACKET(frames_arrive_whole_and_in_order),
 		ON_PACKET(frame_longer_than_a_buffer_is_an_error_and_the_next_one_arrives),
@@ -373,6 +535,14 @@ int main(void)
 		ON_TAP(an_empty_pool_loses_nothing_but_time),
 		ON_TAP(the_carrier_of_a_tap_follows),
 		ON_TAP(a_tap_delivers_to_the_kernel),
+		ON_TAP(a_superframe_is_cut_as_the_kernel_cuts_it),
+		ON_VIRTIO(frames_arrive_whole_and_in_order),
+		ON_VIRTIO(frame_longer_than_a_buffer_is_an_error_and_the_next_one_arrives),
+		ON_VIRTIO(an_empty_pool_loses_nothing_but_time),
+		ON_VIRTIO(a_tap_delivers_to_the_kernel),
+		ON_VIRTIO(a_superframe_comes_in_bursts_and_goes_back_as_one),
+		ON_VIRTIO(an_unfinished_checksum_is_finished),
+		ON_VIRTIO(an_empty_pool_ends_a_superframe_and_says_so),
 	};
 
 	return cmocka_run_group_tests_name("port/kernel", tests, NULL, NULL);

@@ -83,6 +83,8 @@ struct port_stats {
 	uint64_t rx_frames, rx_bytes,
 		rx_errors; /* errors: too long, truncated, offload unfinished */
 	uint64_t tx_frames, tx_bytes, tx_errors; /* errors: the kernel refused or dropped */
+	/* Superframes that frames came in or left in; those whose rest found no buffer. */
+	uint64_t rx_supers, tx_supers, rx_no_buffer;
 };
 
 struct port;

@@ -15,20 +15,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef TUN_F_USO4 /* headers of before Linux 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 #define BRIDGE_QUEUE 4096       /* frames between a lan and a worker that is not scheduled */
 #define BRIDGE_MTU 9600         /* bytes: more than any wan carries */
 #define SOCKET_BUFFER (8 << 20) /* bytes: what arrives while a worker is not scheduled */
 
-int iface_tap_open(const char *ifname)
+/* Has the kernel leave checksums and segmentation to who reads the TAP, as far as it does: of UDP
+ * since Linux 6.2. Without, what is read is finished. */
+static int tap_offload(int fd, bool offload)
 {
-	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)};
+	const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	if (offload && (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0 ||
+			ioctl(fd, TUNSETOFFLOAD, tcp) == 0))
+		return 0;
+	return ioctl(fd, TUNSETOFFLOAD, 0);
+}
+
+static int tap_open(const char *ifname, bool offload)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL |
+						 (offload ? IFF_VNET_HDR : 0))};
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), down = 0, err;
 
 	if (fd < 0)
 		return -errno;
 	memccpy(ifr.ifr_name, ifname, 0, IFNAMSIZ - 1);
-	/* No offload: what we read is finished, segmented and has its checksums. */
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETOFFLOAD, 0) < 0 ||
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || tap_offload(fd, offload) < 0 ||
 	    ioctl(fd, TUNSETCARRIER, &down) < 0) {
 		err = -errno;
 		close(fd);
@@ -37,10 +54,15 @@ int iface_tap_open(const char *ifname)
 	return fd;
 }
 
+int iface_tap_open(const char *ifname)
+{
+	return tap_open(ifname, true);
+}
+
 int iface_bridge_open(const char *ifname)
 {
 	struct ifreq ifr = {.ifr_qlen = BRIDGE_QUEUE};
-	int fd = iface_tap_open(ifname), s, up = 1, err = 0;
+	int fd = tap_open(ifname, false), s, up = 1, err = 0;
 
 	if (fd < 0)
 		return fd;

@@ -9,11 +9,12 @@
 #include <stdint.h>
 
 /* Makes the TAP interface (or fails when one of that name exists), link down, no carrier. It goes
- * with its last descriptor. The descriptor or -errno. */
+ * with its last descriptor. Frames have virtio headers, and may be superframes. The descriptor or
+ * -errno. */
 int iface_tap_open(const char *ifname);
 
 /* The same for the inside of a bridged lan port: with carrier, a long queue and room for the
- * longest frames. */
+ * longest frames; without headers, every frame whole and finished. */
 int iface_bridge_open(const char *ifname);
 /* Has the interface receive frames for whomever, for as long as the descriptor is open. */
 int iface_promisc_open(unsigned ifindex);

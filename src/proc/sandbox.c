@@ -199,10 +199,13 @@ static int allow_workers(scmp_filter_ctx ctx, enum sandbox_role role)
 	if (!err && role == SANDBOX_CONTROL)
 		err = seccomp_allow(ctx, calls_control,
 				    sizeof(calls_control) / sizeof(calls_control[0]));
-	/* Forward says whether an overlay's link is up. */
+	/* Forward says whether an overlay's link is up, and asks how its frames are handed over. */
 	if (!err && role == SANDBOX_FORWARD)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_EQ, TUNSETCARRIER));
+	if (!err && role == SANDBOX_FORWARD)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, TUNGETIFF));
 	return err;
 }
 

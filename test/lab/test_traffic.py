@@ -1,7 +1,9 @@
 """Traffic between the hosts behind the sites, and what the carrier sees of it."""
 import itertools
 import os
+import socket
 import struct
+import threading
 
 import labs
 from labs import CLASSES, Stream
@@ -51,6 +53,33 @@ def test_ten_thousand_packets_arrive_once_each(four):
         s.send(10000, 2500)
         assert s.lost() == []
         assert s.duplicates == 0
+    four.assert_clean()
+
+
+def superframes(lab, node, way):
+    counters = lab.show(node, "counters")["secys"][0]["counters"]
+    return counters.get(f"port.core.{way}-superframes", 0)
+
+
+def test_a_flow_of_tcp_goes_in_superframes_and_arrives_to_the_octet(four):
+    sent, arrived = os.urandom(8 << 20), bytearray()
+    before = superframes(four, "fra1", "rx"), superframes(four, "sin1", "tx")
+    to = four.address["host-sin"][0]
+    listener = four.ns("host-sin").call(lambda: socket.create_server((to, 0)))
+
+    def receive():
+        with listener.accept()[0] as s:
+            while piece := s.recv(1 << 20):
+                arrived.extend(piece)
+    thread = threading.Thread(target=receive)
+    thread.start()
+    with four.ns("host-fra").call(lambda: socket.create_connection(listener.getsockname(), 20)) as s:
+        s.sendall(sent)
+    thread.join(40)
+    listener.close()
+    assert arrived == sent
+    assert superframes(four, "fra1", "rx") - before[0] >= 8
+    assert superframes(four, "sin1", "tx") - before[1] >= 8
     four.assert_clean()
 
 
