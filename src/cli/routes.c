@@ -50,6 +50,9 @@ void routes_print(const struct js *answer, FILE *out)
 		number(answer, "readings"), number(answer, "overruns"));
 	if (js_text(answer, "reason"))
 		fprintf(out, "the kernel forwards everything: %s\n", js_text(answer, "reason"));
+	fprintf(out, "cut-through is %s%s%s\n", text_or(answer, "cut-through", "?"),
+		js_text(answer, "cut-through-reason") ? ": " : "",
+		text_or(answer, "cut-through-reason", ""));
 	fputc('\n', out);
 	overlays_print(js_get(answer, "overlays"), out);
 	for (size_t i = 0; i < js_len(list); i++) {

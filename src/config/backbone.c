@@ -216,12 +216,14 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 static void make_node(struct backbone *b, const struct conf_tree *t, const struct conf_node *n,
 		      struct bb_node *node)
 {
-	const char *id = tree_leaf(t, n, "id");
+	const char *id = tree_leaf(t, n, "id"), *cut = tree_leaf(t, n, "cut-through");
 	size_t count = 0, i = 0;
 
 	node->name = backbone_text(b, n->value);
 	node->id = id ? (uint16_t)strtoul(id, NULL, 10) : 0;
 	node->site = backbone_site_of(b, t, tree_leaf(t, n, "site"));
+	if (cut && strcmp(cut, "off") != 0)
+		node->cut_through = strcmp(cut, "on") == 0 ? MSG_CUT_ON : MSG_CUT_AUTO;
 	for (const struct conf_node *p = tree_child(t, n, "port"); p; p = tree_same(p))
 		count++;
 	node->ports = count ? grab(b, count, sizeof(*node->ports)) : NULL;

@@ -73,6 +73,7 @@ struct bb_node {
 	const struct bb_site *site;
 	struct bb_port *ports;
 	size_t port_count;
+	uint8_t cut_through; /* enum msg_cut */
 };
 
 /* An identity as IKEv2 sends it (RFC 7296 §3.5); a node of ours is the FQDN that its name is. */

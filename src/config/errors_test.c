@@ -457,7 +457,7 @@ static const struct error_case cases[] = {
 	 "x.conf:9:24: no template is called `dcc`; there is none\n"},
 	{"no_name_is_far_fetched",
 	 BASE "template t { like x; }\nnode fra1 port b { interface eth5; lan; bridge nope; }\n", 0,
-	 "x.conf:9:14: unknown statement `like` in `template`; accepted here: id, site, tag, port\n"
+	 "x.conf:9:14: unknown statement `like` in `template`; accepted here: id, site, tag, cut-through, port\n"
 	 "x.conf:10:48: no overlay is called `nope`; there is core\n"},
 	{"lost_statement_is_not_missing",
 	 BASE "node lon1 { id 3 site fra; port l { interface eth3 lan; } }\n", 0,

@@ -308,8 +308,18 @@ static void deliver(struct fwd *f, struct arrivals *a)
 	unsigned n = a->n;
 
 	a->n = 0;
+	if (n && f->transit)
+		n = transit_take(f, a->overlay, a->v, n);
 	if (n)
 		guard_overlay(f, a->overlay, a->v, n);
+}
+
+/* The last of them, and what went on from there: nothing of the burst is needed any more. */
+static void deliver_all(struct fwd *f, struct arrivals *a)
+{
+	deliver(f, a);
+	if (f->transit && f->transit->n)
+		transit_send(f);
 }
 
 /* n more, which stand further behind in the burst. */
@@ -378,7 +388,7 @@ void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 			took = long_in(f, wan, &hint, &a, v + i, n - i);
 		i += took;
 	}
-	deliver(f, &a);
+	deliver_all(f, &a);
 }
 
 void esp_in_early(struct fwd *f, const struct sa *sa)
@@ -400,5 +410,5 @@ void esp_in_early(struct fwd *f, const struct sa *sa)
 		}
 	}
 	finish(f, &a, v, k);
-	deliver(f, &a);
+	deliver_all(f, &a);
 }

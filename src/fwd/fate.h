@@ -12,6 +12,7 @@
 	FATE(SENT_CLEAR, "sent-clear",                                                             \
 	     "handed to a wan port in clear: should-secure without a key")                         \
 	FATE(SENT_OVERLAY, "sent-overlay", "handed to an overlay port")                            \
+	FATE(TRANSIT, "transit", "from a peer, on into an overlay by the kernel's routes")         \
 	FATE(SENT_LAN, "sent-lan", "verified and handed to a lan port")                            \
 	FATE(BRIDGE_CONTROL, "bridge-control", "what another bridge said to this one")             \
 	FATE(SENT_LOCAL, "sent-local", "from one lan port of a bridge to another")                 \

@@ -151,6 +151,7 @@ void fwd_relink(struct fwd *f)
 				p->secy = y;
 	}
 	tunnels_relink(f);
+	transit_relink(f);
 }
 
 static bool may_send(const struct fwd *f, const struct fwd_port *p)

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fib;
 struct fwd;
 
 /*
@@ -44,6 +45,10 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 void fwd_port_drop(struct fwd *f, uint16_t id);
 /* The port's interface has a link, or none any more. */
 void fwd_port_link(struct fwd *f, uint16_t id, bool link);
+/* The table of routes that packets between overlays follow, read from now on; NULL: none. */
+void fwd_routes(struct fwd *f, const struct fib *fib);
+/* They may follow it, or are the kernel's, as in the beginning. */
+void fwd_transit(struct fwd *f, bool open);
 /* Descriptors to poll for input; returns how many of at most n were written. */
 unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
 

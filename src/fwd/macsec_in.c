@@ -105,6 +105,8 @@ static void deliver(struct fwd *f, struct secy *y, const struct sc *from, struct
 		return;
 	}
 	if (overlay && overlay->kind == MSG_PORT_OVERLAY) {
+		if (f->transit)
+			n = transit_take(f, overlay, v, n);
 		guard_overlay(f, overlay, v, n);
 		return;
 	}
@@ -229,4 +231,6 @@ void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 		i += took;
 	}
 	arrived(f, &a);
+	if (f->transit && f->transit->n)
+		transit_send(f);
 }

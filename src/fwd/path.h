@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "fib/fib.h"
 #include "fwd/fate.h"
 #include "fwd/fwd.h"
 #include "sa/area.h"
@@ -185,6 +186,15 @@ struct fwd_hint {
 	struct fwd_rx like;
 };
 
+/* Packets between overlays, and what decides of them. */
+struct fwd_transit {
+	const struct fib *fib;                /* control's, read alone; NULL: there is none */
+	struct fwd_port *overlays[FIB_PORTS]; /* by id */
+	unsigned n;                           /* that go on when the burst they came in is done */
+	struct fwd_port *out[PKT_BURST];
+	struct pkt v[PKT_BURST];
+};
+
 /* One worker's. Everything is read and written by its thread alone. */
 struct fwd {
 	struct sa_table *sas;
@@ -203,6 +213,8 @@ struct fwd {
 	struct pkt burst[PKT_BURST]; /* scratch of a burst */
 	struct aead_op ops[PKT_BURST];
 	struct fwd_rx rx[PKT_BURST];
+	struct fwd_transit *transit; /* NULL: it is closed */
+	struct fwd_transit transit_state;
 	/* ESP */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
@@ -283,6 +295,11 @@ void esp_in_early(struct fwd *f, const struct sa *sa);
 /* After a run of packets that did not verify: tries this one, which is not decrypted yet, with other
  * upper halves of its sequence number. One in a tick. */
 void esp_resync(struct fwd *f, struct sa *sa, const struct esp_rx *rx, const struct aead_op *op);
+/* Takes those of an overlay's packets out that go on into an overlay; returns how many are left. */
+unsigned transit_take(struct fwd *f, const struct fwd_port *in, struct pkt *v, unsigned n);
+/* Sends them, when nothing of the burst they came in is needed any more. */
+void transit_send(struct fwd *f);
+void transit_relink(struct fwd *f);
 /* The last before a port: what lacks the mark or the shape of its side does not pass. */
 void guard_wan(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n);
 /* The same for frames in clear of an overlay that may send such, while it has no key in use. */

@@ -324,6 +324,9 @@ static const struct field esp_report_fields[] = {
 	END,
 };
 
+static const struct field transit_want_fields[] = {U8(transit_want, MSG_CUT_OFF, MSG_CUT_ON), END};
+static const struct field transit_fields[] = {FLAG(transit.open), TEXT(transit.what), END};
+
 static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_PORT_WANT] = {"PORT_WANT", port_want_fields, FD_NONE},
 	[MSG_ADDRESS_WANT] = {"ADDRESS_WANT", address_want_fields, FD_NONE},
@@ -367,6 +370,8 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_KEY_HELD] = {"KEY_HELD", key_held_fields, FD_NONE},
 	[MSG_SIGNED] = {"SIGNED", sign_done_fields, FD_NONE},
 	[MSG_PORT_UDP] = {"PORT_UDP", port_udp_fields, FD_MUST},
+	[MSG_TRANSIT_WANT] = {"TRANSIT_WANT", transit_want_fields, FD_NONE},
+	[MSG_TRANSIT] = {"TRANSIT", transit_fields, FD_NONE},
 	[MSG_NEIGHBOUR_PROBE] = {"NEIGHBOUR_PROBE", neighbour_probe_fields, FD_NONE},
 };
 

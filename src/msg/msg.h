@@ -85,6 +85,9 @@ enum msg_type {
 	MSG_PORT_UDP, /* after MSG_PORT_READY of a port with tunnels; fd: a socket for IKE */
 	/* control → parent */
 	MSG_NEIGHBOUR_PROBE, /* the kernel finds this neighbour's MAC address, or makes sure of it */
+	MSG_TRANSIT_WANT, /* packets between overlays pass by the kernel: never, if nothing is in it, always */
+	/* parent → control and forward */
+	MSG_TRANSIT, /* and whether they do now */
 	MSG_TYPE_COUNT
 };
 
@@ -407,6 +410,14 @@ struct msg_esp_report {
 	struct msg_end remote; /* MOVED */
 };
 
+/* In the order in which the file has them. */
+enum msg_cut { MSG_CUT_OFF, MSG_CUT_AUTO, MSG_CUT_ON };
+
+struct msg_transit {
+	bool open;
+	char what[96]; /* why it is not; "" when it is */
+};
+
 /* Counters travel by name, so that a new one needs no new message. */
 struct msg_stats {
 	uint16_t secy;
@@ -451,6 +462,8 @@ struct msg {
 		struct msg_key_held key_held;
 		struct msg_sign sign;
 		struct msg_signed sign_done; /* SIGNED */
+		uint8_t transit_want;        /* TRANSIT_WANT: enum msg_cut */
+		struct msg_transit transit;
 	};
 };
 

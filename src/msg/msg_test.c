@@ -73,6 +73,8 @@ static const struct msg samples[] = {
 	{.type = MSG_PORT_UDP, .port_udp = {.port = 1, .family = 6, .udp = 4500}},
 	{.type = MSG_NEIGHBOUR_PROBE,
 	 .neighbour_probe = {.port = 1, .family = 4, .addr = {198, 51, 100, 1}}},
+	{.type = MSG_TRANSIT_WANT, .transit_want = MSG_CUT_ON},
+	{.type = MSG_TRANSIT, .transit = {.open = false, .what = "a rule of nftables"}},
 	{.type = MSG_LINK},
 	{.type = MSG_SECY_ADD,
 	 .secy_add = {.secy = 1,

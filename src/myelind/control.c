@@ -402,6 +402,9 @@ static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
 			return;
 		}
 		break;
+	case MSG_TRANSIT:
+		c->transit = m->transit;
+		break;
 	case MSG_STATS:
 		stats_put(c, true, &m->stats);
 		break;
@@ -463,6 +466,10 @@ static void wants_say(struct control *c)
 		m.port_want = p->ports[i].want;
 		control_tell_parent(c, &m);
 	}
+	memset(&m, 0, sizeof(m));
+	m.type = MSG_TRANSIT_WANT;
+	m.transit_want = p->node->cut_through;
+	control_tell_parent(c, &m);
 	for (size_t i = 0; i < p->address_count; i++) {
 		memset(&m, 0, sizeof(m));
 		m.type = MSG_ADDRESS_WANT;

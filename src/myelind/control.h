@@ -152,6 +152,7 @@ struct control {
 	struct control_secy secys[PLAN_SECYS_MAX]; /* by id - 1 */
 	struct control_ike *ike;                   /* NULL: no tunnels */
 	struct certs *certs;                       /* NULL: none of them has `auth ca` */
+	struct msg_transit transit;                /* as the parent has it */
 	struct routes *routes;                     /* NULL: they cannot be followed */
 	struct control_keys *keys;                 /* for Wireshark; NULL: none are kept */
 	/* The round of counters under way, and the last one's. */

@@ -60,8 +60,14 @@ void show_routes(void *ctx, struct ctl_request *rq)
 {
 	struct control *c = ctx;
 
-	if (c->routes)
-		ctl_answer(rq, routes_show(c->routes, clock_now()));
-	else
+	struct js *j;
+
+	if (!c->routes) {
 		ctl_fail(rq, "the kernel's routes are not followed");
+		return;
+	}
+	j = routes_show(c->routes, clock_now());
+	js_set_text(j, "cut-through", c->transit.open ? "open" : "closed");
+	js_set_text(j, "cut-through-reason", c->transit.open ? NULL : c->transit.what);
+	ctl_answer(rq, j);
 }

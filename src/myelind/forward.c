@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "fib/fib.h"
 #include "fwd/fwd.h"
 #include "myelind/role.h"
 #include "proc/state.h"
@@ -77,6 +78,9 @@ static bool parent_said(struct forward *f, const struct msg *m, int fd)
 		return true;
 	case MSG_PORT_LINK:
 		fwd_port_link(f->fwd, m->port_link.port, m->port_link.link);
+		return true;
+	case MSG_TRANSIT:
+		fwd_transit(f->fwd, m->transit.open);
 		return true;
 	case MSG_LINK:
 		if (f->control >= 0)
@@ -187,7 +191,8 @@ int forward_main(const struct role_args *args)
 		.bad = LOG_LIMIT(10, NS_PER_S),
 		.lost = LOG_LIMIT(10, NS_PER_S),
 	};
-	size_t size = 0;
+	size_t size = 0, routes_size = 0;
+	const struct fib *routes = state_look(ROLE_FD_ROUTES, &routes_size);
 	void *state = state_map(ROLE_FD_STATE, &size);
 	int ret = 1;
 
@@ -197,6 +202,7 @@ int forward_main(const struct role_args *args)
 	if (state && f.pool && f.signals >= 0)
 		f.fwd = fwd_new(state, size, f.pool, say, &f);
 	if (f.fwd) {
+		fwd_routes(f.fwd, routes && routes_size >= fib_size() ? routes : NULL);
 		forward_loop(&f);
 		ret = ROLE_EXIT_OK;
 	} else {

@@ -365,6 +365,9 @@ static bool control_said(struct parent *p, const struct msg *m)
 	case MSG_ROUTE_WANT:
 		wants_route(p->wants, &m->route_want);
 		return true;
+	case MSG_TRANSIT_WANT:
+		wants_transit(p->wants, m->transit_want);
+		return true;
 	case MSG_WANT_DONE:
 		wants_named(p);
 		if (!p->ready)

@@ -20,6 +20,7 @@ struct wants *wants_new(const struct wants_say *say)
 		free(w);
 		return NULL;
 	}
+	want_transit_init(w);
 	return w;
 }
 
@@ -341,6 +342,7 @@ void wants_give(struct wants *w)
 	for (size_t i = 0; i < w->port_count; i++)
 		if (w->ports[i].open)
 			port_give(w, &w->ports[i]);
+	want_transit_give(w);
 }
 
 /* Counters on their way to control, as many to a message as it holds. */
@@ -464,4 +466,5 @@ void wants_tick(struct wants *w)
 		if (!p->open || !port_look(w, p))
 			port_open(w, p, false);
 	}
+	want_transit_look(w);
 }

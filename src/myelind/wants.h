@@ -36,6 +36,9 @@ void wants_done(struct wants *w);
 /* Has the kernel look for a neighbour of an open port. */
 void wants_probe(struct wants *w, const struct msg_neighbour_probe *probe);
 
+/* Whether packets between overlays may pass by the kernel; mode: enum msg_cut. */
+void wants_transit(struct wants *w, uint8_t mode);
+
 /* Forward was started: gives it every port there is. */
 void wants_give(struct wants *w);
 /* Tells control the counters of a wan port's guards. */

@@ -5,12 +5,14 @@
  *   wants_open.c    how a port of each kind is opened
  *   wants_guard.c   what stands at a wan interface for all its ports: guards and packet sockets
  *   wants_reach.c   addresses and routes
+ *   wants_transit.c whether packets between overlays may pass by the kernel
  */
 #pragma once
 
 #include "myelind/guarded.h"
 #include "myelind/neighbours.h"
 #include "myelind/wants.h"
+#include "proc/hooks.h"
 #include "proc/netlink.h"
 
 #include <stdbool.h>
@@ -66,6 +68,8 @@ struct wants {
 	size_t route_count;
 	struct neighbours neighbours;
 	struct guarded guarded;
+	uint8_t cut;                /* enum msg_cut */
+	struct msg_transit transit; /* as last told */
 };
 
 static inline void want_close_fd(int *fd)
@@ -123,3 +127,11 @@ int want_eapol_open(const struct wants *w, struct want_port *p);
 void want_port_apply(struct wants *w, const struct want_port *p);
 void want_routes_prune(struct wants *w);
 void want_addresses_prune(struct wants *w);
+
+/* wants_transit.c */
+/* Nothing is to pass by the kernel before control says so. */
+void want_transit_init(struct wants *w);
+/* Looks, and tells what changed. */
+void want_transit_look(struct wants *w);
+/* Tells a forward that was just started. */
+void want_transit_give(struct wants *w);

@@ -353,7 +353,7 @@ fail:
 
 int netlink_watch_open(void)
 {
-	const int groups[] = {RTNLGRP_LINK, RTNLGRP_TC};
+	const int groups[] = {RTNLGRP_LINK, RTNLGRP_TC, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
 
 	return subscribed_open(groups, sizeof(groups) / sizeof(groups[0]));
 }

@@ -69,7 +69,7 @@ int netlink_neighbour_probe(struct netlink *nl, unsigned ifindex, uint8_t family
 int netlink_rule_add(struct netlink *nl, uint8_t family, const uint8_t *from, uint32_t table);
 int netlink_rule_del(struct netlink *nl, uint8_t family, const uint8_t *from, uint32_t table);
 
-/* A socket that becomes readable when a link or a tc object changes; netlink_watch_drain() empties
+/* A socket that becomes readable when a link, a tc object or a policy rule changes; netlink_watch_drain() empties
  * it. What changed is looked up afterwards, so that a lost notification costs nothing. */
 int netlink_watch_open(void);
 void netlink_watch_drain(int fd);

@@ -84,6 +84,20 @@ def test_a_static_route_comes_changes_and_goes(lab):
     assert same(lab, "fra1")
 
 
+def test_what_the_kernel_removes_without_a_word_is_found_out(lab):
+    sin = lab.ns("sin1")
+    sin.ip("link", "add", "dummy7", "type", "veth", "peer", "name", "dummy8")
+    sin.ip("addr", "add", "172.31.99.1/24", "dev", "dummy7")
+    sin.ip("link", "set", "dummy7", "up")
+    sin.ip("link", "set", "dummy8", "up")
+    sin.ip("route", "add", "198.51.100.0/24", "via", "172.31.99.9")
+    until("it is mirrored", lambda: mirrored(lab, "sin1", "198.51.100.0/24") == "kernel", 5)
+    sin.ip("link", "set", "dummy7", "down")
+    until("it is gone", lambda: mirrored(lab, "sin1", "198.51.100.0/24") is None, 5)
+    sin.ip("link", "del", "dummy7")
+    until("all is as the kernel has it", lambda: same(lab, "sin1"), 10)
+
+
 def test_a_successor_of_control_reads_them_again(lab):
     lab.kill("fra1", "control")
     until("the mirror is there again", lambda: same(lab, "fra1"), 15)
