@@ -33,6 +33,8 @@ bench: all
 	@$(BUILD)/bench/paths --sweep --path esp-tunnel-gcm-256 --json $(BUILD)/bench-sweep-esp.json
 	@bench/stages --build $(BUILD) --json $(BUILD)/bench-stages.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
+	@$(BUILD)/bench/lpm
+	@$(BUILD)/bench/routes
 
 # As root, for namespaces: the same path through TAPs and packet sockets.
 bench-veth: all

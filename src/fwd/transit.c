@@ -104,6 +104,26 @@ static uint64_t way(const struct fib *fib, const struct fwd_port *in, uint32_t f
 	return len <= mtu ? to : 0;
 }
 
+/* Has the entries for all of a burst's destinations fetched at once: with many routes each is in
+ * another place, and one after the other would wait for each. What is no IPv4 packet does no harm. */
+static void fetch(const struct fib *fib, const struct pkt *v, unsigned n)
+{
+	uint32_t dst[PKT_BURST];
+
+	for (unsigned i = 0; i < n; i++) {
+		dst[i] = v[i].len < ETH_HEAD_LEN + IP4_HEAD_LEN
+				 ? 0
+				 : host_order(v[i].data + ETH_HEAD_LEN + 16);
+		__builtin_prefetch(&fib->root4[dst[i] >> 16]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t e = fib_load(&fib->root4[dst[i] >> 16]);
+
+		if (e & FIB_CHILD)
+			__builtin_prefetch(&fib->tables4[e & (FIB_TABLES - 1)][dst[i] >> 8 & 0xff]);
+	}
+}
+
 static void mac_of(uint64_t to, uint8_t mac[ETH_ADDR_LEN])
 {
 	for (unsigned i = 0; i < ETH_ADDR_LEN; i++)
@@ -144,6 +164,7 @@ unsigned transit_take(struct fwd *f, const struct fwd_port *in, struct pkt *v, u
 		return n;
 	forwards = fib_load(&fib->ports[in->id]);
 	turn = fib_begin(fib);
+	fetch(fib, v, n);
 	for (unsigned i = 0; i < n; i++)
 		to[i] = way(fib, in, forwards, &v[i], &last);
 	if (!fib_same(fib, turn))
