@@ -32,6 +32,7 @@ bench: all
 	@$(BUILD)/bench/paths --sweep --path macsec-xpn-256 --json $(BUILD)/bench-sweep-macsec.json
 	@$(BUILD)/bench/paths --sweep --path esp-tunnel-gcm-256 --json $(BUILD)/bench-sweep-esp.json
 	@bench/stages --build $(BUILD) --json $(BUILD)/bench-stages.json
+	@$(BUILD)/bench/hostile --json $(BUILD)/bench-hostile.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
 	@$(BUILD)/bench/lpm
 	@$(BUILD)/bench/routes
