@@ -236,8 +236,10 @@ void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 
 	f->batch.n = 0;
 	for (unsigned i = 0; i < n;) {
-		i += esp_express_out(f, overlay, &e, v + i, n - i);
-		if (i < n)
+		unsigned took = esp_express_out(f, overlay, &e, v + i, n - i);
+
+		i += took;
+		if (!took)
 			one_out(f, overlay, &v[i++], &f->batch);
 	}
 	esp_flush(f, &f->batch);

@@ -108,7 +108,7 @@ size_t esp_payload_max(const struct esp_suite_info *s, size_t room)
 
 	if (room < around)
 		return 0;
-	body = (room - around) / s->align * s->align;
+	body = (room - around) & ~(size_t)(s->align - 1u);
 	return body > ESP_TRAILER_LEN ? body - ESP_TRAILER_LEN : 0;
 }
 
