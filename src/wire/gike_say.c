@@ -21,7 +21,7 @@ int main(int argc, char *argv[])
 	static struct gike_gsa g;
 	static struct gike_kd k;
 	static uint8_t out[65536];
-	struct gike_dice dice;
+	static struct gike_dice dice; /* what is rolled points into it */
 	long count;
 
 	if (argc != 3)
