@@ -140,11 +140,13 @@ def test_every_opening_is_told_with_its_line(make_lab):
     status, text = audit(lab, "fra1")
     assert status == 3 and "11 things are open by the file" in text
     # What is open is used, and counted as what it is.
+    until("the hosts meet under a key", lambda: lab.run(
+        "host-nyc", "ping", "-c", 1, "-W", 1, lab.address["host-fra"][0], check=False)
+        and rows(report(lab, "nyc1"), "passed", "class").get("integrity", (0, 0))[0] > 0, 30)
     for frame in (SSH, LLDP):
         lab.carrier("inject", "nyc1", "wan", frame.hex())
     until("they passed", lambda: rows(report(lab, "nyc1"), "passed", "class").get(
         "lldp", (0, 0))[1] == 1, 10)
-    assert rows(report(lab, "nyc1"), "passed", "class")["integrity"][0] > 0
     text = audit(lab, "nyc1")[1]
     assert "exception" in text and "not encrypted" in text
     # Before it runs anywhere: all nodes' and all overlays'.
