@@ -39,14 +39,27 @@ struct pkt {
  * pool.c's, and here for what is inline below. */
 struct pkt_pool {
 	unsigned count, frame_max;
-	unsigned free;    /* how many stand in the stack */
-	size_t stride;    /* bytes of one buffer */
-	uint8_t *memory;  /* count × stride */
+	unsigned free;   /* how many stand in the stack */
+	size_t stride;   /* bytes of one buffer */
+	uint8_t *memory; /* all of them; `shared`: mapped from a descriptor */
+	size_t size;     /* bytes of it */
+	bool shared;
+	unsigned lenders; /* rings of the kernel's that keep some for what comes in */
 	uint8_t *stack[]; /* the free ones; the top is taken next */
 };
 
 /* count buffers that each hold frames of up to frame_max bytes besides head- and tailroom. */
 struct pkt_pool *pkt_pool_new(unsigned count, unsigned frame_max);
+/*
+ * The same over the whole of a memfd of pkt_pool_size(), for AF_XDP: the kernel reads and writes
+ * frames in it. Each buffer begins with PKT_CHUNK bytes that lie within one page; their distance
+ * from the start of the memory is what the kernel's rings call it by. NULL with errno.
+ */
+#define PKT_CHUNK 2048
+struct pkt_pool *pkt_pool_new_shared(int fd, unsigned count, unsigned frame_max);
+size_t pkt_pool_size(unsigned count, unsigned frame_max);
+/* The i-th buffer of such a pool. */
+uint8_t *pkt_pool_buffer(const struct pkt_pool *pool, unsigned i);
 void pkt_pool_free(struct pkt_pool *pool);
 /* A buffer with data at PKT_HEADROOM and len 0. False when the pool is empty. */
 static inline bool pkt_alloc(struct pkt_pool *pool, struct pkt *p)
@@ -85,6 +98,8 @@ struct port_stats {
 	uint64_t tx_frames, tx_bytes, tx_errors; /* errors: the kernel refused or dropped */
 	/* Superframes that frames came in or left in; those whose rest found no buffer. */
 	uint64_t rx_supers, tx_supers, rx_no_buffer;
+	uint64_t xdp_rx, xdp_tx; /* of the frames: those that went by AF_XDP */
+	uint64_t xdp_stalls;     /* how often AF_XDP was given up for sending: nothing left */
 };
 
 struct port;
@@ -100,6 +115,8 @@ struct port_ops {
 	int (*fd)(const struct port *port);
 	/* Overlay interfaces: tells the kernel whether the link is up. May be NULL. */
 	void (*carrier)(struct port *port, bool up);
+	/* Now and then (fwd_tick()'s clock): looks whether what was sent left. May be NULL. */
+	void (*tick)(struct port *port, uint64_t now);
 	void (*close)(struct port *port);
 };
 
@@ -116,6 +133,21 @@ struct port *port_tap_new(int fd, const char *ifname, struct pkt_pool *pool);
 /* A raw AF_PACKET socket bound to its interface. A tag the kernel took out of a received frame
  * is put back in before the frame is handed on. */
 struct port *port_afpacket_new(int fd, const char *ifname, struct pkt_pool *pool);
+/*
+ * Takes a port_afpacket_new() over: frames of ours go by AF_XDP as soon as it has sockets for it, and
+ * all else, in and out, by `packet`. `former`, if not NULL, is a port of this kind that this one takes
+ * the place of: its AF_XDP sockets are this one's from now on. The pool is shared memory. NULL with
+ * errno, and `packet` closed.
+ */
+struct port *port_afxdp_new(struct port *packet, struct port *former);
+bool port_is_afxdp(const struct port *port);
+/* Maps the rings of an xsk_open() and gives it buffers; takes fd, in failure too. Nothing is sent
+ * by it before port_afxdp_bound(). 0 or -errno. */
+int port_afxdp_map(struct port *port, unsigned queue, int fd);
+/* It is bound to that queue of the interface. zerocopy: the driver reads and writes the pool. */
+int port_afxdp_bound(struct port *port, unsigned queue, bool zerocopy);
+/* Gives them all up; what is left goes by `packet`. */
+void port_afxdp_drop(struct port *port);
 /*
  * A port in memory, for tests and benchmarks: a ring of ring_size descriptors (a power of two)
  * waiting to be received. Joined ports receive what the other transmits; between ports of one
