@@ -37,6 +37,7 @@ static struct fib_writer *writer_make(void)
 	void *area = aligned_alloc(64, (fib_size() + 63) / 64 * 64);
 
 	assert_non_null(area);
+	memset(area, 0, fib_size()); /* as a memfd begins */
 	w = fib_writer_new(area, fib_size());
 	assert_non_null(w);
 	return w;

@@ -55,6 +55,7 @@ static void world_init(struct world *w)
 	tunnel_to_b(w, &s);
 	w->area = aligned_alloc(64, (fib_size() + 63) / 64 * 64);
 	assert_non_null(w->area);
+	memset(w->area, 0, fib_size()); /* as a memfd begins */
 	w->w = fib_writer_new(w->area, fib_size());
 	assert_non_null(w->w);
 	esp_peer_mac(mac, SPOKE_A);

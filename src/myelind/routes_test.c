@@ -150,6 +150,7 @@ static struct world *world_make(void)
 	assert_non_null(w);
 	w->area = aligned_alloc(64, (fib_size() + 63) / 64 * 64);
 	assert_non_null(w->area);
+	memset(w->area, 0, fib_size()); /* as a memfd begins */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, w->ends), 0);
 	w->now = 1000 * S;
 	w->r = routes_new(w->area, fib_size(), w->ends[0]);
