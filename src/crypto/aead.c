@@ -116,6 +116,11 @@ void aead_key_free(struct aead_key *k)
 	free(k);
 }
 
+bool aead_key_shared(const struct aead_key *k)
+{
+	return k->ops->shared;
+}
+
 unsigned aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n)
 {
 	return k->ops->seal(k->state, v, n);

@@ -8,7 +8,8 @@
  * aead_init() chooses and proves the choice with known answers before the first key is made. The
  * other algorithms are OpenSSL's.
  *
- * A key belongs to one worker thread: what is OpenSSL's keeps its working state beside it.
+ * A key is used by one thread at a time: what is OpenSSL's keeps its working state beside it. Those
+ * of ipsec-mb, which are only read, may be used by several at once: aead_key_shared().
  */
 #pragma once
 
@@ -62,7 +63,7 @@ struct aead_op {
 	bool ok; /* written: sealed, or opened with the right tag */
 };
 
-/* Used by one thread at a time: OpenSSL's holds the state of a packet. */
+/* Used by one thread at a time, unless aead_key_shared(): OpenSSL's holds the state of a packet. */
 struct aead_key;
 
 /*
@@ -80,6 +81,8 @@ struct aead_key *aead_key_new(const uint8_t *key, size_t len);
 struct aead_key *aead_key_make(const struct aead_material *m);
 /* Wipes and frees. NULL is allowed. */
 void aead_key_free(struct aead_key *k);
+/* Several threads may seal and open with it at once. */
+bool aead_key_shared(const struct aead_key *k);
 
 /* Returns how many were sealed. What was not (ok is false) is zeroed and must not be sent. */
 unsigned aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n);

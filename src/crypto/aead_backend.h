@@ -7,6 +7,7 @@ struct aead_ops {
 	/* Finds out whether it can run here and prepares it: 0 or -ENOTSUP. Writes its name. */
 	int (*init)(char *name, size_t size);
 	size_t key_size; /* bytes of its key state, which the caller aligns to 64 */
+	bool shared;     /* a key's state is only read: any number of threads may use it at once */
 	/* 0 or -errno; the lengths are the algorithm's. */
 	int (*key_init)(void *state, const struct aead_material *m);
 	/* Frees what the state points to. The caller wipes the state itself. */

@@ -106,6 +106,7 @@ static unsigned imb_open(const void *state, struct aead_op *v, unsigned n)
 const struct aead_ops aead_ipsec_mb = {
 	.init = imb_init,
 	.key_size = sizeof(struct imb_key),
+	.shared = true,
 	.key_init = imb_key_init,
 	.key_fini = imb_key_fini,
 	.seal = imb_seal,

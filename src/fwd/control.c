@@ -152,6 +152,7 @@ int fwd_control(struct fwd *f, const struct msg *m)
 {
 	int rc = 0;
 
+	works_drain(f);
 	f->seq = m->seq;
 	switch (m->type) {
 	case MSG_SECY_ADD:
@@ -208,6 +209,7 @@ int fwd_control(struct fwd *f, const struct msg *m)
 
 void fwd_tick(struct fwd *f, uint64_t now)
 {
+	works_drain(f);
 	f->now = now;
 	tunnels_tick(f, now);
 	bridges_tick(f);

@@ -67,6 +67,7 @@ void fwd_free(struct fwd *f)
 {
 	if (!f)
 		return;
+	works_fini(f);
 	for (struct tunnel *n = tunnel_next(f->sas, NULL); n; n = tunnel_next(f->sas, n))
 		tunnel_unhold(f, &f->tunnels[n->slot]);
 	for (unsigned i = 0; i < FWD_WHOLES; i++)
@@ -241,6 +242,7 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 {
 	struct fwd_port *p = f->ports;
 
+	works_drain(f);
 	fwd_port_drop(f, give->port);
 	while (p < f->ports + f->port_count && p->port)
 		p++;
@@ -286,6 +288,7 @@ void fwd_port_drop(struct fwd *f, uint16_t id)
 
 	if (!p)
 		return;
+	works_drain(f);
 	port = p->port;
 	*p = (struct fwd_port){0};
 	port_put(f, port);
@@ -298,6 +301,7 @@ void fwd_port_link(struct fwd *f, uint16_t id, bool link)
 
 	if (!p)
 		return;
+	works_drain(f);
 	p->link = link;
 	bridges_look(f);
 }
@@ -349,11 +353,13 @@ static void wan_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned 
 			end++;
 		while (end < n && ip_port(f, wan, &v[end]) == ip)
 			end++;
+		f->mixed = end - i < n;
 		if (ip)
 			esp_in(f, ip, v + i, end - i);
 		else
 			macsec_in(f, wan, v + i, end - i);
 	}
+	f->mixed = false;
 }
 
 /* Marks are given by the stages, never brought along. */
@@ -367,11 +373,11 @@ static inline void marks_clear(struct pkt *v, unsigned n)
 
 unsigned fwd_poll(struct fwd *f)
 {
-	struct pkt *v = f->burst;
 	unsigned moved = 0;
 
 	for (unsigned i = 0; i < f->port_count; i++) {
 		struct fwd_port *p = &f->ports[i];
+		struct pkt *v = f->lanes ? f->work->burst : f->burst;
 		unsigned n = p->polled ? p->port->ops->rx(p->port, v, PKT_BURST) : 0;
 
 		marks_clear(v, n);
@@ -391,5 +397,5 @@ unsigned fwd_poll(struct fwd *f)
 	}
 	if (f->bridges_due)
 		bridges_speak(f);
-	return moved;
+	return f->lanes ? moved + works_poll(f, moved) : moved;
 }

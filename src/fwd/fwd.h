@@ -3,8 +3,9 @@
  * (IEEE 802.1AE-2018 clause 10; validateFrames is Strict unless the file opens it; RFC 4303).
  *
  * Frames move in bursts through short stages: port → classify → macsec_out or macsec_in, or
- * esp_out or esp_in → guard → port. One thread calls everything here. Nothing on the packet path allocates, locks or makes
- * a system call except at the ports.
+ * esp_out or esp_in → guard → port. One thread calls everything here; lanes, where there are any, do
+ * cryptography for it and see nothing else. Nothing on the packet path allocates, locks or makes a
+ * system call except at the ports, and where a lane that sleeps is woken.
  */
 #pragma once
 
@@ -70,6 +71,13 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
  * of each SA (sci: its SPI, an: its direction) and of each direction (sci 0).
  */
 int fwd_control(struct fwd *f, const struct msg *m);
+
+/*
+ * From now on the cryptography of large bursts is shared with the lanes (lanes.h), which stay the
+ * caller's until fwd_free() or until they are taken away with NULL. -ENOMEM.
+ */
+struct lanes;
+int fwd_lanes(struct fwd *f, struct lanes *lanes);
 
 /* One pass: a burst from every port, through the path, out. Returns how many frames it moved. */
 unsigned fwd_poll(struct fwd *f);

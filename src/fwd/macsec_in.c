@@ -114,16 +114,14 @@ static void deliver(struct fwd *f, struct secy *y, const struct sc *from, struct
 		fwd_drop(f, &v[i], FATE_DROP_NO_PORT);
 }
 
-/* What was received of one SA, or of none; from there on they go to y's overlay. */
-static unsigned settle(struct fwd *f, struct pkt *v, const struct fwd_rx *rx, struct aead_op *ops,
-		       unsigned n)
+/* What was received of one SA and is opened, or of none; from there on they go to y's overlay. */
+static unsigned settle(struct fwd *f, struct pkt *v, const struct fwd_rx *rx,
+		       const struct aead_op *ops, unsigned n)
 {
 	unsigned k = 0, at = 0;
 
-	if (rx->sa) {
-		aead_open(rx->sa->key, ops, n);
+	if (rx->sa)
 		k = at = accept_run(rx, ops, n);
-	}
 	for (unsigned i = 0; i < k; i++)
 		unwrap(&v[i], &rx[i], true);
 	for (; at < n; at++) {
@@ -171,12 +169,11 @@ static void arrive(struct fwd *f, struct arrivals *a, const struct fwd_rx *rx, c
 	a->n += n;
 }
 
-/* Finds whose they are, from the first on up to one behind which the short way may go on; *left of
- * the `took` that they were are left for the cryptography. */
-static unsigned classified(struct fwd *f, struct fwd_hint *hint, struct pkt *v, unsigned n,
-			   unsigned *left)
+/* Finds whose they are: all of them, or from the first on up to one behind which the short way may go
+ * on. Returns how many they were; *left of them are left for the cryptography. */
+static unsigned classified(struct fwd *f, struct fwd_hint *hint, bool all, struct pkt *v,
+			   unsigned n, struct fwd_rx *rx, struct aead_op *ops, unsigned *left)
 {
-	struct fwd_rx *rx = f->rx;
 	unsigned k = 0, i = 0;
 
 	do {
@@ -186,7 +183,7 @@ static unsigned classified(struct fwd *f, struct fwd_hint *hint, struct pkt *v, 
 			fate = classify_wan(f, &v[i], &rx[k], hint);
 		if (fate == FATE_SENT_OVERLAY) {
 			if (rx[k].sa)
-				op_prepare(&f->ops[k], &v[i], &rx[k]);
+				op_prepare(&ops[k], &v[i], &rx[k]);
 			pkt_keep(v, k++, i);
 		} else if (fate == FATE_RECEIVED_BYPASS) {
 			f->fates[fate]++;
@@ -194,9 +191,19 @@ static unsigned classified(struct fwd *f, struct fwd_hint *hint, struct pkt *v, 
 		} else {
 			fwd_drop(f, &v[i], fate);
 		}
-	} while (++i < n && !macsec_express_knows(hint));
+	} while (++i < n && (all || !macsec_express_knows(hint)));
 	*left = k;
 	return i;
+}
+
+/* The end of the run of one SA and SecY that begins at i. */
+static unsigned run_end(const struct fwd_rx *rx, unsigned i, unsigned n)
+{
+	unsigned end = i + 1;
+
+	while (end < n && rx[end].sa == rx[i].sa && rx[end].secy == rx[i].secy)
+		end++;
+	return end;
 }
 
 /* The long way, for the frames from the first on that do not take the short one. Returns how many
@@ -205,15 +212,53 @@ static unsigned long_in(struct fwd *f, struct fwd_hint *hint, struct arrivals *a
 			unsigned n)
 {
 	const struct fwd_rx *rx = f->rx;
-	unsigned left, took = classified(f, hint, v, n, &left);
+	unsigned left, took = classified(f, hint, false, v, n, f->rx, f->ops, &left);
 
 	for (unsigned i = 0, end; i < left; i = end) {
-		for (end = i + 1;
-		     end < left && rx[end].sa == rx[i].sa && rx[end].secy == rx[i].secy;)
-			end++;
+		end = run_end(rx, i, left);
+		if (rx[i].sa)
+			aead_open(rx[i].sa->key, f->ops + i, end - i);
 		arrive(f, a, &rx[i], v + i, settle(f, v + i, rx + i, f->ops + i, end - i));
 	}
 	return took;
+}
+
+/* Every frame that lanes had was opened, or not. */
+static void opened(struct fwd *f, struct fwd_work *w, struct pkt *v, unsigned n)
+{
+	struct arrivals a = {.v = v};
+
+	(void)n;
+	for (const struct lane_run *run = w->job.run; run < w->job.run + w->job.runs; run++) {
+		const struct fwd_rx *rx = w->rx + run->at;
+
+		arrive(f, &a, rx, v + run->at,
+		       settle(f, v + run->at, rx, w->ops + run->at, run->n));
+	}
+	arrived(f, &a);
+}
+
+/* The way by the lanes. */
+static void share_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
+{
+	struct fwd_hint hint = {.wan = wan};
+	struct fwd_work *w = f->work;
+	struct lane_run *run = w->job.run;
+	unsigned left;
+
+	(void)classified(f, &hint, true, v, n, w->rx, w->ops, &left);
+	if (!left)
+		return;
+	for (unsigned i = 0, end; i < left; i = end) {
+		end = run_end(w->rx, i, left);
+		*run++ = (struct lane_run){.key = w->rx[i].sa ? w->rx[i].sa->key : NULL,
+					   .at = (uint16_t)i,
+					   .n = (uint16_t)(end - i)};
+	}
+	w->job.open = true;
+	w->job.runs = (unsigned)(run - w->job.run);
+	w->finish = opened;
+	work_hand(f, v, left);
 }
 
 void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
@@ -221,6 +266,10 @@ void macsec_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 	struct fwd_hint hint = {.wan = wan};
 	struct arrivals a = {.v = v};
 
+	if (work_wanted(f, v, n)) {
+		share_in(f, wan, v, n);
+		return;
+	}
 	for (unsigned i = 0; i < n;) {
 		unsigned left, took = macsec_express_in(f, &hint, v + i, n - i, &left);
 

@@ -137,28 +137,21 @@ void tags_push(const struct fwd_port *wan, struct pkt *p, uint8_t priority)
 	}
 }
 
-/* Encrypts n frames under numbers first, first + 1, … and marks them. Returns how many are left. */
-static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, struct pkt *v,
-		     unsigned n, uint64_t first)
+/* Marks the frames that were encrypted and sends them. all: they all were. */
+static void sealed(struct fwd *f, struct sa *sa, struct fwd_port *wan, struct pkt *v, unsigned n,
+		   const struct aead_op *ops, const uint8_t *priority, bool all)
 {
-	const struct wrapping w = wrapping_of(sa);
-	const bool tagged = wan->tag_len, protected = w.clear == UINT32_MAX;
-	uint8_t priority[PKT_BURST];
+	const bool tagged = wan->tag_len, protected = sa->clear == MACSEC_CLEAR_ALL;
 	uint64_t octets = 0;
 	unsigned k = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (tagged)
-			priority[i] = eth_priority(v[i].data, v[i].len);
-		wrap(&w, &v[i], &f->ops[i], first + i);
-	}
-	if (aead_seal(sa->key, f->ops, n) == n && !tagged)
+	if (all && !tagged)
 		for (; k < n; k++) {
 			v[k].mark |= PKT_SEALED;
 			octets += v[k].len;
 		}
 	for (unsigned i = k; i < n; i++) {
-		if (!f->ops[i].ok) {
+		if (!ops[i].ok) {
 			fwd_drop(f, &v[i], FATE_DROP_SEAL);
 			continue;
 		}
@@ -168,10 +161,59 @@ static unsigned seal(struct fwd *f, struct sa *sa, const struct fwd_port *wan, s
 			tags_push(wan, &v[i], priority[i]);
 		pkt_keep(v, k++, i);
 	}
-	octets -= (uint64_t)k * (ETH_ADDRS_LEN + w.tag_len + MACSEC_ICV_LEN);
+	octets -= (uint64_t)k * (ETH_ADDRS_LEN + (uint64_t)sa->tag_len + MACSEC_ICV_LEN);
 	sa->counters.v[protected ? OUT_PKTS_PROTECTED : OUT_PKTS_ENCRYPTED] += k;
 	sa->counters.v[protected ? OUT_OCTETS_PROTECTED : OUT_OCTETS_ENCRYPTED] += octets;
-	return k;
+	guard_wan(f, wan, v, k);
+}
+
+/* Makes MACsec frames of n of them under the numbers first, first + 1, …, not encrypted yet. */
+static void wrap_all(const struct sa *sa, const struct fwd_port *wan, struct pkt *v, unsigned n,
+		     uint64_t first, struct aead_op *ops, uint8_t *priority)
+{
+	const struct wrapping w = wrapping_of(sa);
+	const bool tagged = wan->tag_len;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (tagged)
+			priority[i] = eth_priority(v[i].data, v[i].len);
+		wrap(&w, &v[i], &ops[i], first + i);
+	}
+}
+
+static void shared_sealed(struct fwd *f, struct fwd_work *w, struct pkt *v, unsigned n)
+{
+	sealed(f, w->sa, w->wan, v, n, w->ops, w->priority, false);
+}
+
+/* The same, and lanes have a share in it. */
+static void share_out(struct fwd *f, struct sa *sa, struct fwd_port *wan, struct pkt *v, unsigned n,
+		      uint64_t first)
+{
+	struct fwd_work *w = f->work;
+
+	wrap_all(sa, wan, v, n, first, w->ops, w->priority);
+	w->sa = sa;
+	w->wan = wan;
+	w->finish = shared_sealed;
+	w->job.open = false;
+	w->job.runs = 1;
+	w->job.run[0] = (struct lane_run){.key = sa->key, .n = (uint16_t)n};
+	work_hand(f, v, n);
+}
+
+/* Encrypts n frames under numbers first, first + 1, … and sends them. */
+static void seal(struct fwd *f, struct sa *sa, struct fwd_port *wan, struct pkt *v, unsigned n,
+		 uint64_t first)
+{
+	uint8_t priority[PKT_BURST];
+
+	if (work_wanted(f, v, n)) {
+		share_out(f, sa, wan, v, n, first);
+		return;
+	}
+	wrap_all(sa, wan, v, n, first, f->ops, priority);
+	sealed(f, sa, wan, v, n, f->ops, priority, aead_seal(sa->key, f->ops, n) == n);
 }
 
 /* Should-secure, and no key in use: the frames as they are, behind the port's tags. */
@@ -223,5 +265,5 @@ void macsec_out(struct fwd *f, struct secy *y, struct pkt *v, unsigned n)
 		fwd_carriers(f);
 	}
 	if (got)
-		guard_wan(f, wan, v, seal(f, y->tx_current, wan, v, got, first));
+		seal(f, y->tx_current, wan, v, got, first);
 }

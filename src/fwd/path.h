@@ -7,6 +7,7 @@
 #include "fib/fib.h"
 #include "fwd/fate.h"
 #include "fwd/fwd.h"
+#include "fwd/lanes.h"
 #include "sa/area.h"
 #include "sa/replay.h"
 #include "sa/sa.h"
@@ -186,6 +187,23 @@ struct fwd_hint {
 	struct fwd_rx like;
 };
 
+/*
+ * A burst whose cryptography lanes may do: while it is with them, what is known of it stands here and
+ * the next burst has another of these.
+ */
+struct fwd_work {
+	struct lane_job job; /* the first member */
+	/* Goes on with the n packets at v, whose ops are done. */
+	void (*finish)(struct fwd *f, struct fwd_work *w, struct pkt *v, unsigned n);
+	unsigned n;           /* packets that went to the lanes; they stand in `burst` */
+	struct fwd_port *wan; /* they go to */
+	struct sa *sa;        /* and under which */
+	uint8_t priority[PKT_BURST];
+	struct pkt burst[PKT_BURST];
+	struct aead_op ops[PKT_BURST];
+	struct fwd_rx rx[PKT_BURST];
+};
+
 /* Packets between overlays, and what decides of them. */
 struct fwd_transit {
 	const struct fib *fib;                /* control's, read alone; NULL: there is none */
@@ -215,6 +233,13 @@ struct fwd {
 	struct fwd_rx rx[PKT_BURST];
 	struct fwd_transit *transit; /* NULL: it is closed */
 	struct fwd_transit transit_state;
+	/* Lanes, if there are any (work.c). */
+	struct lanes *lanes;
+	struct fwd_work *works; /* LANES_FLYING + 1 of them, used in turn */
+	struct fwd_work *work;  /* of the burst at hand */
+	unsigned work_at;       /* which of them that is */
+	unsigned pressed;       /* large bursts since the last pass that found nothing */
+	bool mixed;             /* the burst at hand goes through several stages in parts */
 	/* ESP */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
@@ -283,6 +308,24 @@ static inline void pkt_keep(struct pkt *v, unsigned to, unsigned from)
 	if (to != from)
 		v[to] = v[from];
 }
+
+bool works_want(struct fwd *f, const struct pkt *v, unsigned n);
+/* Whether lanes are to have a share of the burst v, which was just received: then it goes on by
+ * work_hand(). If not, nothing is with the lanes any more. */
+static inline bool work_wanted(struct fwd *f, const struct pkt *v, unsigned n)
+{
+	return f->lanes && works_want(f, v, n);
+}
+/* The cryptography of f->work for the n packets at v, the front of its burst, then its finish(): now,
+ * or by the lanes and later, after what was handed over before. f->work is another one then. */
+void work_hand(struct fwd *f, struct pkt *v, unsigned n);
+/* Everything that is with the lanes is finished when this returns: before what a burst depends on
+ * changes. */
+void works_drain(struct fwd *f);
+/* A pass of the loop is over that moved so many packets: finishes what the lanes have done. Returns
+ * how many packets that were, or that it is not all. */
+unsigned works_poll(struct fwd *f, unsigned moved);
+void works_fini(struct fwd *f);
 
 /* The stages. Each consumes the n packets it is handed. */
 /* y: the SecY of the port they came from, or NULL. */

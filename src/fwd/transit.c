@@ -227,5 +227,6 @@ void fwd_routes(struct fwd *f, const struct fib *fib)
 
 void fwd_transit(struct fwd *f, bool open)
 {
+	works_drain(f);
 	f->transit = open && f->transit_state.fib ? &f->transit_state : NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * threads: what threads share. Every process of myelin has one thread today; what workers will
+ * threads: what threads share. Lanes have a test of their own (src/fwd/lanes_test.c); what workers will
  * have in common is the cryptography's backend, chosen once, the algorithms fetched at first use,
  * the table of routes that one writes while the others read, and code that must therefore keep no
  * state of its own: engines and codecs. Each is run here by
