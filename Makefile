@@ -31,6 +31,7 @@ bench: all
 		--json $(BUILD)/bench-sas.json
 	@$(BUILD)/bench/paths --sweep --path macsec-xpn-256 --json $(BUILD)/bench-sweep-macsec.json
 	@$(BUILD)/bench/paths --sweep --path esp-tunnel-gcm-256 --json $(BUILD)/bench-sweep-esp.json
+	@$(BUILD)/bench/cores --json $(BUILD)/bench-cores.json
 	@bench/stages --build $(BUILD) --json $(BUILD)/bench-stages.json
 	@$(BUILD)/bench/hostile --json $(BUILD)/bench-hostile.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json

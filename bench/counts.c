@@ -75,7 +75,8 @@ static void run(const struct count_case *c, unsigned bursts)
 	const struct path *path = path_named(c->path);
 	const struct size *imix = &sizes[SIZES - 1];
 	struct pkt_pool *pool = pkt_pool_new(PKT_BURST, FRAME_MAX);
-	struct end a = end_make(path, 1, c->sas, pool), b = end_make(path, 2, c->sas, pool);
+	struct end a = end_make(path, 1, c->sas, RING_USUAL, pool),
+		   b = end_make(path, 2, c->sas, RING_USUAL, pool);
 	struct pkt v[PKT_BURST];
 
 	for (unsigned i = 0; i < PKT_BURST; i++)

@@ -44,9 +44,10 @@ static void mac_of(uint8_t mac[ETH_ADDR_LEN], unsigned id)
 	memcpy(mac, (const uint8_t[]){2, 0, 10, 0, 0, (uint8_t)id}, ETH_ADDR_LEN);
 }
 
-static struct port *port_make(struct fwd *f, uint16_t id, uint8_t kind, struct pkt_pool *pool)
+static struct port *port_make(struct fwd *f, uint16_t id, uint8_t kind, unsigned ring,
+			      struct pkt_pool *pool)
 {
-	struct port *near = port_memory_new(256, pool), *far = port_memory_new(256, pool);
+	struct port *near = port_memory_new(ring, pool), *far = port_memory_new(ring, pool);
 	struct msg_port_give give = {.port = id, .kind = kind};
 
 	if (!near || !far)
@@ -145,7 +146,8 @@ static void esp_make(const struct path *path, unsigned id, unsigned n, struct fw
 	}
 }
 
-struct end end_make(const struct path *path, unsigned id, unsigned sas, struct pkt_pool *pool)
+struct end end_make(const struct path *path, unsigned id, unsigned sas, unsigned ring,
+		    struct pkt_pool *pool)
 {
 	struct end e = {0};
 
@@ -156,8 +158,8 @@ struct end end_make(const struct path *path, unsigned id, unsigned sas, struct p
 	e.f = fwd_new(e.area, fwd_state_size(), pool, hear, NULL);
 	if (!e.f)
 		die("forward");
-	e.overlay = port_make(e.f, OVERLAY, MSG_PORT_OVERLAY, pool);
-	e.wan = port_make(e.f, WAN, MSG_PORT_WAN, pool);
+	e.overlay = port_make(e.f, OVERLAY, MSG_PORT_OVERLAY, ring, pool);
+	e.wan = port_make(e.f, WAN, MSG_PORT_WAN, ring, pool);
 	if (!path->esp)
 		macsec_make(path, id, e.f);
 	for (unsigned n = 0; n < sas && path->esp; n++)

@@ -43,8 +43,10 @@ struct end {
 };
 
 /* id 1 or 2: the other end is the other one. ESP: with `sas` tunnels, of an SA in each direction;
- * MACsec: sas is 1. */
-struct end end_make(const struct path *path, unsigned id, unsigned sas, struct pkt_pool *pool);
+ * MACsec: sas is 1. ring: frames that wait at a port, at most, a power of two. */
+#define RING_USUAL 256
+struct end end_make(const struct path *path, unsigned id, unsigned sas, unsigned ring,
+		    struct pkt_pool *pool);
 void end_free(struct end *e);
 
 /* Makes a frame of `len` octets from end 1 to end 2 anew in its buffer, for SA `sa`: writes only

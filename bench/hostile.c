@@ -282,8 +282,8 @@ static struct row measure(struct set *s, unsigned windows)
 	struct row r = {s->path->name, s->kind->name, s->size->name, fwd_fate_names[s->kind->fate],
 			.windows = windows};
 
-	s->a = end_make(s->path, 1, 1, pool);
-	s->b = end_make(s->path, 2, 1, pool);
+	s->a = end_make(s->path, 1, 1, RING_USUAL, pool);
+	s->b = end_make(s->path, 2, 1, RING_USUAL, pool);
 	grab(s->old, PKT_BURST);
 	for (unsigned i = 0; i < windows + 2; i++) {
 		if (i == 2)

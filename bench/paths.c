@@ -176,8 +176,8 @@ static void window_lane(struct windows *w, const struct path *path, struct lane 
 static struct lane lane_make(const struct path *path, unsigned sas, unsigned path_cost)
 {
 	const uint8_t key[32] = {7};
-	struct lane l = {.a = end_make(path, 1, sas, pool),
-			 .b = end_make(path, 2, sas, pool),
+	struct lane l = {.a = end_make(path, 1, sas, RING_USUAL, pool),
+			 .b = end_make(path, 2, sas, RING_USUAL, pool),
 			 .raw = raw_new(key, path->key_len, sas),
 			 .sas = sas,
 			 .path_cost = path_cost,

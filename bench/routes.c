@@ -121,8 +121,8 @@ int main(void)
 	tables[1] = tables[2] = table_make(ROUTES);
 	if (!pool)
 		die("buffers");
-	spoke = end_make(path, 1, 1, pool);
-	hub = end_make(path, 2, 2, pool);
+	spoke = end_make(path, 1, 1, RING_USUAL, pool);
+	hub = end_make(path, 2, 2, RING_USUAL, pool);
 	for (unsigned i = 0; i < PKT_BURST; i++)
 		if (!pkt_alloc(pool, &v[i]))
 			die("buffers");
