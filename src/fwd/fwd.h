@@ -66,7 +66,7 @@ unsigned fwd_fds(const struct fwd *f, int *fds, unsigned n);
  * MSG_SYNC: one for each installed SA, then MSG_SYNC_DONE.
  * MSG_STATS_GET: MSG_STATS of the SecY (sci 0, an -1: its own counters, then "port.<ifname>.…"
  * of its ports, "bridge.…" where it is bridged, and "path.…" of the whole path, zero ones left
- * out), of each SC (sci, an -1;
+ * out, and "path.lane-…", the packets that each lane did), of each SC (sci, an -1;
  * our own transmit SC under its SCI) and of each SA (sci, an), then MSG_STATS_DONE. Of a tunnel:
  * of each SA (sci: its SPI, an: its direction) and of each direction (sci 0).
  */

@@ -189,6 +189,11 @@ void stats_say(struct fwd *f, uint16_t secy)
 	for (unsigned i = 0; i < FATE_COUNT; i++)
 		if (f->fates[i])
 			chunk_add(&c, f->fates[i], "path.", fwd_fate_names[i], "");
+	for (unsigned i = 0; f->lanes && i < lanes_count(f->lanes); i++) {
+		const char number[] = {(char)('1' + i), 0};
+
+		chunk_add(&c, lanes_done(f->lanes, i).packets, "path.lane-", number, "");
+	}
 	chunk_flush(&c);
 	f->say(f->ctx, &done);
 }

@@ -51,6 +51,9 @@ static int up_command(const struct cli *c, const struct cli_command *cmd, int ar
 		} else if (!strcmp(a, "--delay-scale") && v && atof(v) >= 0.0) {
 			opt.delay_scale = atof(v);
 			i++;
+		} else if (!strcmp(a, "--lanes") && v) {
+			opt.lanes = v;
+			i++;
 		} else if (a[0] == '-' || opt.file) {
 			return cli_usage(c, cmd, "%s is not understood here", a);
 		} else {
@@ -519,6 +522,7 @@ static const struct cli_option up_opts[] = {
 	{"--no-wait", NULL, "do not even wait for keys"},
 	{"--name", "LAB", "its name; the backbone's without it"},
 	{"--delay-scale", "X", "the delays are X times the real ones"},
+	{"--lanes", "N", "of every node: threads that share forward's cryptography"},
 	{},
 };
 

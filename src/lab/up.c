@@ -155,6 +155,8 @@ static int nodes_start(struct up *u)
 				(char *)"--state-dir",
 				leases,
 				conf,
+				u->opt->lanes ? (char *)"--lanes" : NULL,
+				(char *)(uintptr_t)u->opt->lanes,
 				NULL};
 		pid_t pid;
 

@@ -13,6 +13,7 @@ struct up_options {
 	bool quick;         /* no measurements: return as soon as every peer is live */
 	bool no_wait;       /* do not wait for the peers either */
 	double delay_scale; /* of the delays by geography; 1 is real */
+	const char *lanes;  /* of every node's forward, as myelind takes it; NULL: none */
 	FILE *out, *err;
 };
 

@@ -1,6 +1,8 @@
 /*
  * The forward role: the packet path's process. One worker thread moves packets, listens to
- * control and the parent, and sleeps when there is nothing to do.
+ * control and the parent, and sleeps when there is nothing to do. Lanes share its cryptography
+ * where there are processors for them; they start before the filter of system calls closes and end
+ * with the process.
  *
  * It holds traffic keys and nothing else; they live in the `sa` memfd, so that a successor goes
  * on with the same keys. It ends when the parent closes its link, and control may come and go.
@@ -9,11 +11,13 @@
 #include "base/log.h"
 #include "fib/fib.h"
 #include "fwd/fwd.h"
+#include "fwd/lanes.h"
 #include "myelind/role.h"
 #include "proc/state.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +29,7 @@
 #define SPIN_PASSES 16    /* empty passes before sleeping, when it was busy */
 #define PASSES_AT_ONCE 64 /* between looks at the links, when it is busy */
 #define TICK_NS (100 * NS_PER_MS)
+#define LANES_AUTO 4 /* at most: more than the worker could keep busy */
 
 struct forward {
 	struct fwd *fwd;
@@ -183,6 +188,23 @@ static void forward_loop(struct forward *f)
 	}
 }
 
+void forward_threads(void *ctx)
+{
+	struct role_args *args = ctx;
+	int n = args->lanes_wanted;
+	cpu_set_t cpus;
+
+	if (n == ROLE_LANES_AUTO) {
+		n = sched_getaffinity(0, sizeof(cpus), &cpus) ? 0 : CPU_COUNT(&cpus) - 1;
+		n = n > LANES_AUTO ? LANES_AUTO : n;
+	}
+	if (n <= 0)
+		return;
+	args->lanes = lanes_new((unsigned)n);
+	if (!args->lanes)
+		log_warn("goes on with one thread: cannot start %d lanes: %m", n);
+}
+
 int forward_main(const struct role_args *args)
 {
 	struct forward f = {
@@ -196,19 +218,23 @@ int forward_main(const struct role_args *args)
 	void *state = state_map(ROLE_FD_STATE, &size);
 	int ret = 1;
 
-	(void)args;
 	f.signals = role_signals_open();
 	f.pool = pkt_pool_new(BUFFERS, FRAME_MAX);
 	if (state && f.pool && f.signals >= 0)
 		f.fwd = fwd_new(state, size, f.pool, say, &f);
+	if (f.fwd && fwd_lanes(f.fwd, args->lanes) < 0)
+		log_warn("goes on with one thread: no memory for lanes");
 	if (f.fwd) {
 		fwd_routes(f.fwd, routes && routes_size >= fib_size() ? routes : NULL);
+		log_debug("%u lanes share the cryptography",
+			  args->lanes ? lanes_count(args->lanes) : 0);
 		forward_loop(&f);
 		ret = ROLE_EXIT_OK;
 	} else {
 		log_error("cannot start: %m");
 	}
 	fwd_free(f.fwd);
+	lanes_free(args->lanes);
 	if (f.pool)
 		pkt_pool_free(f.pool);
 	if (f.control >= 0)

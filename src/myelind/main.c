@@ -5,6 +5,7 @@
 #include "build-config.h"
 
 #include "base/log.h"
+#include "fwd/lanes.h"
 #include "myelind/parent.h"
 #include "myelind/role.h"
 #include "proc/guard.h"
@@ -27,6 +28,9 @@ static const char usage[] =
 	"                    /etc/myelin/secrets)\n"
 	"  --state-dir DIR   where packet-number leases are kept (default:\n"
 	"                    /var/lib/myelin/NAME)\n"
+	"  --lanes N         threads that share forward's cryptography of MACsec, 0 to 8, or\n"
+	"                    auto: one for each processor beside the first, at most 4\n"
+	"                    (default: 0)\n"
 	"  --debug           say more\n"
 	"  --release-guards  take the guards off interfaces that no node uses any more;\n"
 	"                    they stay on a wan interface when the daemon ends, so that\n"
@@ -54,6 +58,11 @@ static bool is_name(const char *s)
 	return n && n <= 63 && !s[n] && s[0] != '.' && s[0] != '-';
 }
 
+static bool is_lanes(const char *s)
+{
+	return !strcmp(s, "auto") || (s[0] >= '0' && s[0] <= '0' + LANES_MAX && !s[1]);
+}
+
 static int release_guards(char *const ifnames[])
 {
 	int ret = 0;
@@ -74,23 +83,30 @@ static int release_guards(char *const ifnames[])
 
 static int run_role(const struct options *o)
 {
-	const struct role_args args = {.node = o->parent.node, .config = o->parent.config};
+	struct role_args args = {
+		.node = o->parent.node, .config = o->parent.config, .lanes_wanted = 0};
 	static const struct {
 		const char *name;
 		enum sandbox_role sandbox;
 		int state; /* descriptor, -1: none */
 		int (*run)(const struct role_args *args);
+		void (*threads)(void *args);
 	} roles[] = {
-		{"control", SANDBOX_CONTROL, ROLE_FD_STATE, control_main},
-		{"forward", SANDBOX_FORWARD, ROLE_FD_STATE, forward_main},
-		{"signer", SANDBOX_SIGNER, -1, signer_main},
+		{"control", SANDBOX_CONTROL, ROLE_FD_STATE, control_main, NULL},
+		{"forward", SANDBOX_FORWARD, ROLE_FD_STATE, forward_main, forward_threads},
+		{"signer", SANDBOX_SIGNER, -1, signer_main, NULL},
 	};
+
+	if (o->parent.lanes)
+		args.lanes_wanted =
+			strcmp(o->parent.lanes, "auto") ? atoi(o->parent.lanes) : ROLE_LANES_AUTO;
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
 		if (strcmp(o->role, roles[i].name) != 0)
 			continue;
 		log_init(roles[i].name, o->parent.debug ? LOG_LVL_DEBUG : LOG_LVL_INFO);
-		if (sandbox_enter(roles[i].sandbox, (pid_t)o->parent_pid, roles[i].state) < 0)
+		if (sandbox_enter(roles[i].sandbox, (pid_t)o->parent_pid, roles[i].state,
+				  roles[i].threads, &args) < 0)
 			return 1;
 		return roles[i].run(&args);
 	}
@@ -104,6 +120,7 @@ static int parse_options(int argc, char *argv[], struct options *o)
 		OPT_NODE = 256,
 		OPT_SECRETS,
 		OPT_STATE,
+		OPT_LANES,
 		OPT_DEBUG,
 		OPT_RELEASE,
 		OPT_HELP,
@@ -115,6 +132,7 @@ static int parse_options(int argc, char *argv[], struct options *o)
 		{"node", required_argument, NULL, OPT_NODE},
 		{"secrets", required_argument, NULL, OPT_SECRETS},
 		{"state-dir", required_argument, NULL, OPT_STATE},
+		{"lanes", required_argument, NULL, OPT_LANES},
 		{"debug", no_argument, NULL, OPT_DEBUG},
 		{"release-guards", no_argument, NULL, OPT_RELEASE},
 		{"help", no_argument, NULL, OPT_HELP},
@@ -135,6 +153,9 @@ static int parse_options(int argc, char *argv[], struct options *o)
 			break;
 		case OPT_STATE:
 			o->parent.state_dir = optarg;
+			break;
+		case OPT_LANES:
+			o->parent.lanes = optarg;
 			break;
 		case OPT_DEBUG:
 			o->parent.debug = true;
@@ -175,6 +196,8 @@ int main(int argc, char *argv[])
 		return bad_usage("--node NAME says which node of the file this machine is");
 	if (!is_name(o.parent.node))
 		return bad_usage("a node's name is of letters, digits, '.', '_' and '-'");
+	if (o.parent.lanes && !is_lanes(o.parent.lanes))
+		return bad_usage("--lanes takes a number from 0 to 8, or auto");
 	if (optind != argc - 1)
 		return bad_usage(optind == argc ? "no backbone file was named"
 						: "more than one file was named");

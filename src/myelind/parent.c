@@ -183,6 +183,8 @@ static int role_start(struct parent *p, int which)
 			(char[]){"--node"},
 			(char *)(uintptr_t)p->opt->node,
 			(char *)(uintptr_t)p->opt->config,
+			(char[]){"--lanes"},
+			(char *)(uintptr_t)(p->opt->lanes ? p->opt->lanes : "0"),
 			p->opt->debug ? (char[]){"--debug"} : NULL,
 			NULL};
 	int fds[SPAWN_FDS] = {-1, r->state, -1, -1, -1, -1, -1}, ends[2], err;

@@ -10,6 +10,7 @@ struct parent_options {
 	const char *config;    /* path of the backbone file */
 	const char *secrets;   /* directory, or NULL: the usual places */
 	const char *state_dir; /* or NULL: /var/lib/myelin/NODE */
+	const char *lanes;     /* forward's, or NULL: none */
 	bool debug;
 };
 

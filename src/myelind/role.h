@@ -35,9 +35,15 @@ enum role_exit {
 			       * it was running before */
 };
 
+#define ROLE_LANES_AUTO (-1)
+
+struct lanes;
+
 struct role_args {
-	const char *node;   /* --node */
-	const char *config; /* path of the file as the operator wrote it, for messages */
+	const char *node;    /* --node */
+	const char *config;  /* path of the file as the operator wrote it, for messages */
+	int lanes_wanted;    /* forward: --lanes, or ROLE_LANES_AUTO */
+	struct lanes *lanes; /* forward: what forward_threads() started, or NULL */
 };
 
 #define ROLE_KEYS_MAX 16 /* private keys of one node: authorities of its overlays */
@@ -46,6 +52,9 @@ struct role_args {
 int control_main(const struct role_args *args);
 int forward_main(const struct role_args *args);
 int signer_main(const struct role_args *args);
+
+/* Starts forward's threads, while that is allowed (proc/sandbox.h). args: a struct role_args. */
+void forward_threads(void *args);
 
 /* SIGTERM as a descriptor to read, for a role whose loop is poll(); what else a terminal or a closed
  * socket may send is ignored. -1 with errno. */

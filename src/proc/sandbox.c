@@ -220,7 +220,10 @@ static int seccomp_enter(enum sandbox_role role)
 
 	if (!ctx)
 		return -ENOMEM;
-	err = allow_memory(ctx);
+	/* For every thread there is. */
+	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (!err)
+		err = allow_memory(ctx);
 	if (!err)
 		err = role == SANDBOX_SIGNER ? allow_signer(ctx) : allow_workers(ctx, role);
 	if (!err)
@@ -295,7 +298,8 @@ static int fail(const char *step, int err)
 	return err;
 }
 
-int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd)
+int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd, void (*threads)(void *ctx),
+		  void *ctx)
 {
 	const struct rlimit none = {0, 0}, files = {1024, 1024};
 	/* The name service opens files and libraries, which are out of reach below. */
@@ -325,6 +329,8 @@ int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd)
 		return fail("death of the parent", -ESRCH);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, SANITIZED) < 0)
 		return fail("no new privileges", -errno);
+	if (threads)
+		threads(ctx);
 	if (!SANITIZED) {
 		err = seccomp_enter(role);
 		if (err)

@@ -16,10 +16,12 @@ enum sandbox_role { SANDBOX_CONTROL, SANDBOX_FORWARD, SANDBOX_SIGNER };
 /*
  * Called first thing in a role, as root; never returns to a process that is less confined than
  * said above. `parent` is the process to die with; state_fd is the memfd to keep out of swap, -1
- * when the role has none and its keys are in its own memory.
+ * when the role has none and its keys are in its own memory. threads: called when everything is gone
+ * but the right to start threads, which ends with its return; they are confined alike. NULL: none.
  * 0, or -errno when a step failed: the caller exits.
  */
-int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd);
+int sandbox_enter(enum sandbox_role role, pid_t parent, int state_fd, void (*threads)(void *ctx),
+		  void *ctx);
 
 /* The parent keeps only the capabilities it uses and dumps no core. 0 or -errno. */
 int sandbox_parent(void);

@@ -68,6 +68,23 @@ def test_a_role_has_its_own_user_and_no_privilege(node, role):
         assert int(s["VmLck"].split()[0]) > 0
 
 
+def test_lanes_are_confined_as_forward_is_and_come_back_with_it(make_node):
+    node = make_node()
+    node.start("--lanes", "2")
+    for _ in range(2):
+        forward = confined(node, "forward")
+        tasks = {p.name: status(f"{forward}/task/{p.name}")
+                 for p in pathlib.Path(f"/proc/{forward}/task").iterdir()}
+        assert len(tasks) == 3
+        for s in tasks.values():
+            assert s["Uid"] == status(forward)["Uid"] and s["Groups"] == ""
+            assert int(s["CapPrm"], 16) == int(s["CapBnd"], 16) == 0
+            assert s["NoNewPrivs"] == "1"
+            assert SANITIZED or s["Seccomp"] == "2"
+        node.kill("forward")
+        until("forward is another", lambda: node.pid("forward") not in (None, forward))
+
+
 @whole_sandbox
 @pytest.mark.parametrize("role", USERS)
 def test_a_role_sees_an_empty_root_and_no_network(node, role):
@@ -341,6 +358,8 @@ def test_a_second_daemon_of_the_same_node_is_refused(node):
     (("--node", "../n", "x"), "a node's name"),
     (("--node", "n", "x", "y"), "more than one file"),
     (("--node", "n", "--nonsense", "x"), "unrecognized option"),
+    (("--node", "n", "--lanes", "9", "x"), "from 0 to 8, or auto"),
+    (("--node", "n", "--lanes", "-1", "x"), "from 0 to 8, or auto"),
     (("--release-guards",), "needs the interfaces"),
 ])
 def test_bad_usage_is_said_and_ends_with_2(words, says):
