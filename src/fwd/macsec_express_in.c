@@ -119,6 +119,94 @@ static unsigned accept_each(struct fwd *f, const struct fwd_hint *hint, struct p
 	return k;
 }
 
+/* Drops what did not verify, so that it is in no run's way. Returns how many are left. */
+static unsigned drop_invalid(struct fwd *f, const struct fwd_hint *hint, struct pkt *v, unsigned n)
+{
+	struct fwd_rx rx = hint->like;
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		rx.pn = f->seqs[i];
+		rx.secure = f->ops[i].len;
+		if (!f->ops[i].ok) {
+			fwd_drop(f, &v[i], macsec_verdict(&rx, &f->ops[i]));
+			continue;
+		}
+		pkt_keep(v, k, i);
+		f->ops[k] = f->ops[i];
+		f->seqs[k++] = f->seqs[i];
+	}
+	return k;
+}
+
+static bool in_order(const struct fwd *f, uint64_t next, unsigned n)
+{
+	uint64_t gaps = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		gaps |= f->seqs[i] ^ next++;
+	return !gaps;
+}
+
+/* Frames that were opened, all of them or not, and are in some order. Returns how many are left. */
+static __attribute__((noinline)) unsigned settle(struct fwd *f, const struct fwd_hint *hint,
+						 struct pkt *v, unsigned n, bool all)
+{
+	struct sa *sa = hint->like.sa;
+
+	if (!all)
+		n = drop_invalid(f, hint, v, n);
+	if (sa->next >= UINT64_MAX - PKT_BURST || !in_order(f, sa->next, n))
+		return accept_each(f, hint, v, n);
+	if (n)
+		accept_all(sa, v, n);
+	return n;
+}
+
+/*
+ * Drops garbage between two frames of a run in its place, by its name. False, and nothing is done: it
+ * was none, or the port is one where a frame may be taken that does not verify or is not MACsec's, or it
+ * has a tag in clear.
+ */
+static bool drop_garbage(struct fwd *f, const struct fwd_hint *hint, struct pkt *p)
+{
+	const struct fwd_port *wan = hint->wan;
+	struct fwd_hint other = *hint;
+	struct rd r = rd_init(p->data, p->len);
+	struct eth_clear e = eth_read_clear(&r);
+	enum fwd_fate fate;
+	struct fwd_rx rx;
+
+	if (wan->bypasses || wan->clear || !wan->secy ||
+	    wan->secy->config.validate != MACSEC_STRICT || (!r.bad && e.tags))
+		return false;
+	fate = classify_wan(f, p, &rx, &other);
+	if (fate == FATE_SENT_OVERLAY)
+		return false;
+	fwd_drop(f, p, fate);
+	return true;
+}
+
+/* Goes on with a run of k frames behind garbage. Returns where the run ends. */
+static __attribute__((noinline)) unsigned run_on(struct fwd *f, const struct fwd_hint *hint,
+						 struct pkt *v, unsigned n, unsigned k,
+						 unsigned *left)
+{
+	const struct express e = express_of(hint);
+	unsigned i = k;
+
+	for (; i < n; i++) {
+		if (look(&e, &v[i], &f->ops[k], &f->seqs[k]))
+			pkt_keep(v, k++, i);
+		else if (!drop_garbage(f, hint, &v[i]))
+			break;
+	}
+	*left = 0;
+	if (k)
+		*left = settle(f, hint, v, k, aead_open(e.sa->key, f->ops, k) == k);
+	return i;
+}
+
 bool macsec_express_knows(const struct fwd_hint *hint)
 {
 	const struct sa *sa = hint->like.sa;
@@ -132,6 +220,7 @@ unsigned macsec_express_in(struct fwd *f, const struct fwd_hint *hint, struct pk
 	struct express e;
 	uint64_t gaps = 0, next;
 	unsigned k = 0;
+	bool all;
 
 	if (!macsec_express_knows(hint))
 		return 0;
@@ -139,12 +228,15 @@ unsigned macsec_express_in(struct fwd *f, const struct fwd_hint *hint, struct pk
 	next = e.next;
 	for (; k < n && look(&e, &v[k], &f->ops[k], &f->seqs[k]); k++)
 		gaps |= f->seqs[k] ^ next++;
+	if (k < n && hint->garbage)
+		return run_on(f, hint, v, n, k, left);
 	if (!k)
 		return 0;
 	*left = k;
-	if (aead_open(e.sa->key, f->ops, k) == k && !gaps && e.next < UINT64_MAX - PKT_BURST)
+	all = aead_open(e.sa->key, f->ops, k) == k;
+	if (all && !gaps && e.next < UINT64_MAX - PKT_BURST)
 		accept_all(hint->like.sa, v, k);
 	else
-		*left = accept_each(f, hint, v, k);
+		*left = settle(f, hint, v, k, all);
 	return k;
 }

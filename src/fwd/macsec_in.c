@@ -190,6 +190,7 @@ static unsigned classified(struct fwd *f, struct fwd_hint *hint, bool all, struc
 			deliver(f, rx[k].secy, NULL, &v[i], 1);
 		} else {
 			fwd_drop(f, &v[i], fate);
+			hint->garbage = true;
 		}
 	} while (++i < n && (all || !macsec_express_knows(hint)));
 	*left = k;

@@ -182,6 +182,7 @@ struct fwd_hint {
 	/* What that frame's SecTAG was, short length and PN left out, when one like it needs no other
 	 * look: it had an explicit SCI and an SA, and there are no tags in clear. */
 	bool again;
+	bool garbage; /* some of this burst was dropped */
 	uint8_t tci_an;
 	uint64_t sci; /* network order */
 	struct fwd_rx like;
