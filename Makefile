@@ -21,7 +21,7 @@ demo: all
 test: deps-test
 	@build-aux/build $(BUILD)
 	@build-aux/build $(ASAN) -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
-	@TARGETS=test/threads/threads_test build-aux/build $(TSAN) -Db_sanitize=thread \
+	@TARGETS=thread-tests build-aux/build $(TSAN) -Db_sanitize=thread \
 		-Db_lundef=false -Doptimization=1
 	@test/run --build $(BUILD) --asan $(ASAN) --tsan $(TSAN)
 
