@@ -40,7 +40,10 @@ static void hint_set(struct fwd *f, const struct fwd_port *wan, struct esp_hint 
 	const uint16_t ports[2] = {sa ? htobe16(sa->esp.remote.port) : 0,
 				   sa ? htobe16(sa->esp.local.port) : 0};
 
-	*h = (struct esp_hint){.spi = spi, .udp = udp ? UDP_HEAD_LEN : 0, .known = true};
+	*h = (struct esp_hint){.spi = spi,
+			       .udp = udp ? UDP_HEAD_LEN : 0,
+			       .known = true,
+			       .strangers = h->strangers};
 	if (!sa || sa->esp.mode != ESP_TUNNEL || !sa->esp.any4 || sa->esp.iv_len != IV_LEN ||
 	    sa->esp.align != 4 || sa->esp.icv_len != AEAD_TAG_LEN || sa->esp.local.family != 4 ||
 	    udp != (sa->esp.local.port != 0) || wan->tag_len)
@@ -107,8 +110,9 @@ static inline bool outer_fits(const struct esp_hint *h, const uint8_t *ip)
 }
 
 /* The packet has the shape and no check refuses it: tells the AEAD what to do. */
-static inline bool look(const struct esp_hint *h, const struct pkt *p, struct aead_op *op,
-			uint8_t aad[12], uint64_t *seq)
+static inline __attribute__((always_inline)) bool look(const struct esp_hint *h,
+						       const struct pkt *p, struct aead_op *op,
+						       uint8_t aad[12], uint64_t *seq)
 {
 	const uint32_t least = IP4_HEAD_LEN + h->udp + ESP_HEAD_LEN + IV_LEN + AEAD_TAG_LEN;
 	const uint8_t *ip = p->data + ETH_HEAD_LEN;
@@ -230,6 +234,24 @@ static __attribute__((noinline)) enum fwd_fate judge(struct fwd *f, const struct
 	return fate == FATE_SENT_OVERLAY ? esp_judge(f, p, &rx) : fate;
 }
 
+/* Drops what did not verify, so that it is in no run's way. Returns how many are left. */
+static __attribute__((noinline)) unsigned drop_invalid(struct fwd *f, const struct esp_hint *h,
+						       struct pkt *v, unsigned n)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!f->ops[i].ok) {
+			fwd_drop(f, &v[i], judge(f, h, &v[i], i, false));
+			continue;
+		}
+		pkt_keep(v, k, i);
+		f->ops[k] = f->ops[i];
+		f->seqs[k++] = f->seqs[i];
+	}
+	return k;
+}
+
 /* Packets that were looked at, decrypted if they verify. Returns how many are left for the overlay. */
 static unsigned settle(struct fwd *f, const struct esp_hint *h, struct pkt *v, unsigned n,
 		       bool in_order)
@@ -237,11 +259,14 @@ static unsigned settle(struct fwd *f, const struct esp_hint *h, struct pkt *v, u
 	const uint32_t outer = IP4_HEAD_LEN + h->udp + ESP_HEAD_LEN + IV_LEN;
 	struct sa *sa = h->sa;
 	const bool all = aead_open(sa->key, f->ops, n) == n;
-	const unsigned good = accept_run(f, sa, f->ops, n, all && in_order);
+	unsigned good;
 	uint8_t eth[ETH_HEAD_LEN];
 	uint64_t octets = 0;
 	unsigned k = 0, express = 0;
 
+	if (!all)
+		n = drop_invalid(f, h, v, n);
+	good = accept_run(f, sa, f->ops, n, all && in_order);
 	memcpy(eth, h->tunnel->overlay->mac, ETH_ADDR_LEN);
 	memcpy(eth + ETH_ADDR_LEN, h->tunnel->tunnel->config.peer, ETH_ADDR_LEN);
 	eth[ETH_ADDRS_LEN] = ETH_TYPE_IPV4 >> 8;
@@ -266,12 +291,96 @@ static unsigned settle(struct fwd *f, const struct esp_hint *h, struct pkt *v, u
 	return k;
 }
 
-unsigned esp_express_in(struct fwd *f, const struct fwd_port *wan, struct esp_hint *hint,
-			struct pkt *v, unsigned n, unsigned *left)
+/*
+ * What is not worth the end of a run: IPv4 that is no ESP at all or cut short, and packets of the run's
+ * own SPI that did not look right. Those of no SA are looked for only where one was in this burst
+ * already, for else a packet of another SPI has an SA. What came in pieces and ICMP always are worth it.
+ */
+static bool may_be_garbage(const struct fwd *f, const struct esp_hint *h, const struct pkt *p)
+{
+	const uint8_t *ip = p->data + ETH_HEAD_LEN, *esp = ip + IP4_HEAD_LEN;
+	uint32_t spi;
+
+	if (p->len < ETH_HEAD_LEN || p->data[12] != ETH_TYPE_IPV4 >> 8 ||
+	    p->data[13] != (ETH_TYPE_IPV4 & 0xff))
+		return false;
+	if (p->len < ETH_HEAD_LEN + IP4_HEAD_LEN)
+		return true;
+	if (ip[6] & 0x3f || ip[7] || ip[9] == IP_ICMP)
+		return false;
+	if (ip[9] == IP_UDP)
+		esp += UDP_HEAD_LEN;
+	else if (ip[9] != IP_ESP)
+		return true;
+	if (p->data + p->len < esp + ESP_HEAD_LEN)
+		return true;
+	spi = word(esp);
+	return spi == h->spi || !spi || (h->strangers && !esp_lookup(f->sas, be32toh(spi)));
+}
+
+/* Drops garbage between two packets of a run in its place, by its name. False: it was none. */
+static __attribute__((noinline)) bool drop_garbage(struct fwd *f, struct fwd_port *wan,
+						   const struct esp_hint *h, struct pkt *p)
+{
+	const struct pkt as_it_was = *p;
+	struct esp_rx rx;
+	enum fwd_fate fate;
+
+	if (!may_be_garbage(f, h, p))
+		return false;
+	fate = esp_classify(f, wan, p, &rx);
+	if (fate == FATE_SENT_OVERLAY) {
+		*p = as_it_was;
+		return false;
+	}
+	if (fate == FATE_DROP_UNKNOWN_SPI)
+		early_keep(f, wan, p, be32toh(word(p->data + rx.at)));
+	else
+		fwd_drop(f, p, fate);
+	return true;
+}
+
+/* A packet of another SA, as far as its place tells. */
+static inline bool is_others(const struct esp_hint *h, const struct pkt *p)
+{
+	const uint32_t at = ETH_HEAD_LEN + IP4_HEAD_LEN + h->udp;
+
+	return !h->strangers && p->len >= at + ESP_HEAD_LEN &&
+	       p->data[ETH_HEAD_LEN + 9] == (h->udp ? IP_UDP : IP_ESP) && word(p->data + at) &&
+	       word(p->data + at) != h->spi;
+}
+
+static __attribute__((noinline)) bool look_again(struct fwd *f, const struct esp_hint *h,
+						 const struct pkt *p, unsigned k)
+{
+	return look(h, p, &f->ops[k], f->aad[k], &f->seqs[k]);
+}
+
+/* Goes on with a run of *k packets behind garbage; i: the first that did not look right. Returns where
+ * the run ends. */
+static __attribute__((noinline)) unsigned run_on(struct fwd *f, struct fwd_port *wan,
+						 const struct esp_hint *h, struct pkt *v,
+						 unsigned n, unsigned *k)
+{
+	unsigned i = *k;
+
+	for (; i < n; i++) {
+		if (look_again(f, h, &v[i], *k)) {
+			pkt_keep(v, *k, i);
+			++*k;
+		} else if (is_others(h, &v[i]) || !drop_garbage(f, wan, h, &v[i])) {
+			break;
+		}
+	}
+	return i;
+}
+
+unsigned esp_express_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *hint, struct pkt *v,
+			unsigned n, unsigned *left)
 {
 	struct esp_hint h;
 	uint64_t gaps = 0, next;
-	unsigned k = 0;
+	unsigned k = 0, end;
 
 	if (!esp_express_knows(f, wan, hint, v))
 		return 0;
@@ -280,6 +389,11 @@ unsigned esp_express_in(struct fwd *f, const struct fwd_port *wan, struct esp_hi
 	next = h.next;
 	for (; k < n && look(&h, &v[k], &f->ops[k], f->aad[k], &f->seqs[k]); k++)
 		gaps |= f->seqs[k] ^ next++;
+	end = k;
+	if (k && k < n && !is_others(&h, &v[k])) {
+		end = run_on(f, wan, &h, v, n, &k);
+		gaps = 1; /* not looked for */
+	}
 	*left = k ? settle(f, &h, v, k, !gaps) : 0;
-	return k;
+	return end;
 }

@@ -366,6 +366,7 @@ static unsigned long_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *hi
 			pkt_keep(v, k++, i);
 		} else if (fate == FATE_DROP_UNKNOWN_SPI) {
 			early_keep(f, wan, &v[i], spi_of(&v[i], &rx[k]));
+			hint->strangers = true;
 		} else {
 			fwd_drop(f, &v[i], fate);
 		}

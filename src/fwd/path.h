@@ -107,7 +107,8 @@ struct esp_hint {
 	uint32_t spi, to, ports, salt; /* network order */
 	uint32_t udp;                  /* bytes of its header, or 0 */
 	bool esn;
-	bool known; /* spi and udp are some */
+	bool known;     /* spi and udp are some */
+	bool strangers; /* in this burst are packets of no SA */
 };
 
 /* A packet that came in pieces, of which some are there. */
@@ -419,8 +420,8 @@ enum fwd_fate esp_classify_ip(struct fwd *f, struct fwd_port *wan, struct pkt *p
  * Takes the packets from the first on that are what most are, of one SA, decrypted if they verify;
  * returns how many they were. *left of them stand at v then, for hint->tunnel->overlay.
  */
-unsigned esp_express_in(struct fwd *f, const struct fwd_port *wan, struct esp_hint *hint,
-			struct pkt *v, unsigned n, unsigned *left);
+unsigned esp_express_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *hint, struct pkt *v,
+			unsigned n, unsigned *left);
 /* Whether it may take that packet, as far as its SA is concerned. */
 bool esp_express_knows(struct fwd *f, const struct fwd_port *wan, struct esp_hint *hint,
 		       const struct pkt *p);
