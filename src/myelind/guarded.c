@@ -104,6 +104,26 @@ const struct guard *guarded_find(const struct guarded *g, const char *ifname)
 	return i ? i->guard : NULL;
 }
 
+/* Its guards cannot be put back: down, also when somebody sets it up meanwhile. Said once. */
+static void shut(struct guarded_if *i, struct netlink *nl, const struct netlink_link *link)
+{
+	if (!i->shut)
+		log_error(
+			"%s: its guards cannot be put back; set down so that nothing leaves in clear "
+			"(does `tc qdisc show dev %s` have an `ingress`? then delete that)",
+			i->ifname, i->ifname);
+	i->shut = true;
+	if (link->up)
+		(void)netlink_link_down(nl, i->ifindex);
+}
+
+static void unshut(struct guarded_if *i, struct netlink *nl)
+{
+	i->shut = netlink_link_up(nl, i->ifindex) < 0;
+	if (!i->shut)
+		log_info("%s: its guards stand again; set up", i->ifname);
+}
+
 void guarded_tick(struct guarded *g, struct netlink *nl)
 {
 	for (size_t n = 0; n < g->count; n++) {
@@ -111,12 +131,11 @@ void guarded_tick(struct guarded *g, struct netlink *nl)
 		struct netlink_link link;
 
 		if (!i->guard || netlink_link_get(nl, i->ifname, &link) < 0 ||
-		    link.ifindex != i->ifindex || guard_check(i->guard) >= 0)
+		    link.ifindex != i->ifindex)
 			continue;
-		log_error(
-			"%s: its guards cannot be put back; set down so that nothing leaves in clear "
-			"(does `tc qdisc show dev %s` have an `ingress`? then delete that)",
-			i->ifname, i->ifname);
-		(void)netlink_link_down(nl, i->ifindex);
+		if (guard_check(i->guard) < 0)
+			shut(i, nl, &link);
+		else if (i->shut)
+			unshut(i, nl);
 	}
 }

@@ -8,12 +8,14 @@
 #include "proc/guard.h"
 #include "proc/netlink.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct guarded_if {
 	char ifname[16];
 	unsigned ifindex;
 	struct guard *guard; /* NULL: could not be put in place, nothing uses the interface */
+	bool shut;           /* set down by guarded_tick(), which sets it up again */
 };
 
 struct guarded {
@@ -39,5 +41,6 @@ int guarded_rules(struct guarded_if *i, const struct guard_rule *rules, unsigned
 /* The guards of an interface, or NULL. */
 const struct guard *guarded_find(const struct guarded *g, const char *ifname);
 
-/* Puts back what was taken away; an interface whose guards cannot be put back is set down. */
+/* Puts back what was taken away. An interface whose guards cannot be put back is set down, and up
+ * again once they can. */
 void guarded_tick(struct guarded *g, struct netlink *nl);

@@ -466,9 +466,12 @@ def test_guards_that_cannot_come_back_shut_the_interface(node):
     assert before["missing-ms"] > 0 and before["gaps"] == 0
     guarded = before["guarded-ms"]
     assert node.counters()["guarded-ms"] == guarded         # it does not count on
+    node.ns.ip("link", "set", "wan0", "up")                 # nor does it let itself be set up
+    until("the interface is down again", lambda: "state DOWN" in node.ns.ip("link", "show", "wan0"))
     node.ns.run("tc", "qdisc", "del", "dev", "wan0", "ingress")
     until("the guards are back",
           lambda: node.counters()["guard-restored"] > before["guard-restored"])
+    until("the interface is up", lambda: "state DOWN" not in node.ns.ip("link", "show", "wan0"))
     after = node.counters()
     assert after["missing-ms"] == 0 and after["gaps"] == 1
     assert after["gap-last-ms"] >= before["missing-ms"] - 1
