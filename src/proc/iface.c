@@ -26,26 +26,26 @@
 
 /* Has the kernel leave checksums and segmentation to who reads the TAP, as far as it does: of UDP
  * since Linux 6.2. Without, what is read is finished. */
-static int tap_offload(int fd, bool offload)
+static int tap_offload(int fd)
 {
 	const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
-	if (offload && (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0 ||
-			ioctl(fd, TUNSETOFFLOAD, tcp) == 0))
+	if (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0 ||
+	    ioctl(fd, TUNSETOFFLOAD, tcp) == 0)
 		return 0;
 	return ioctl(fd, TUNSETOFFLOAD, 0);
 }
 
-static int tap_open(const char *ifname, bool offload)
+int iface_tap_open(const char *ifname)
 {
-	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL |
-						 (offload ? IFF_VNET_HDR : 0))};
+	struct ifreq ifr = {.ifr_flags =
+				    (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | IFF_VNET_HDR)};
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), down = 0, err;
 
 	if (fd < 0)
 		return -errno;
 	memccpy(ifr.ifr_name, ifname, 0, IFNAMSIZ - 1);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || tap_offload(fd, offload) < 0 ||
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || tap_offload(fd) < 0 ||
 	    ioctl(fd, TUNSETCARRIER, &down) < 0) {
 		err = -errno;
 		close(fd);
@@ -54,15 +54,10 @@ static int tap_open(const char *ifname, bool offload)
 	return fd;
 }
 
-int iface_tap_open(const char *ifname)
-{
-	return tap_open(ifname, true);
-}
-
 int iface_bridge_open(const char *ifname)
 {
 	struct ifreq ifr = {.ifr_qlen = BRIDGE_QUEUE};
-	int fd = tap_open(ifname, false), s, up = 1, err = 0;
+	int fd = iface_tap_open(ifname), s, up = 1, err = 0;
 
 	if (fd < 0)
 		return fd;

@@ -14,7 +14,7 @@
 int iface_tap_open(const char *ifname);
 
 /* The same for the inside of a bridged lan port: with carrier, a long queue and room for the
- * longest frames; without headers, every frame whole and finished. */
+ * longest frames. */
 int iface_bridge_open(const char *ifname);
 /* Has the interface receive frames for whomever, for as long as the descriptor is open. */
 int iface_promisc_open(unsigned ifindex);

@@ -147,6 +147,9 @@ def test_an_e_line_is_a_cable(line):
     ping(line, "host-fra", "host-nyc", "-M", "do", "-s", "1472")
     got, same = transfer(line, "host-fra", "host-nyc", 8 << 20)
     assert got > 8000000 and same
+    for node, way in (("fra1", "rx"), ("nyc1", "tx")):
+        assert sum(v for k, v in counters(line, node).items()
+                   if k.startswith("port.") and k.endswith(f".{way}-superframes")) >= 8
     with Raw(line, "host-fra") as a, Raw(line, "host-nyc") as b:
         for n, tags in enumerate([b"", b"\x81\x00\x60\x64", b"\x88\xa8\x00\x07\x81\x00\x00\x08"]):
             for dst in (b.mac, BROADCAST, mac("01:00:5e:01:02:03")):
