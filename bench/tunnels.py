@@ -180,6 +180,13 @@ class Esp(Myelin):
     secrets = {"link": "what both of them know\n"}
 
 
+class EspUdp(Esp):
+    """As through a NAT."""
+
+    name, what = "myelin-esp-udp", Esp.what + ", in UDP"
+    statements = (*Esp.statements[:3], "design ipsec; auth psk link; esp { encapsulate; }")
+
+
 class Packaged(Tunnel):
     """One of Debian's, which makes an interface with these addresses."""
 
@@ -326,6 +333,6 @@ secrets {{ ike {{ secret = "what both of them know" }} }}
         return f"{self.name}:\n" + "\n".join(charon.log() for charon in self.charons)
 
 
-OURS = (Macsec, Esp)
+OURS = (Macsec, Esp, EspUdp)
 THEIRS = (WireguardGo, Fastd, Nebula, Openvpn, Tinc, Strongswan)
 KINDS = (Tunnel, Bare, *OURS, *THEIRS)
