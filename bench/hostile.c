@@ -312,6 +312,9 @@ static void row_print(FILE *json, const struct row *r, bool first, const char *m
 	printf("%-19s %6s %-13s %-26s %7.1f %8.1f %6.3f %4u/%-4u\n", r->path, r->size, r->kind,
 	       r->drop, r->valid, r->garbage, r->share, r->kept, r->windows);
 	fflush(stdout);
+	if (json && first)
+		fprintf(json, "{\"machine\": \"%s, TSC %.2f GHz, %s\", \"rows\": [\n", machine,
+			tsc_hz() / 1e9, aead_kernel());
 	if (json)
 		fprintf(json,
 			"%s  {\"path\": \"%s\", \"size\": \"%s\", \"garbage\": \"%s\", \"drop\": "
@@ -356,9 +359,6 @@ int main(int argc, char **argv)
 	json = file ? fopen(file, "w") : NULL;
 	if (!pool || (file && !json))
 		die(pool ? file : "buffers");
-	if (json)
-		fprintf(json, "{\"machine\": \"%s, TSC %.2f GHz, %s\", \"rows\": [\n", machine,
-			tsc_hz() / 1e9, aead_kernel());
 	for (unsigned p = 0; p < PATHS; p++)
 		for (unsigned z = 0; z < SIZES; z++)
 			for (unsigned k = 0; k < KINDS; k++) {
