@@ -3,8 +3,8 @@
  *
  * Four verbs. A protocol *adds receive* SAs first, *uses transmit* only when every receiver it
  * answers for has the key, and *retires* what is over; what forward says comes back as a
- * *report*. There are two kinds of SA, MACsec's and ESP's, each with the same verbs over its own
- * names. All verbs are idempotent: naming an SA again updates what may change and changes nothing
+ * *report*. There are three kinds of SA, MACsec's, ESP's and those of ESP groups, each with the same
+ * verbs over its own names. All verbs are idempotent: naming an SA again updates what may change and changes nothing
  * else. Control thread only.
  */
 #pragma once
@@ -106,4 +106,32 @@ struct sink_esp_report {
 	uint64_t seq;             /* transmit: next number; receive: highest accepted + 1 */
 	uint64_t packets, octets; /* of this SA so far: sent, or verified; payload octets */
 	struct esp_end remote;    /* MOVED: where from */
+};
+
+/*
+ * ESP of a group (RFC 9838; tunnel mode keeps the addresses, RFC 5374). An SA is named by (group,
+ * direction, SPI). What may change: hard_at, and what names the sender.
+ */
+struct sink_group {
+	uint16_t group; /* numbered by control, from 1 */
+	uint8_t suite;  /* enum esp_suite */
+	uint8_t mode;   /* enum esp_mode */
+	bool replay;    /* sequence numbers are one sender's and unique: replays can be seen */
+	uint32_t spi;
+	struct esp_ts from, to; /* the traffic it protects, as every member sees it */
+	/* Transmit: the most significant bits of the IV are the sender's (RFC 6054), who may use this
+	 * value once: whoever starts anew takes another. 0 bits: nobody else sends. */
+	uint8_t sender_bits;
+	uint32_t sender;
+	uint64_t hard_at; /* clock_now(), ns: it retires itself then; 0: never */
+	struct secret key;
+};
+
+struct sink_group_ops {
+	void *ctx;
+	/* 0 or -errno when the request could not be passed on; success is told by a report. */
+	int (*add_receive)(void *ctx, const struct sink_group *sa);
+	/* Of several transmit SAs for the same traffic the last one used sends. */
+	int (*use_transmit)(void *ctx, const struct sink_group *sa);
+	void (*retire)(void *ctx, uint16_t group, enum sink_direction d, uint32_t spi);
 };

@@ -5,7 +5,8 @@
  * root needs a key then, which the next rekey makes and tells.
  *
  * A node without members below has no key. One that has members, and no key that all of them know,
- * is fresh: the next rekey gives it a key and wraps it for both its halves.
+ * is fresh: the next rekey gives it a key and wraps it for both its halves. The root is fresh when
+ * somebody is gone: whoever had a half of its own leaves nothing else behind.
  */
 #include "key/gikev2/lkh.h"
 
@@ -146,10 +147,8 @@ void lkh_remove(struct lkh *t, uint32_t place)
 		struct node *n = &t->v[i];
 
 		n->members--;
-		if (i == ROOT)
-			break;
 		node_fresh(t, n, n->members > 0);
-		if (!n->members)
+		if (!n->members && i != ROOT)
 			node_clear(n);
 	}
 	if (place < t->from)
@@ -248,6 +247,7 @@ int lkh_rekey(struct lkh *t, const void *key, size_t len, struct lkh_wrapped *ke
 		return -ENOENT;
 	if (max < 2 || cost(t, ROOT) > max)
 		return -ENOSPC;
+	node_fresh(t, &t->v[ROOT], false);
 	for (uint32_t i = 2; i <= 3 && !err; i++)
 		err = refresh(t, i, wraps, wrap_count);
 	for (uint32_t i = 2; i <= 3 && !err; i++)
@@ -255,6 +255,65 @@ int lkh_rekey(struct lkh *t, const void *key, size_t len, struct lkh_wrapped *ke
 			err = wrap(t->v[i].key, t->key_len, t->v[i].id, 0, key, len,
 				   &keys[(*key_count)++]);
 	return err;
+}
+
+void lkh_save(const struct lkh *t, struct wr *w)
+{
+	wr_u8(w, (uint8_t)t->levels);
+	wr_u32(w, t->next_id);
+	wr_u8(w, t->v[ROOT].fresh);
+	for (size_t i = 2; i < 2u << t->levels; i++) {
+		const struct node *n = &t->v[i];
+
+		wr_u8(w, (uint8_t)((n->members ? 1 : 0) | (n->fresh ? 2 : 0) | (n->id ? 4 : 0)));
+		if (n->id) {
+			wr_u32(w, n->id);
+			wr_bytes(w, n->key, t->key_len);
+		}
+	}
+}
+
+/* Of a node that has members, or none, by its children's. */
+static bool node_load(struct lkh *t, uint32_t i, struct rd *r)
+{
+	struct node *n = &t->v[i];
+	uint8_t flags = rd_u8(r);
+
+	if (flags & 4) {
+		n->id = rd_u32(r);
+		rd_copy(r, n->key, t->key_len);
+	}
+	n->members = flags & 1;
+	node_fresh(t, n, flags & 2);
+	return !r->bad && flags < 8 && (flags & 1 ? flags > 1 : flags == 0) &&
+	       n->id <= t->next_id && !(flags & 2 && i >= places(t)) &&
+	       (n->id > 0) == ((flags & 4) > 0);
+}
+
+int lkh_load(struct lkh *t, struct rd *r)
+{
+	unsigned levels = rd_u8(r), fresh;
+	bool holds =
+		!r->bad && levels && levels <= LKH_DEPTH_MAX && (2u << levels) - 2 <= rd_left(r);
+
+	while (holds && t->levels < levels)
+		holds = grow(t) == 0;
+	t->next_id = rd_u32(r);
+	fresh = rd_u8(r);
+	holds = holds && fresh <= 1;
+	node_fresh(t, &t->v[ROOT], fresh == 1);
+	for (uint32_t i = 2; holds && i < 2u << t->levels; i++)
+		holds = node_load(t, i, r);
+	for (uint32_t i = places(t) - 1; holds && i >= ROOT; i--) {
+		struct node *n = &t->v[i];
+		uint32_t below = t->v[2 * i].members + t->v[2 * i + 1].members;
+		bool any = t->v[2 * i].fresh || t->v[2 * i + 1].fresh;
+
+		/* Whatever is above something fresh is fresh. */
+		holds = i == ROOT || ((n->members > 0) == (below > 0) && (n->fresh || !any));
+		n->members = below;
+	}
+	return holds && t->levels == levels ? 0 : -EBADMSG;
 }
 
 uint64_t lkh_digest(const struct lkh *t)

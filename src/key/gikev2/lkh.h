@@ -14,7 +14,9 @@
  */
 #pragma once
 
+#include "base/rd.h"
 #include "base/secret.h"
+#include "base/wr.h"
 #include "wire/gike.h"
 
 #include <stdbool.h>
@@ -69,6 +71,11 @@ int lkh_wrap_for(const struct lkh *t, uint32_t place, const void *key, size_t le
  */
 int lkh_rekey(struct lkh *t, const void *key, size_t len, struct lkh_wrapped *keys,
 	      unsigned *key_count, struct lkh_wrapped *wraps, unsigned *wrap_count, unsigned max);
+
+/* The tree for a record, keys in it, and back into one that is new. -EBADMSG: not a whole one, then it
+ * is to be freed. */
+void lkh_save(const struct lkh *t, struct wr *w);
+int lkh_load(struct lkh *t, struct rd *r);
 
 /* A digest of what the tree holds, keys included. */
 uint64_t lkh_digest(const struct lkh *t);

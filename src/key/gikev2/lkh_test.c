@@ -301,6 +301,80 @@ static void what_does_not_fit_changes_nothing(void **state)
 	world_fini(&w);
 }
 
+static void a_successor_goes_on_from_a_record(void **state)
+{
+	static uint8_t b[1 << 17];
+
+	(void)state;
+	for (unsigned seed = 0; seed < 12; seed++) {
+		struct wr writer = wr_init(b, sizeof(b));
+		uint64_t digest;
+		struct world w;
+		struct lkh *next;
+		struct rd r;
+		size_t n;
+
+		rnd_state = 100 + seed;
+		world_init(&w, 300, 40, 32);
+		for (unsigned i = 0; i < 1 + 25 * seed; i++)
+			join(&w, &w.m[i]);
+		if (seed % 3)
+			rekey(&w, WRAPS_MAX);
+		for (unsigned i = 0; i < seed; i++)
+			if (w.m[7 * i].in)
+				leave(&w, &w.m[7 * i]);
+		digest = lkh_digest(w.tree);
+		lkh_save(w.tree, &writer);
+		assert_false(writer.bad);
+		n = wr_len(&writer);
+		for (size_t cut = 0; cut < n; cut += 1 + n / 50) {
+			next = lkh_new(32, random_bytes, NULL);
+			r = rd_init(b, cut);
+			assert_int_equal(lkh_load(next, &r), -EBADMSG);
+			lkh_free(next);
+		}
+		next = lkh_new(32, random_bytes, NULL);
+		r = rd_init(b, n);
+		assert_int_equal(lkh_load(next, &r), 0);
+		assert_true(rd_done(&r));
+		assert_int_equal(lkh_digest(next), digest);
+		lkh_free(w.tree);
+		w.tree = next;
+		for (unsigned i = 250; i < 280; i++)
+			if (!w.m[i].in)
+				join(&w, &w.m[i]);
+		if (lkh_members(w.tree))
+			assert_true(rekey(&w, WRAPS_MAX) > 0);
+		world_fini(&w);
+	}
+}
+
+/* Of two members each has a half of the tree for itself, and no key but those that go with it. */
+static void one_of_two_leaves(void **state)
+{
+	static uint8_t b[4096];
+	struct wr writer = wr_init(b, sizeof(b));
+	struct world w;
+	struct rd r;
+
+	(void)state;
+	world_init(&w, 4, 4, 32);
+	join(&w, &w.m[0]);
+	join(&w, &w.m[1]);
+	assert_false(lkh_stale(w.tree));
+	leave(&w, &w.m[1]);
+	assert_true(lkh_stale(w.tree));
+	lkh_save(w.tree, &writer);
+	lkh_free(w.tree);
+	w.tree = lkh_new(32, random_bytes, NULL);
+	r = rd_init(b, wr_len(&writer));
+	assert_int_equal(lkh_load(w.tree, &r), 0);
+	assert_true(lkh_stale(w.tree));
+	rekey(&w, WRAPS_MAX);
+	assert_false(lkh_stale(w.tree));
+	world_fini(&w);
+}
+
 static void simple_rekeys_leave_the_path_alone(void **state)
 {
 	struct lkh_path after;
@@ -529,6 +603,8 @@ int main(void)
 		cmocka_unit_test(members_come_and_go),
 		cmocka_unit_test(what_does_not_fit_changes_nothing),
 		cmocka_unit_test(simple_rekeys_leave_the_path_alone),
+		cmocka_unit_test(one_of_two_leaves),
+		cmocka_unit_test(a_successor_goes_on_from_a_record),
 		cmocka_unit_test(hostile_messages),
 		cmocka_unit_test(a_way_too_long),
 		cmocka_unit_test(the_group_of_the_appendix),

@@ -1,0 +1,334 @@
+/*
+ * A key server and a member, side by side: what is refused and by which word, and that what did not
+ * verify changes nothing. What they do over time is the simulator's (test/sim/gike_sim.c).
+ */
+#include "key/gikev2/member.h"
+#include "key/gikev2/server.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define SECOND 1000000000ull
+#define ATD 12
+
+static uint64_t rnd_state, now;
+static struct sign_key *key;
+static struct gks *server;
+static struct gks_config config;
+static struct secret gsk_w = {.len = 32};
+static unsigned installed, retired;
+static uint32_t sends_as; /* the last Sender-ID used */
+
+static void random_bytes(void *ctx, void *buf, size_t n)
+{
+	uint8_t *b = buf;
+
+	(void)ctx;
+	while (n--)
+		*b++ = (uint8_t)((rnd_state = rnd_state * 6364136223846793005ull + 1) >> 56);
+}
+
+static int add_receive(void *ctx, const struct sink_group *sa)
+{
+	(void)ctx;
+	(void)sa;
+	installed++;
+	return 0;
+}
+
+static int use_transmit(void *ctx, const struct sink_group *sa)
+{
+	(void)ctx;
+	sends_as = sa->sender;
+	return 0;
+}
+
+static void retire(void *ctx, uint16_t group, enum sink_direction d, uint32_t spi)
+{
+	(void)ctx;
+	(void)group;
+	(void)spi;
+	retired += d == SINK_RECEIVE;
+}
+
+static void sign(void *ctx, uint32_t id, const void *data, size_t len)
+{
+	uint8_t sig[SIGN_MAX];
+	size_t n = sizeof(sig);
+
+	(void)ctx;
+	assert_int_equal(sign_make(key, config.scheme, data, len, sig, &n), 0);
+	gks_signed(server, id, sig, n, now);
+}
+
+static int setup(void **state)
+{
+	static const uint8_t der[48] = {0x30, 0x2e, 2, 1,    0, 0x30, 5, 6, 3, 0x2b,
+					0x65, 0x70, 4, 0x22, 4, 0x20, 1, 2, 3};
+	const struct ike_ts any = {
+		.type = IKE_TS_IPV4, .port_to = 65535, .to = {255, 255, 255, 255}};
+	const struct ike_ts rekey = {.type = IKE_TS_IPV4,
+				     .protocol = 17,
+				     .port_from = 848,
+				     .port_to = 848,
+				     .from = {239, 1, 1, 1},
+				     .to = {239, 1, 1, 1}};
+	const struct gks_env env = {NULL, random_bytes, sign};
+
+	(void)state;
+	rnd_state = 7;
+	now = 1000 * SECOND;
+	installed = retired = 0;
+	key = sign_key_load(der, sizeof(der));
+	config = (struct gks_config){.suite = ESP_AES_GCM_16_256,
+				     .flow_count = 1,
+				     .flows = {{any, any}},
+				     .rekey = {rekey, rekey},
+				     .tek_period_s = 3600,
+				     .kek_period_s = 7200,
+				     .atd_s = ATD,
+				     .dtd_s = 3 * ATD,
+				     .sender_bits = 8,
+				     .senders_max = 200,
+				     .members_max = 4,
+				     .scheme = SIGN_ED25519,
+				     .signature_len = 64,
+				     .copies = 1};
+	config.spki_len = sign_key_public(key, config.spki, sizeof(config.spki));
+	server = gks_new(&config, &env, now);
+	assert_non_null(server);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	gks_free(server);
+	sign_key_free(key);
+	return 0;
+}
+
+static struct gm *member_new(uint32_t senders)
+{
+	const struct gm_config cfg = {
+		.group = 1, .sends = senders > 0, .sender_ids = senders, .ask_sag = true};
+	const struct gm_env env = {NULL, random_bytes, {NULL, add_receive, use_transmit, retire}};
+
+	return gm_new(&cfg, &env, now);
+}
+
+/* Payloads that are written into b, and read. */
+struct text {
+	struct wr w;
+	struct ike_out o;
+	struct ike_chain c;
+	uint8_t b[8192];
+};
+
+static void text_begin(struct text *t)
+{
+	t->w = wr_init(t->b, sizeof(t->b));
+	wr_u8(&t->w, 0);
+	t->o = ike_out_init(&t->w, 0);
+	t->o.w = &t->w;
+}
+
+static enum ike_error text_end(struct text *t)
+{
+	assert_false(t->w.bad);
+	return ike_chain_parse(&t->c, t->b[0], t->b + 1, wr_len(&t->w) - 1, false);
+}
+
+static uint16_t ask(const struct gm *m, uint32_t id, struct text *answer)
+{
+	static struct text request;
+	uint16_t refused;
+
+	text_begin(&request);
+	gm_request(m, &request.o);
+	assert_int_equal(text_end(&request), 0);
+	text_begin(answer);
+	refused = gks_register(server, id, &gsk_w, &request.c, &answer->o, now);
+	if (!refused)
+		assert_int_equal(text_end(answer), 0);
+	return refused;
+}
+
+static void save(void)
+{
+	static uint8_t b[GKS_SAVE_MAX(16)];
+	struct wr w = wr_init(b, sizeof(b));
+
+	if (gks_dirty(server))
+		gks_save(server, &w);
+	assert_false(w.bad);
+	assert_true(gks_settled(server));
+}
+
+static size_t message(uint8_t b[REKEY_MESSAGE_MAX])
+{
+	struct wr w = wr_init(b, REKEY_MESSAGE_MAX);
+
+	assert_false(gks_output(server, &w)); /* not before there is a record */
+	save();
+	assert_true(gks_output(server, &w));
+	save();
+	return wr_len(&w);
+}
+
+static void refusals(void **state)
+{
+	static struct text answer, request;
+	struct gm *m = member_new(1), *many = member_new(200);
+	const struct ike_proposal weak = {.num = 1,
+					  .protocol = IKE_PROTO_ESP,
+					  .count = 1,
+					  .t = {{IKE_T_ENCR, IKE_ENCR_AES_CBC, 128, false}}};
+
+	(void)state;
+	assert_int_equal(gks_exclude(server, 5, now), 0);
+	assert_int_equal(ask(m, 5, &answer), IKE_N_AUTHORIZATION_FAILED);
+	gks_readmit(server, 5);
+	for (uint32_t id = 1; id <= 4; id++)
+		assert_int_equal(ask(m, id, &answer), 0);
+	assert_int_equal(ask(m, 5, &answer), IKE_N_REGISTRATION_FAILED); /* the group is full */
+	assert_int_equal(ask(m, 4, &answer), 0);                         /* but not for them */
+
+	text_begin(&request); /* SAg without what the group uses */
+	ike_open(&request.o, IKE_PL_SA);
+	ike_put_proposal(request.o.w, &weak, true);
+	ike_close(&request.o);
+	assert_int_equal(text_end(&request), 0);
+	text_begin(&answer);
+	assert_int_equal(gks_register(server, 1, &gsk_w, &request.c, &answer.o, now),
+			 IKE_N_NO_PROPOSAL);
+	text_begin(&request); /* GROUP_SENDER of three octets */
+	ike_put_notify(&request.o, IKE_N_GROUP_SENDER, "abc", 3);
+	assert_int_equal(text_end(&request), 0);
+	assert_int_equal(gks_register(server, 1, &gsk_w, &request.c, &answer.o, now),
+			 IKE_N_INVALID_SYNTAX);
+
+	/* All Sender-IDs are asked for: when none is left, all have to come anew, and wait. */
+	save();
+	assert_int_equal(ask(many, 1, &answer), 0);
+	assert_int_equal(ask(many, 1, &answer), 0);
+	assert_int_equal(ask(m, 2, &answer), IKE_N_REGISTRATION_FAILED);
+	assert_false(gks_is_member(server, 1));
+	now += ATD * SECOND;
+	assert_int_equal(ask(m, 2, &answer), 0);
+	gm_free(m);
+	gm_free(many);
+}
+
+static void answers_that_are_cut_or_changed(void **state)
+{
+	static struct text answer, bad;
+	struct gm *m = member_new(1);
+	size_t n;
+
+	(void)state;
+	assert_int_equal(ask(m, 1, &answer), 0);
+	n = wr_len(&answer.w);
+	for (size_t i = 1; i < n; i++)
+		for (unsigned cut = 0; cut < 2; cut++) {
+			memcpy(bad.b, answer.b, n);
+			bad.b[i] ^= cut ? 0 : (uint8_t)(1u << i % 8);
+			if (ike_chain_parse(&bad.c, bad.b[0], bad.b + 1, cut ? i - 1 : n - 1,
+					    false))
+				continue;
+			struct gm_show s;
+
+			if (gm_registered(m, &bad.c, &gsk_w, now) == GM_OK) {
+				gm_free(m); /* times, selectors and the like may be any */
+				m = member_new(1);
+				installed = 0;
+				continue;
+			}
+			gm_show(m, &s);
+			assert_false(s.registered);
+			assert_int_equal(s.sas, 0);
+			assert_int_equal(installed, 0);
+		}
+	assert_int_equal(gm_registered(m, &answer.c, &gsk_w, now), GM_OK);
+	gm_free(m);
+}
+
+static void rekeys_that_do_not_verify_change_nothing(void **state)
+{
+	static struct text answer;
+	static uint8_t good[REKEY_MESSAGE_MAX], bad[REKEY_MESSAGE_MAX];
+	struct gm *m = member_new(1);
+	uint64_t digest;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(ask(m, 1, &answer), 0);
+	assert_int_equal(gm_registered(m, &answer.c, &gsk_w, now), GM_OK);
+	save();
+	now += 3600 * SECOND;
+	gks_expire(server, now);
+	n = message(good);
+	digest = gm_digest(m);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(bad, good, n);
+		bad[i] ^= (uint8_t)(1u << i % 8);
+		assert_int_not_equal(gm_input(m, bad, n, now), GM_OK);
+		assert_int_not_equal(gm_input(m, bad, i, now), GM_OK);
+		assert_true(gm_digest(m) == digest);
+	}
+	memcpy(bad, good, n);
+	assert_int_equal(gm_input(m, bad, n, now), GM_OK);
+	assert_true(gm_digest(m) != digest);
+	digest = gm_digest(m);
+	assert_int_equal(gm_input(m, good, n, now), GM_MESSAGE); /* again */
+	assert_true(gm_digest(m) == digest);
+	gm_free(m);
+}
+
+/* §2.3.3: an answer that was written before a rekey that has arrived is not taken. */
+static void an_answer_that_was_overtaken(void **state)
+{
+	static struct text first, second;
+	static uint8_t b[REKEY_MESSAGE_MAX];
+	struct gm *m = member_new(1);
+	uint64_t digest;
+
+	(void)state;
+	assert_int_equal(ask(m, 1, &first), 0);
+	assert_int_equal(gm_registered(m, &first.c, &gsk_w, now), GM_OK);
+	assert_int_equal(sends_as, 0);
+	assert_int_equal(ask(m, 1, &second), 0);
+	save();
+	now += 3600 * SECOND;
+	gks_expire(server, now);
+	assert_int_equal(gm_input(m, b, message(b), now), GM_OK);
+	assert_int_equal(installed, 2);
+	digest = gm_digest(m);
+	assert_int_equal(gm_registered(m, &second.c, &gsk_w, now), GM_STALE);
+	assert_true(gm_wants(m, now + 6 * SECOND)); /* that alone has changed */
+	assert_true(gm_digest(m) != digest);
+	assert_int_equal(retired, 0);
+	assert_int_equal(ask(m, 1, &second), 0);
+	assert_int_equal(gm_registered(m, &second.c, &gsk_w, now), GM_OK);
+	assert_int_equal(sends_as, 2);
+	assert_string_equal(gm_result_name(GM_STALE), "stale");
+	gm_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(answers_that_are_cut_or_changed, setup, teardown),
+		cmocka_unit_test_setup_teardown(rekeys_that_do_not_verify_change_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_answer_that_was_overtaken, setup, teardown),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
