@@ -85,6 +85,8 @@ int want_wan_open(struct wants *w, struct want_port *p, const char **what)
 		return p->fd;
 	err = iface_packet_mark(p->fd, GUARD_FORWARD_MARK);
 	if (!err)
+		err = iface_packet_superframes(p->fd);
+	if (!err)
 		err = iface_packet_join(p->fd, p->ifindex, NULL);
 	if (!err && want->others)
 		err = iface_packet_promisc(p->fd, p->ifindex);

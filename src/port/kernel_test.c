@@ -74,9 +74,11 @@ static void wait_for_queue(const char *ifname)
 	}
 }
 
-static int afpacket_setup(void **state)
+static int packet_make(void **state, bool virtio)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	const int on = virtio;
+	int fd;
 
 	enter_namespace();
 	assert_int_equal(system("ip link add w0 mtu 4000 type veth peer name w1 mtu 4000 && "
@@ -85,11 +87,23 @@ static int afpacket_setup(void **state)
 	wait_for_queue("w0");
 	wait_for_queue("w1");
 	f->pool = pkt_pool_new(BUFFERS, FRAME_MAX);
-	f->port = port_afpacket_new(raw_socket("w0"), "w0", f->pool);
+	fd = raw_socket("w0");
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+	f->port = port_afpacket_new(fd, "w0", f->pool);
 	assert_non_null(f->port);
 	f->peer = raw_socket("w1");
 	*state = f;
 	return 0;
+}
+
+static int afpacket_setup(void **state)
+{
+	return packet_make(state, false);
+}
+
+static int superpacket_setup(void **state)
+{
+	return packet_make(state, true);
 }
 
 static int tap_make(void **state, int flags)
@@ -421,6 +435,11 @@ static void a_superframe_is_cut_as_the_kernel_cuts_it(void **state)
 	assert_int_equal(!kinds[1], !kinds[3]);
 }
 
+static bool on_packet(const struct fixture *f)
+{
+	return !strcmp(f->port->ops->name, "af_packet");
+}
+
 static void offload_all(struct fixture *f)
 {
 	assert_int_equal(ioctl(f->port->ops->fd(f->port), TUNSETOFFLOAD,
@@ -473,7 +492,8 @@ static void an_unfinished_checksum_is_finished(void **state)
 	struct pkt v;
 
 	peer_virtio(f);
-	offload_all(f);
+	if (!on_packet(f))
+		offload_all(f);
 	make_tcp(&m, 1);
 	m.h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
 	m.h.gso_size = 0;
@@ -491,12 +511,14 @@ static void an_empty_pool_ends_a_superframe_and_says_so(void **state)
 	struct fixture *f = *state;
 	struct pkt all[BUFFERS], v[PKT_BURST];
 	static struct made m;
+	const unsigned kept = on_packet(f) ? 16 : 0; /* for messages to come */
 	unsigned n = 0;
 
 	peer_virtio(f);
-	offload_all(f);
+	if (!on_packet(f))
+		offload_all(f);
 	make_tcp(&m, 30);
-	while (n < BUFFERS - 10 && pkt_alloc(f->pool, &all[n]))
+	while (n < BUFFERS - 10 - kept && pkt_alloc(f->pool, &all[n]))
 		n++;
 	peer_send(f, &m);
 	assert_int_equal(receive(f, v, PKT_BURST), 10);
@@ -508,6 +530,182 @@ static void an_empty_pool_ends_a_superframe_and_says_so(void **state)
 	assert_int_equal(receive(f, v, PKT_BURST), 31);
 	release(f, v, 31);
 	assert_int_equal(f->port->stats.rx_no_buffer, 1);
+}
+
+#define ESP_LEN 1200 /* bytes of payload of a frame of ESP in UDP */
+
+/* Sealed frames of ESP in UDP, the last of them shorter, as esp_out makes them. */
+static void prepare_esp(struct fixture *f, struct pkt *v, unsigned n)
+{
+	const struct made m = {.ip = 14, .upper = 34, .payload = 42, .udp = true};
+
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *b;
+
+		assert_true(pkt_alloc(f->pool, &v[i]));
+		b = v[i].data;
+		v[i].len = 42 + ESP_LEN - (i + 1 == n) * 100;
+		v[i].mark = PKT_SEALED;
+		for (unsigned k = 42; k < v[i].len; k++)
+			b[k] = (uint8_t)random();
+		memset(b, 0, 42);
+		memcpy(b, "\2\2\2\2\2\1\2\2\2\2\2\2\x08\0\x45\0", 16);
+		model_put16(b + 18, i + 1);
+		b[22] = 64;
+		b[23] = 17;
+		memcpy(b + 26, "\xc6\x33\x64\1\xc6\x33\x64\2\x11\x94\x11\x94", 12);
+		model_finish(&m, b, v[i].len, false);
+		model_put16(b + 40, 0);
+	}
+}
+
+/* The kernel has superframes of UDP. Without (before Linux 6.2), frames leave one by one. */
+static bool has_udp_superframes(const struct fixture *f)
+{
+	return f->port->stats.tx_supers;
+}
+
+static void esp_in_udp_leaves_as_one_and_arrives_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct pkt v[PKT_BURST], sent[PKT_BURST];
+	static uint8_t b[sizeof(struct virtio_net_hdr) + SUPER_MAX], was[31][FRAME_MAX];
+	uint64_t bytes = 0;
+
+	peer_virtio(f);
+	prepare_esp(f, v, 31);
+	for (unsigned i = 0; i < 31; bytes += v[i++].len)
+		memcpy(was[i], v[i].data, v[i].len);
+	memcpy(sent, v, sizeof(sent));
+	assert_int_equal(f->port->ops->tx(f->port, v, 31), 31);
+	assert_int_equal(f->port->stats.tx_frames, 31);
+	assert_int_equal(f->port->stats.tx_bytes, bytes);
+	if (!has_udp_superframes(f))
+		skip();
+	assert_int_equal(f->port->stats.tx_supers, 1);
+	assert_int_equal(peer_receive(f, b, sizeof(b)), 10 + 42 + 31 * ESP_LEN - 100);
+	assert_int_equal(b[1], VIRTIO_NET_HDR_GSO_UDP_L4);
+	assert_int_equal(recv(f->peer, b + 100, 1, MSG_DONTWAIT), -1);
+	/* Twice, with a frame between them, in whatever bursts. */
+	for (unsigned round = 0; round < 2; round++) {
+		struct made m = {.len = 42 + 31 * ESP_LEN - 100, .udp = true};
+
+		memcpy(&m.h, b, sizeof(m.h));
+		memcpy(m.b, b + sizeof(m.h), m.len);
+		assert_true(peer_send(f, &m));
+		m = (struct made){.len = 60};
+		make_frame(m.b, 60, (uint8_t)round);
+		assert_true(peer_send(f, &m));
+	}
+	for (unsigned i = 0; i < 64;) {
+		unsigned n = receive(f, v, 1 + random_below(40));
+
+		assert_true(n);
+		for (unsigned k = 0; k < n; k++, i++) {
+			const unsigned which = i % 32;
+
+			assert_int_equal(v[k].mark, 0);
+			if (which == 31) {
+				make_frame(b, 60, (uint8_t)(i / 32));
+				assert_int_equal(v[k].len, 60);
+				assert_memory_equal(v[k].data, b, 60);
+				continue;
+			}
+			assert_int_equal(v[k].len, sent[which].len);
+			assert_memory_equal(v[k].data, was[which], v[k].len);
+		}
+		release(f, v, n);
+	}
+	assert_int_equal(f->port->ops->rx(f->port, v, PKT_BURST), 0);
+	assert_int_equal(f->port->stats.rx_supers, 2);
+	assert_int_equal(f->port->stats.rx_frames, 64);
+	assert_int_equal(f->port->stats.rx_bytes, 2 * bytes + 120);
+	assert_int_equal(f->port->stats.rx_errors, 0);
+}
+
+static void esp_in_udp_is_cut_by_the_kernel_to_what_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct pkt v[PKT_BURST];
+	static uint8_t b[sizeof(struct virtio_net_hdr) + FRAME_MAX], was[20][FRAME_MAX];
+	const struct made m = {.ip = 14, .upper = 34, .payload = 42, .udp = true};
+	uint32_t len[20];
+
+	peer_virtio(f);
+	assert_int_equal(system("ip link set w0 gso_max_size 2000"), 0); /* the kernel cuts */
+	prepare_esp(f, v, 20);
+	for (unsigned i = 0; i < 20; i++) {
+		memcpy(was[i], v[i].data, len[i] = v[i].len);
+		model_finish(&m, was[i], len[i], false); /* the kernel sums UDP up */
+	}
+	assert_int_equal(f->port->ops->tx(f->port, v, 20), 20);
+	for (unsigned i = 0; i < 20; i++) {
+		struct virtio_net_hdr h;
+
+		assert_int_equal(peer_receive(f, b, sizeof(b)), sizeof(h) + len[i]);
+		memcpy(&h, b, sizeof(h));
+		assert_int_equal(h.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+		assert_true(super_checksum_finish(&h, b + sizeof(h), len[i]));
+		if (!has_udp_superframes(f))
+			model_put16(was[i] + 40, 0);
+		assert_memory_equal(b + sizeof(h), was[i], len[i]);
+	}
+	assert_int_equal(recv(f->peer, b, sizeof(b), MSG_DONTWAIT), -1);
+	assert_int_equal(f->port->stats.tx_frames, 20);
+}
+
+static void an_unsealed_frame_among_others_of_a_superframe_stays(void **state)
+{
+	struct fixture *f = *state;
+	struct pkt v[PKT_BURST];
+	static uint8_t b[FRAME_MAX], was[6][FRAME_MAX];
+
+	assert_int_equal(system("ip link set w0 gso_max_size 2000"), 0); /* the kernel cuts */
+	for (unsigned which = 0; which < 6; which++) {
+		prepare_esp(f, v, 6);
+		for (unsigned i = 0; i < 6; i++)
+			memcpy(was[i], v[i].data, v[i].len);
+		v[which].mark = which % 2 ? PKT_OPENED : PKT_CLEAR;
+		assert_int_equal(f->port->ops->tx(f->port, v, 6), 5);
+		for (unsigned i = 0; i < 6; i++) {
+			if (i == which)
+				continue;
+			assert_int_equal(peer_receive(f, b, sizeof(b)),
+					 42 + ESP_LEN - (i == 5) * 100);
+			assert_memory_equal(b + 42, was[i] + 42, ESP_LEN - (i == 5) * 100);
+		}
+		assert_int_equal(recv(f->peer, b, sizeof(b), MSG_DONTWAIT), -1);
+	}
+	assert_int_equal(f->port->stats.tx_errors, 6);
+}
+
+static void a_superframe_behind_a_tag_is_cut_to_frames_behind_tags(void **state)
+{
+	struct fixture *f = *state;
+	struct pkt v[PKT_BURST];
+	static struct made m;
+	static uint8_t expected[FRAME_MAX];
+	unsigned six = 0;
+
+	peer_virtio(f);
+	for (unsigned round = 0; round < 40; round++) {
+		struct segmenter s;
+
+		do
+			make(&m, false, 5 * 1000 + 5, 1000);
+		while (m.udp || m.b[12] != 0x81); /* one tag */
+		memcpy(m.b, "\x02\2\2\2\2\1\2\2\2\2\2\2", 12);
+		six += m.six;
+		assert_true(segmenter_begin(&s, &m.h, m.b, m.len, FRAME_MAX));
+		assert_true(peer_send(f, &m));
+		assert_int_equal(receive(f, v, PKT_BURST), 6);
+		for (unsigned i = 0; i < 6; i++) {
+			assert_int_equal(v[i].len, segmenter_next(&s, expected));
+			assert_memory_equal(v[i].data, expected, v[i].len);
+		}
+		release(f, v, 6);
+	}
+	assert_true(six && six < 40);
 }
 
 #define ON_PACKET(t) cmocka_unit_test_setup_teardown(t, afpacket_setup, teardown)
@@ -522,6 +720,10 @@ int main(void)
 	{                                                                                          \
 		"virtio_" #t, t, virtio_setup, teardown, NULL                                      \
 	}
+#define ON_SUPERPACKET(t)                                                                          \
+	{                                                                                          \
+		"super_" #t, t, superpacket_setup, teardown, NULL                                  \
+	}
 	const struct CMUnitTest tests[] = {
 		ON_PACKET(frames_arrive_whole_and_in_order),
 		ON_PACKET(frame_longer_than_a_buffer_is_an_error_and_the_next_one_arrives),
@@ -530,6 +732,19 @@ int main(void)
 		ON_PACKET(a_frame_that_the_aead_stage_did_not_seal_stays),
 		ON_PACKET(a_frame_that_the_kernel_refuses_takes_no_other_with_it),
 		ON_PACKET(the_tag_that_the_kernel_took_out_is_back_in_place),
+		ON_SUPERPACKET(frames_arrive_whole_and_in_order),
+		ON_SUPERPACKET(frame_longer_than_a_buffer_is_an_error_and_the_next_one_arrives),
+		ON_SUPERPACKET(an_empty_pool_loses_nothing_but_time),
+		ON_SUPERPACKET(a_burst_goes_out_in_order),
+		ON_SUPERPACKET(a_frame_that_the_aead_stage_did_not_seal_stays),
+		ON_SUPERPACKET(a_frame_that_the_kernel_refuses_takes_no_other_with_it),
+		ON_SUPERPACKET(the_tag_that_the_kernel_took_out_is_back_in_place),
+		ON_SUPERPACKET(an_unfinished_checksum_is_finished),
+		ON_SUPERPACKET(an_empty_pool_ends_a_superframe_and_says_so),
+		ON_SUPERPACKET(esp_in_udp_leaves_as_one_and_arrives_as_it_was),
+		ON_SUPERPACKET(esp_in_udp_is_cut_by_the_kernel_to_what_it_was),
+		ON_SUPERPACKET(an_unsealed_frame_among_others_of_a_superframe_stays),
+		ON_SUPERPACKET(a_superframe_behind_a_tag_is_cut_to_frames_behind_tags),
 		ON_TAP(frames_arrive_whole_and_in_order),
 		ON_TAP(frame_longer_than_a_buffer_is_an_error_and_the_next_one_arrives),
 		ON_TAP(an_empty_pool_loses_nothing_but_time),

@@ -152,6 +152,8 @@ static void headers_finish(const struct segmenter *s, uint8_t *out, uint32_t len
 		put16(upper + 4, upper_len);
 	}
 	memcpy(sum_at, &none, sizeof(none));
+	if (s->unsummed)
+		return;
 	sum = ip_checksum(ip_pseudo_sum(p->family, ip + (p->family == 4 ? 12 : 8),
 					ip + (p->family == 4 ? 16 : 24), p->protocol, upper_len) +
 			  ip_sum(upper, upper_len));

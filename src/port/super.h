@@ -8,6 +8,9 @@
  * coalescer: the frames of a burst, put together where cutting gives every octet of them back, and
  * nowhere else. What goes together had its checksums verified here: the kernel believes a superframe.
  *
+ * bundle: the same towards a wan, for ESP in UDP over IPv4, which has no checksum of its own; the
+ * kernel or the interface cuts it again.
+ *
  * Codecs of the worker that owns the port; they allocate nothing.
  */
 #pragma once
@@ -38,6 +41,7 @@ struct segmenter {
 	uint32_t at;   /* of the payload that comes next; len: there is none left */
 	uint16_t size; /* bytes of payload in a frame */
 	uint16_t count;
+	bool unsummed; /* UDP: segments get no checksum. The caller's to set, after the beginning */
 	struct super_shape shape;
 };
 
@@ -86,3 +90,16 @@ struct coalescer {
 void coalescer_take(struct coalescer *c, const struct pkt *v, unsigned n);
 /* Makes the first frame of a group of several the superframe's, and *h its header. */
 void coalescer_finish(const struct super_group *g, struct pkt *first, struct virtio_net_hdr *h);
+
+#define BUNDLE_HEADS 28 /* bytes of the headers that a bundle changes, behind Ethernet's */
+
+/*
+ * How many frames from the first on leave as one superframe: 1, it leaves by itself. They are ESP in
+ * UDP, sealed, and one length but for the last; whatever else their headers say is the same, except
+ * that IPv4's identification counts up or, where no router fragments, is 0.
+ */
+unsigned bundle_count(const struct pkt *v, unsigned n);
+/* Makes the first of n > 1 such frames the superframe's, and *h its header. `heads`: what was there,
+ * for when the kernel does not take it. */
+void bundle_finish(const struct pkt *v, unsigned n, struct virtio_net_hdr *h,
+		   uint8_t heads[BUNDLE_HEADS]);

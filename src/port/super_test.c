@@ -497,6 +497,107 @@ static void no_header_leads_beyond_the_frame(void **state)
 	assert_true(taken > ROUNDS);
 }
 
+/* n frames of ESP in UDP over IPv4, the last of `last` bytes of payload; id 0: not to be fragmented. */
+static void make_bundle(struct pkt *v, uint8_t b[][FRAME_MAX], unsigned n, unsigned size,
+			unsigned last, uint16_t id)
+{
+	struct made m = {.ip = 14, .upper = 34, .payload = 42, .udp = true};
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned some = i + 1 < n ? size : last;
+
+		memset(b[i], 0, 42);
+		for (unsigned k = 42; k < 42 + some; k++)
+			b[i][k] = (uint8_t)random();
+		memcpy(b[i], "\2\0\0\0\0\2\2\0\0\0\0\1\x08\0\x45\x02", 16);
+		model_put16(b[i] + 18, id ? (id + i) & 0xffff : 0);
+		b[i][20] = id ? 0 : 0x40;
+		b[i][22] = 64;
+		b[i][23] = 17;
+		memcpy(b[i] + 26, "\xc6\x33\x64\1\xc6\x33\x64\2\x11\x94\x11\x94", 12);
+		model_finish(&m, b[i], 42 + some, false);
+		model_put16(b[i] + 40, 0);
+		v[i] = (struct pkt){.data = b[i], .len = 42 + some, .mark = PKT_SEALED};
+	}
+}
+
+static void a_bundle_cut_again_is_its_frames(void **state)
+{
+	static uint8_t b[PKT_BURST][FRAME_MAX], was[FRAME_MAX], all[SUPER_MAX], out[FRAME_MAX];
+	struct pkt v[PKT_BURST];
+
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		unsigned size = 60 + random_below(900), n = 2 + random_below(PKT_BURST - 1);
+		uint16_t id = random_below(2) ? (uint16_t)(1 + random_below(65535)) : 0;
+		uint8_t heads[BUNDLE_HEADS];
+		struct virtio_net_hdr h;
+		struct segmenter s;
+		uint32_t len;
+
+		make_bundle(v, b, n, size, 1 + random_below(size), id);
+		assert_int_equal(bundle_count(v, n), n);
+		memcpy(was, b[0], 42);
+		bundle_finish(v, n, &h, heads);
+		assert_memory_equal(heads, was + 14, BUNDLE_HEADS);
+		memcpy(all, b[0], len = v[0].len);
+		for (unsigned i = 1; i < n; len += v[i++].len - 42)
+			memcpy(all + len, b[i] + 42, v[i].len - 42);
+		memcpy(b[0], was, 42);
+		assert_true(segmenter_begin(&s, &h, all, len, FRAME_MAX));
+		s.unsummed = true;
+		for (unsigned i = 0; i < n; i++) {
+			assert_int_equal(segmenter_next(&s, out), v[i].len);
+			if (!id) { /* which had none */
+				model_put16(out + 18, 0);
+				memcpy(out + 24, b[i] + 24, 2);
+			}
+			assert_memory_equal(out, b[i], v[i].len);
+		}
+		assert_false(segmenter_left(&s));
+	}
+}
+
+static void frames_that_are_not_alike_are_no_bundle(void **state)
+{
+	/* Octets that have to be alike, and those that have to be as they are. */
+	static const uint8_t at[] = {0,  5,  6,  11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+				     22, 23, 26, 29, 30, 33, 34, 35, 36, 37, 38, 39, 40, 41};
+	static uint8_t b[4][FRAME_MAX];
+	struct pkt v[4];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(at); i++)
+		for (unsigned bit = 0; bit < 8; bit++) {
+			make_bundle(v, b, 4, 200, 100, 7);
+			b[2][at[i]] ^= (uint8_t)(1u << bit);
+			assert_int_equal(bundle_count(v, 4), 2);
+		}
+	make_bundle(v, b, 4, 200, 100, 7);
+	for (v[1].mark = 0; v[1].mark < 256; v[1].mark = (uint16_t)(v[1].mark + 2))
+		assert_int_equal(bundle_count(v, 4), 1); /* not sealed, whatever else it is */
+	v[1].mark = PKT_SEALED;
+	v[0].mark = PKT_BYPASSED;
+	assert_int_equal(bundle_count(v, 4), 1);
+	make_bundle(v, b, 4, 200, 201, 7);
+	assert_int_equal(bundle_count(v, 4), 3); /* longer */
+	make_bundle(v, b, 2, 200, 199, 7);
+	make_bundle(v + 2, b + 2, 2, 199, 199, 9);
+	assert_int_equal(bundle_count(v, 4), 2); /* behind a shorter one */
+	make_bundle(v, b, 4, 200, 200, 65534);
+	assert_int_equal(bundle_count(v, 4), 4); /* counted past its end */
+}
+
+static void a_bundle_is_no_longer_than_an_ip_packet(void **state)
+{
+	static uint8_t b[PKT_BURST][FRAME_MAX];
+	struct pkt v[PKT_BURST];
+
+	(void)state;
+	make_bundle(v, b, PKT_BURST, 1464, 1464, 0);
+	assert_int_equal(bundle_count(v, PKT_BURST), (65535 - 28) / 1464);
+}
+
 int main(void)
 {
 #define BURST(t) cmocka_unit_test_setup_teardown(t, burst_setup, burst_teardown)
@@ -508,6 +609,9 @@ int main(void)
 		BURST(a_superframe_ends_with_push_fin_and_a_short_frame),
 		BURST(a_frame_with_padding_and_a_datagram_without_checksum_go_alone),
 		BURST(bursts_of_many_flows_come_out_as_they_went_in),
+		cmocka_unit_test(a_bundle_cut_again_is_its_frames),
+		cmocka_unit_test(frames_that_are_not_alike_are_no_bundle),
+		cmocka_unit_test(a_bundle_is_no_longer_than_an_ip_packet),
 		cmocka_unit_test(hostile_headers_are_refused),
 		cmocka_unit_test(no_header_leads_beyond_the_frame),
 	};

@@ -132,7 +132,7 @@ static __always_inline int class_macsec(struct __sk_buff *skb, const struct fram
 		return GUARD_BAD_MACSEC;
 	if (tag[0] & TCI_SC)
 		head += 8;
-	if (tag[1] >= SL_LIMIT || skb->len < f->at + head + ICV_LEN)
+	if (skb->gso_size || tag[1] >= SL_LIMIT || skb->len < f->at + head + ICV_LEN)
 		return GUARD_BAD_MACSEC;
 	body = skb->len - f->at - head - ICV_LEN;
 	if (tag[1] ? body == tag[1] || (body > tag[1] && skb->len <= MIN_FRAME + TAGS_LEN)
@@ -219,9 +219,34 @@ static __always_inline int class_esp(struct __sk_buff *skb, __u32 at)
 	__be32 spi;
 
 	if (bpf_skb_load_bytes(skb, at, &spi, sizeof(spi)) < 0 || bpf_ntohl(spi) < ESP_SPI_MIN ||
-	    skb->len < at + ESP_LEN_MIN)
+	    skb->len < at + ESP_LEN_MIN || skb->gso_size)
 		return GUARD_BAD_ESP;
 	return GUARD_ESP;
+}
+
+/* Segments of a superframe that are looked at, at most: what has more is dropped. The kernel makes
+ * no more of what is 64 kB and as long as this. */
+#define SEGMENTS_MAX 128
+
+/*
+ * ESP in UDP in a superframe, which the kernel or the interface cuts into datagrams of gso_size behind
+ * us: `at` is where the first payload begins. Each of them has to be what a datagram would have to be.
+ */
+static __always_inline int class_esp_segments(struct __sk_buff *skb, __u32 at)
+{
+	__u32 size = skb->gso_size, end = skb->len;
+
+	for (int i = 0; i < SEGMENTS_MAX; i++) {
+		__be32 spi;
+
+		if (bpf_skb_load_bytes(skb, at, &spi, sizeof(spi)) < 0 ||
+		    bpf_ntohl(spi) < ESP_SPI_MIN || size < ESP_LEN_MIN || at + ESP_LEN_MIN > end)
+			return GUARD_BAD_ESP;
+		at += size;
+		if (at >= end)
+			return GUARD_ESP;
+	}
+	return GUARD_BAD_ESP;
 }
 
 /* An IKE header (RFC 7296 section 3.1) whose message fills the datagram. */
@@ -255,6 +280,8 @@ static __always_inline int class_udp(struct __sk_buff *skb, __u32 at, const __be
 		return other;
 	len -= 8;
 	at += 8;
+	if (skb->gso_size)
+		return either(sport, dport, IKE_NAT_PORT) ? class_esp_segments(skb, at) : other;
 	if (either(sport, dport, IKE_PORT))
 		return class_ike(skb, at, len);
 	if (!either(sport, dport, IKE_NAT_PORT))

@@ -251,6 +251,13 @@ int iface_packet_mark(int fd, uint32_t mark)
 	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
 }
 
+int iface_packet_superframes(int fd)
+{
+	const int on = 1;
+
+	return setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
 int iface_packet_promisc(int fd, unsigned ifindex)
 {
 	struct packet_mreq all = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC};

@@ -47,6 +47,8 @@ int iface_packet_open(unsigned ifindex, const struct iface_row *rows, unsigned c
 int iface_packet_filter(int fd, const struct iface_row *rows, unsigned count);
 /* What it sends is marked, which the wan's guard wants of what may leave in clear. 0 or -errno. */
 int iface_packet_mark(int fd, uint32_t mark);
+/* Frames have virtio headers, and may be superframes. 0 or -errno. */
+int iface_packet_superframes(int fd);
 /* Has the interface hear frames for whomever, while the socket is open. 0 or -errno. */
 int iface_packet_promisc(int fd, unsigned ifindex);
 /* Hears what is sent to this group or address too; NULL: to every group. 0 or -errno. */

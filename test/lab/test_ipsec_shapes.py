@@ -1,5 +1,10 @@
 """Overlays of design ipsec in other shapes than a mesh: a hub with spokes that are called over IPv6 or
 call from behind a translator, without a subnet, on demand; and networks of both families over all."""
+import platform
+import re
+import socket
+import threading
+
 import pytest
 
 import labs
@@ -76,3 +81,28 @@ def test_a_packet_too_big_is_told_by_an_address_of_the_lan(star):
     out = star.run("host-nyc", "ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", "1472",
                    "10.10.0.10", check=False)
     assert "From 10.20.0.1" in out and "mtu = 14" in out, out
+
+
+def test_esp_in_udp_leaves_in_superframes_and_arrives_whole(star):
+    """The kernel cuts them to what the carrier and the translator are used to."""
+    data = bytes(range(251)) * (8 << 20 >> 8)
+
+    def wan(node, what):
+        return star.show(node, "counters")["tunnels"][0]["counters"].get(f"port.eth1.{what}", 0)
+    before = wan("nyc1", "tx-superframes")
+    listener = star.ns("host-fra").call(lambda: socket.create_server(("10.10.0.10", 9000)))
+    sender = star.ns("host-nyc").call(socket.socket)
+    listener.settimeout(20)
+    sender.settimeout(20)
+    sender.connect(("10.10.0.10", 9000))
+    receiver, _ = listener.accept()
+    receiver.settimeout(20)
+    with listener, receiver:
+        thread = threading.Thread(target=lambda: (sender.sendall(data), sender.close()))
+        thread.start()
+        got = b"".join(iter(lambda: receiver.recv(1 << 20), b""))
+        thread.join()
+    assert got == data
+    if tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (6, 2):
+        assert wan("nyc1", "tx-superframes") - before >= 8
+    assert wan("nyc1", "tx-errors") == wan("fra1", "rx-errors") == 0

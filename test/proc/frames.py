@@ -75,6 +75,12 @@ def esp(spi=0x1234, body=64):
     return struct.pack("!II", spi, n) + bytes((n + i * 7) & 0xFF for i in range(body))
 
 
+def super_udp(size, head):
+    """The virtio header of a superframe of UDP with so many octets of payload in each datagram; `head`
+    octets of headers."""
+    return struct.pack("<BBHHHH", 1, 5, head, size, head - 8, 6)
+
+
 def ike(length=None, version=0x20, marker=b""):
     """The header of an IKE_SA_INIT request and a body."""
     body = bytes(60)

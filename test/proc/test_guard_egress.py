@@ -194,6 +194,50 @@ def test_a_port_with_tunnels_sends_esp_and_ike_alone(node):
         assert moved(before, node.counters()) == dropped(what), what
 
 
+def test_a_superframe_of_esp_in_udp_passes_whole_or_not_at_all(node):
+    """The kernel cuts it behind the guard. One segment in clear, wherever it stands, and none leaves."""
+    node.want_wan(allow=ESP)
+    size, text = 200, b"in the clear" * 20
+    zero = bytes(4) + text
+    bad = {f"{name} at {at}": [f.esp(body=size - 8) if i != at else what[:size] for i in range(20)]
+           for at in (0, 1, 7, 19)
+           for name, what in (("IKE's marker", zero), ("a reserved SPI", b"\0\0\0\xff" + text))}
+    whole = [f.esp(body=size - 8) for _ in range(20)]
+    bad["a short end"] = [*whole, f.esp(body=24)]
+    bad["one octet at the end"] = [*whole, b"\xff"]
+    bad["segments that hold nothing"] = [f.esp(body=24) for _ in range(20)]
+    for family, ip, head in (4, f.ip4, 42), (6, f.ip6, 62):
+        for what, parts in bad.items():
+            before = node.counters()
+            frame = ip(17, f.udp(4500, 4500, b"".join(parts)))
+            if not node.send_super(f.super_udp(len(parts[0]), head), frame):
+                pytest.skip("no superframes of UDP in this kernel")
+            assert node.left(f.macsec()) == [], (family, what)
+            assert moved(before, node.counters()) == {
+                "egress-dropped": 1, "egress-dropped-esp-malformed": 1, "egress-macsec": 1}, what
+        before = node.counters()
+        good = [*whole, f.esp(body=100)]
+        node.send_super(f.super_udp(size, head), ip(17, f.udp(4500, 4500, b"".join(good))))
+        assert [frame[head:] for frame in node.left(f.macsec())] == good
+        assert moved(before, node.counters()) == {"egress-esp": 1, "egress-macsec": 1}
+
+
+def test_what_is_no_esp_in_udp_is_in_no_superframe(node):
+    """IKE's messages are judged one by one, and so is ESP; MACsec and ESP have no segments to Linux."""
+    node.want_wan(allow=ESP)
+    size, kinds = 100, {
+        "ike": f.ip4(17, f.udp(500, 500, f.ike(length=400) + bytes(400 - 88))),
+        "ports": f.ip4(17, f.udp(4501, 4501, b"".join(f.esp(body=92) for _ in range(4)))),
+        "esp": f.ip4(50, f.esp(body=400)),
+        "macsec": f.macsec(body=400),
+        "more than there are": f.ip4(17, f.udp(4500, 4500, b"".join(
+            f.esp(body=92) for _ in range(150)))),
+    }
+    for what, frame in kinds.items():
+        node.send_super(f.super_udp(size, 42), frame)
+        assert node.left(f.macsec()) == [], what
+
+
 def test_fragments_do_not_pass_as_an_exception(node):
     node.want_wan(allow=SSH | BGP | DHCP | PING)
     for frag in (0x2000, 0x0001, 0x2005):
