@@ -5,12 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct aead_key {
-	const struct aead_ops *ops;
-	size_t size; /* of the whole allocation */
-	_Alignas(64) uint8_t state[];
-};
-
 /* Written by aead_init() before any worker runs, read only afterwards. */
 static const struct aead_ops *aead_ops;
 static char aead_name[64] = "none";
@@ -129,4 +123,42 @@ unsigned aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n)
 unsigned aead_open(const struct aead_key *k, struct aead_op *v, unsigned n)
 {
 	return k->ops->open(k->state, v, n);
+}
+
+/* How many keys from the first on are of the same backend. */
+static unsigned same_ops(const struct aead_key *const *k, unsigned n)
+{
+	unsigned i = 1;
+
+	while (i < n && k[i]->ops == k[0]->ops)
+		i++;
+	return i;
+}
+
+unsigned aead_seal_each(const struct aead_key *const *k, struct aead_op *v, unsigned n)
+{
+	unsigned good = 0;
+
+	for (unsigned i = 0, m; i < n; i += m) {
+		const struct aead_ops *ops = k[i]->ops;
+
+		m = ops->seal_each ? same_ops(k + i, n - i) : 1;
+		good += ops->seal_each ? ops->seal_each(k + i, v + i, m)
+				       : ops->seal(k[i]->state, v + i, m);
+	}
+	return good;
+}
+
+unsigned aead_open_each(const struct aead_key *const *k, struct aead_op *v, unsigned n)
+{
+	unsigned good = 0;
+
+	for (unsigned i = 0, m; i < n; i += m) {
+		const struct aead_ops *ops = k[i]->ops;
+
+		m = ops->open_each ? same_ops(k + i, n - i) : 1;
+		good += ops->open_each ? ops->open_each(k + i, v + i, m)
+				       : ops->open(k[i]->state, v + i, m);
+	}
+	return good;
 }

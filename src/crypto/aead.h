@@ -89,6 +89,10 @@ unsigned aead_seal(const struct aead_key *k, struct aead_op *v, unsigned n);
 /* Returns how many verified. What did not verify is zeroed: no byte of it may be looked at. */
 unsigned aead_open(const struct aead_key *k, struct aead_op *v, unsigned n);
 
+/* The same for packets of many keys, k[i] for v[i]: their memory is fetched ahead. */
+unsigned aead_seal_each(const struct aead_key *const *k, struct aead_op *v, unsigned n);
+unsigned aead_open_each(const struct aead_key *const *k, struct aead_op *v, unsigned n);
+
 /*
  * A name for "this key with nonces that start so", by which a repetition is found after the key
  * itself was wiped. One-way. 0 or -EIO.

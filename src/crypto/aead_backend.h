@@ -16,6 +16,15 @@ struct aead_ops {
 	unsigned (*seal)(const void *state, struct aead_op *v, unsigned n);
 	/* The same, and zeroes the data of what did not verify. */
 	unsigned (*open)(const void *state, struct aead_op *v, unsigned n);
+	/* The same, each with the key that stands beside it; NULL: it is done one by one. */
+	unsigned (*seal_each)(const struct aead_key *const *k, struct aead_op *v, unsigned n);
+	unsigned (*open_each)(const struct aead_key *const *k, struct aead_op *v, unsigned n);
+};
+
+struct aead_key {
+	const struct aead_ops *ops;
+	size_t size; /* of the whole allocation */
+	_Alignas(64) uint8_t state[];
 };
 
 extern const struct aead_ops aead_openssl;  /* AES-GCM, ChaCha20-Poly1305 */

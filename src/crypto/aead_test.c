@@ -143,6 +143,59 @@ static void burst_with_one_bad_packet_opens_the_others(void **state)
 	aead_key_free(k);
 }
 
+/* Packets of keys of several kinds in one burst are what they are one by one; one is spoilt. */
+static void packets_of_many_keys_are_done_in_one_burst(void **state)
+{
+	enum { N = 24, LEN = 700, KEYS = 5, SPOILT = 11 };
+	static uint8_t each[N][LEN + AEAD_TAG_LEN], one[N][LEN + AEAD_TAG_LEN];
+	const uint8_t aad[8] = {1, 2, 3};
+	const struct aead_key *keys[N];
+	struct aead_key *k[KEYS];
+	struct aead_op v[N], w[N];
+	uint8_t clear[LEN], key[32];
+
+	(void)state;
+	assert_int_equal(aead_init(AEAD_BEST), 0);
+	for (unsigned i = 0; i < KEYS; i++) {
+		const struct aead_material m = {.alg = i == 3 ? AEAD_CHACHA20_POLY1305
+							      : AEAD_AES_GCM,
+						.key = key,
+						.len = i == 2 ? 16 : 32};
+
+		fill(key, sizeof(key), 50 + i);
+		k[i] = aead_key_make(&m);
+		assert_non_null(k[i]);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		keys[i] = k[i * i % KEYS];
+		v[i] = (struct aead_op){.data = each[i],
+					.len = i * 29,
+					.aad = aad,
+					.aad_len = sizeof(aad),
+					.tag = each[i] + i * 29};
+		fill(v[i].nonce, sizeof(v[i].nonce), i);
+		fill(each[i], v[i].len, 9 + i);
+		memcpy(one[i], each[i], v[i].len);
+		w[i] = v[i];
+		w[i].data = one[i];
+		w[i].tag = one[i] + w[i].len;
+		assert_int_equal(aead_seal(keys[i], &w[i], 1), 1);
+	}
+	assert_int_equal(aead_seal_each(keys, v, N), N);
+	assert_memory_equal(each, one, sizeof(each));
+	*v[SPOILT].tag ^= 1;
+	assert_int_equal(aead_open_each(keys, v, N), N - 1);
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(v[i].ok, i != SPOILT);
+		fill(clear, v[i].len, 9 + i);
+		if (i == SPOILT)
+			memset(clear, 0, v[i].len);
+		assert_memory_equal(v[i].data, clear, v[i].len);
+	}
+	for (unsigned i = 0; i < KEYS; i++)
+		aead_key_free(k[i]);
+}
+
 static void other_key_lengths_are_refused(void **state)
 {
 	uint8_t key[64] = {0};
@@ -308,6 +361,7 @@ int main(void)
 		cmocka_unit_test(backends_seal_alike),
 		cmocka_unit_test(altered_packet_is_refused_and_zeroed),
 		cmocka_unit_test(burst_with_one_bad_packet_opens_the_others),
+		cmocka_unit_test(packets_of_many_keys_are_done_in_one_burst),
 		cmocka_unit_test(other_key_lengths_are_refused),
 		cmocka_unit_test(chacha20_poly1305_gives_the_rfcs_example),
 		cmocka_unit_test(composition_refuses_what_was_altered),

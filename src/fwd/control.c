@@ -153,6 +153,7 @@ int fwd_control(struct fwd *f, const struct msg *m)
 	int rc = 0;
 
 	works_drain(f);
+	f->epoch++;
 	f->seq = m->seq;
 	switch (m->type) {
 	case MSG_SECY_ADD:

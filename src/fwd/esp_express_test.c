@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "fwd/esp_node_test.h"
 
-#define PEERS 2 /* nodes 2 and 3, of tunnels ESP_TUNNEL_ID and the next */
+#define PEERS 5 /* nodes 2 to 6, of tunnels ESP_TUNNEL_ID and the next ones */
 
 struct rng {
 	uint64_t s;
@@ -37,6 +37,18 @@ static void selectors_halve(struct msg_selectors *s)
 	}
 }
 
+/* Not all peers agree on the same: packets of several kinds meet in one burst. */
+static struct esp_setup setup_of(const struct esp_setup *s, unsigned peer)
+{
+	struct esp_setup one = *s;
+
+	if (peer == 1)
+		one.suite = ESP_CHACHA20_POLY1305;
+	if (peer == 2)
+		one.esn = !s->esn;
+	return one;
+}
+
 /* A tunnel to each peer, and an SA each way; node 1 is the one at hand. */
 static void node_make(struct node *n, unsigned id, const struct esp_setup *s, bool halves)
 {
@@ -49,11 +61,12 @@ static void node_make(struct node *n, unsigned id, const struct esp_setup *s, bo
 	for (unsigned peer = 0; peer < PEERS; peer++) {
 		/* The far node plays both peers. */
 		unsigned own = id == 1 ? 1 : 2 + peer, other = id == 1 ? 2 + peer : 1;
+		struct esp_setup one = setup_of(s, peer);
 
 		m = esp_tunnel(id == 1 ? other : 2 + peer, id, (uint16_t)(ESP_TUNNEL_ID + peer), s);
 		assert_int_equal(fwd_control(n->f, &m), 0);
 		for (unsigned tx = 0; tx < 2; tx++) {
-			m = esp_sa(tx ? own : other, tx ? other : own, tx, peer + 1, s);
+			m = esp_sa(tx ? own : other, tx ? other : own, tx, peer + 1, &one);
 			m.esp.tunnel = (uint16_t)(ESP_TUNNEL_ID + peer);
 			if (halves) {
 				selectors_halve(&m.esp.ts_local);
@@ -427,12 +440,47 @@ static void numbers_end_within_a_burst(void **state)
 	node_fini(&b);
 }
 
+/* The same where packets of other SAs stand between. */
+static void numbers_end_within_a_mixed_burst(void **state)
+{
+	struct esp_setup s = {.suite = ESP_AES_GCM_16_256};
+	unsigned left = 0;
+	uint8_t in[2048], out[2048];
+	struct node a;
+	struct msg m;
+	size_t n;
+
+	(void)state;
+	node_make(&a, 1, &s, false);
+	m = esp_sa(1, 2, true, 77, &s); /* newer than the one that is there */
+	m.esp.tunnel = ESP_TUNNEL_ID;
+	m.esp.seq_limit = 6;
+	assert_int_equal(fwd_control(a.f, &m), 0);
+	for (unsigned i = 0; i < 12 * PEERS; i++) {
+		n = esp_frame(in, 4, 2 + i % PEERS, 100, 0, false);
+		node_give(&a, a.overlay, in, n);
+	}
+	fwd_poll(a.f);
+	while (node_take(&a, a.wan, out)) {
+		const uint32_t last = htobe32(left / PEERS + 1);
+
+		/* Each SA's own numbers, in order; behind the end of the first one it is missing. */
+		if (left < 5 * PEERS)
+			assert_memory_equal(out + ETH_HEAD_LEN + IP4_HEAD_LEN + 4, &last, 4);
+		left++;
+	}
+	assert_int_equal(left, 12 * PEERS - 7);
+	assert_int_equal(fate_of(&a, FATE_DROP_PN_EXHAUSTED), 7);
+	node_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bursts_leave_as_single_packets_do),
 		cmocka_unit_test(bursts_arrive_as_single_packets_do),
 		cmocka_unit_test(numbers_end_within_a_burst),
+		cmocka_unit_test(numbers_end_within_a_mixed_burst),
 	};
 
 	return cmocka_run_group_tests_name("fwd/esp_express", tests, NULL, NULL);

@@ -232,11 +232,9 @@ static void one_out(struct fwd *f, struct fwd_port *overlay, struct pkt *p, stru
 
 void esp_out(struct fwd *f, struct fwd_port *overlay, struct pkt *v, unsigned n)
 {
-	struct esp_express e = {0};
-
 	f->batch.n = 0;
 	for (unsigned i = 0; i < n;) {
-		unsigned took = esp_express_out(f, overlay, &e, v + i, n - i);
+		unsigned took = esp_express_out(f, overlay, v + i, n - i);
 
 		i += took;
 		if (!took)

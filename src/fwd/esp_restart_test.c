@@ -175,8 +175,8 @@ static void a_damaged_number_window_or_tunnel_is_reported_gone(void **state)
 		m = esp_sa(2, 1, false, 1, &s);
 		assert_int_equal(fwd_control(a.f, &m), 0);
 		if (what == 0) {
-			area->esps[0].live.slot[0].v = 77;
-			area->esps[0].live.slot[1].v = 78;
+			area->esp_live[0].slot[0].v = 77;
+			area->esp_live[0].slot[1].v = 78;
 		} else if (what == 1) { /* of a second SA that says it has the same bits */
 			m = esp_sa(2, 1, false, 2, &s);
 			assert_int_equal(fwd_control(a.f, &m), 0);

@@ -8,20 +8,9 @@
 
 #include "fwd/path.h"
 
-#define ESP_WRAP_HEAD 64 /* bytes of that block */
 /* Room for the headers of any kind as they are copied, and for the longest trailer and ICV. */
 #define ESP_OUT_HEADROOM (ESP_OUTER_MAX + ESP_IV_MAX + ETH_HEAD_LEN + ETH_TAGS_MAX + 2)
 #define ESP_OUT_TAILROOM (15 + ESP_TRAILER_LEN + ESP_ICV_MAX)
-
-/* What an SA of the usual kind puts into every packet: a copy, since a packet's own stores could
- * otherwise be to it for all that the compiler knows. */
-struct esp_wrapping {
-	_Alignas(16) uint8_t head[ESP_WRAP_HEAD]; /* the headers stand at its end, the IV too */
-	uint64_t sum;                             /* of the outer header, but for what follows */
-	uint32_t spi, salt;                       /* network order */
-	uint32_t outer;                           /* bytes from the outer header to the payload */
-	bool udp, esn;
-};
 
 static inline bool esp_wrap_usual(const struct sa *sa, const struct fwd_tunnel *t)
 {

@@ -48,9 +48,10 @@ struct fwd *fwd_new(void *state, size_t size, struct pkt_pool *pool, fwd_say_fn 
 		errno = -rc;
 		return NULL;
 	}
-	f = calloc(1, sizeof(*f));
+	f = aligned_alloc(_Alignof(struct fwd), sizeof(*f));
 	if (!f)
 		return NULL;
+	memset(f, 0, sizeof(*f));
 	f->refused = (struct log_limit)LOG_LIMIT(8, NS_PER_S);
 	f->pool = pool;
 	f->say = say;

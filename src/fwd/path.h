@@ -56,11 +56,35 @@ struct fwd_port {
 	bool tunneled;    /* polled: one that is read here has tunnels */
 };
 
+#define ESP_WRAP_HEAD 64 /* bytes of the block of all headers in front of a payload */
+
+/* What an SA of the usual kind (esp_wrap.h) puts into every packet. */
+struct esp_wrapping {
+	_Alignas(64) uint8_t head[ESP_WRAP_HEAD]; /* the headers stand at its end, the IV too */
+	uint64_t sum;                             /* of the outer header, but for what follows */
+	uint32_t spi, salt;                       /* network order */
+	uint32_t outer;                           /* bytes from the outer header to the payload */
+	bool udp, esn;
+};
+
+/* How esp_express_out() sends a tunnel's packets. */
+struct esp_express {
+	uint64_t epoch;        /* of struct fwd: what all this was made of was so then */
+	struct sa *sa;         /* NULL: they go another way */
+	uint32_t room;         /* bytes of the largest packet */
+	uint8_t tos, tos_from; /* of the outer header: fixed bits, and which are the packet's */
+	uint8_t df, df_from;   /* the same of the octet with DF */
+};
+
 /* A tunnel as this worker sees it; what must survive stands in sa/. */
 struct fwd_tunnel {
-	struct tunnel *tunnel;          /* NULL: this place is free */
-	struct fwd_port *overlay, *wan; /* or NULL: not there */
+	/* What a packet to its peer touches: three cache lines. */
+	_Alignas(64) struct fwd_port *overlay, *wan; /* or NULL: not there */
 	struct fwd_tunnel *next_in_bucket;
+	uint64_t mac; /* under which the overlay reaches the peer, as eth_addr_word() has it */
+	struct esp_express express;
+	struct esp_wrapping wrapping; /* what express.sa puts into every packet */
+	struct tunnel *tunnel;        /* NULL: this place is free */
 	uint8_t eth_len;
 	uint8_t eth[ETH_HEAD_LEN + ETH_TAGS_MAX]; /* in front of outer packets, without type */
 	uint16_t pmtu;                            /* learned; 0: none */
@@ -139,16 +163,6 @@ struct esp_batch {
 	unsigned n;
 	struct pkt v[PKT_BURST];
 	struct esp_tx x[PKT_BURST];
-};
-
-/* What esp_express_out() knows of the tunnel of the packets before; zero: nothing. */
-struct esp_express {
-	uint64_t mac; /* under which the overlay reaches the peer: the first of its eight bytes */
-	struct fwd_tunnel *tunnel; /* NULL: nothing goes that way */
-	struct sa *sa;
-	uint32_t room;         /* bytes of the largest packet */
-	uint8_t tos, tos_from; /* of the outer header: fixed bits, and which are the packet's */
-	uint8_t df, df_from;   /* the same of the octet with DF */
 };
 
 /* Sealed packets on their way to one wan port: sent together, in the order in which they came. */
@@ -243,6 +257,7 @@ struct fwd {
 	unsigned pressed;       /* large bursts since the last pass that found nothing */
 	bool mixed;             /* the burst at hand goes through several stages in parts */
 	/* ESP */
+	uint64_t epoch; /* counts up when what the tunnels' `express` was made of may be another */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
 	bool resynced;                  /* since then esp_resync() had its try */
@@ -456,11 +471,10 @@ uint32_t tunnel_room(const struct fwd *f, const struct fwd_tunnel *t, const stru
 /* What a tunnel cannot be sent without: FATE_SENT_WAN when nothing is missing. */
 enum fwd_fate esp_way_out(const struct fwd_tunnel *t);
 /*
- * Seals the packets from the first on that are what most are, of one tunnel, for the queue; returns
- * how many they were. What the batch holds is sealed before them.
+ * Seals the packets from the first on that are what most are, of tunnels by one wan port, for the
+ * queue; returns how many they were. What the batch holds is sealed before them.
  */
-unsigned esp_express_out(struct fwd *f, const struct fwd_port *overlay, struct esp_express *e,
-			 struct pkt *v, unsigned n);
+unsigned esp_express_out(struct fwd *f, const struct fwd_port *overlay, struct pkt *v, unsigned n);
 /* One packet without Ethernet header for a tunnel: sealed with the batch, or held, or dropped. */
 void tunnel_send(struct fwd *f, struct fwd_tunnel *t, struct pkt *p, struct esp_batch *b);
 /* Seals what the batch holds, for the queue. */
@@ -493,6 +507,22 @@ void tunnels_tick(struct fwd *f, uint64_t now);
 void tunnel_unhold(struct fwd *f, struct fwd_tunnel *t);
 /* Whether an overlay has a peer that packets may go or wait for. */
 bool tunnels_carry(const struct fwd *f, const struct fwd_port *overlay);
+/* Where in `buckets` the tunnel to that address, an eth_addr_word(), hangs. */
+static inline unsigned tunnel_bucket(uint64_t mac)
+{
+	return (unsigned)(mac * UINT64_C(0x9e3779b97f4a7c15) >> 53) & (FWD_TUNNEL_BUCKETS - 1);
+}
+
+static inline struct fwd_tunnel *tunnel_by_word(struct fwd *f, const struct fwd_port *overlay,
+						uint64_t mac)
+{
+	struct fwd_tunnel *t = f->buckets[tunnel_bucket(mac)];
+
+	while (t && (t->mac != mac || t->overlay != overlay))
+		t = t->next_in_bucket;
+	return t;
+}
+
 struct fwd_tunnel *tunnel_by_mac(struct fwd *f, const struct fwd_port *overlay,
 				 const uint8_t mac[ETH_ADDR_LEN]);
 

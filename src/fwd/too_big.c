@@ -102,5 +102,6 @@ enum fwd_fate too_big_hear(struct fwd *f, struct fwd_port *wan, const uint8_t *p
 		return FATE_DROP_ICMP;
 	t->pmtu = (uint16_t)mtu;
 	t->pmtu_until = f->now + PMTU_LIFE;
+	f->epoch++;
 	return FATE_HEARD_TOO_BIG;
 }

@@ -13,23 +13,15 @@
 
 _Static_assert(MSG_TS_MAX == ESP_TS_MAX, "what control says is what an SA holds");
 
-static unsigned mac_bucket(const uint8_t mac[ETH_ADDR_LEN])
+static struct fwd_tunnel **bucket_of(struct fwd *f, uint64_t mac)
 {
-	uint32_t low =
-		(uint32_t)mac[2] << 24 | (uint32_t)mac[3] << 16 | (uint32_t)mac[4] << 8 | mac[5];
-
-	return low * UINT32_C(0x9e3779b1) >> 21 & (FWD_TUNNEL_BUCKETS - 1);
+	return &f->buckets[tunnel_bucket(mac)];
 }
 
 struct fwd_tunnel *tunnel_by_mac(struct fwd *f, const struct fwd_port *overlay,
 				 const uint8_t mac[ETH_ADDR_LEN])
 {
-	struct fwd_tunnel *t = f->buckets[mac_bucket(mac)];
-
-	while (t &&
-	       (t->overlay != overlay || memcmp(t->tunnel->config.peer, mac, ETH_ADDR_LEN) != 0))
-		t = t->next_in_bucket;
-	return t;
+	return tunnel_by_word(f, overlay, eth_addr_word(mac));
 }
 
 uint32_t tunnel_mtu(const struct fwd *f, const struct fwd_tunnel *t)
@@ -83,9 +75,11 @@ static void tunneled_mark(struct fwd *f)
 static void link_one(struct fwd *f, struct tunnel *n)
 {
 	struct fwd_tunnel *t = &f->tunnels[n->slot];
-	struct fwd_tunnel **bucket = &f->buckets[mac_bucket(n->config.peer)];
+	struct fwd_tunnel **bucket;
 
 	t->tunnel = n;
+	t->mac = eth_addr_word(n->config.peer);
+	bucket = bucket_of(f, t->mac);
 	t->overlay = port_of(f, n->config.overlay, MSG_PORT_OVERLAY);
 	t->wan = port_of(f, n->config.wan, MSG_PORT_WAN);
 	t->next_in_bucket = *bucket;
@@ -102,7 +96,7 @@ static void link_one(struct fwd *f, struct tunnel *n)
 static void unlink_one(struct fwd *f, struct tunnel *n)
 {
 	struct fwd_tunnel *t = &f->tunnels[n->slot];
-	struct fwd_tunnel **p = &f->buckets[mac_bucket(n->config.peer)];
+	struct fwd_tunnel **p = bucket_of(f, t->mac);
 
 	while (*p && *p != t)
 		p = &(*p)->next_in_bucket;
@@ -117,6 +111,7 @@ static void unlink_one(struct fwd *f, struct tunnel *n)
 
 void tunnels_relink(struct fwd *f)
 {
+	f->epoch++;
 	memset(f->buckets, 0, sizeof(f->buckets));
 	for (unsigned i = 0; i < f->port_count; i++)
 		f->ports[i].tunnels = 0;
@@ -158,6 +153,7 @@ static void held_send(struct fwd *f, struct fwd_tunnel *t)
 void tunnels_tick(struct fwd *f, uint64_t now)
 {
 	f->now = now;
+	f->epoch++; /* what was learned ends, and SAs do */
 	f->icmp_made = f->icmp_heard = 0;
 	f->resynced = false;
 	reassemble_tick(f);

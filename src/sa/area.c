@@ -10,7 +10,7 @@
 /* Changes when what stands in the area changes its shape. */
 static uint64_t area_layout(void)
 {
-	return UINT64_C(6) << 56 | (uint64_t)sizeof(struct sa_config) << 40 |
+	return UINT64_C(7) << 56 | (uint64_t)sizeof(struct sa_config) << 40 |
 	       (uint64_t)sizeof(struct secy_config) << 24 | sizeof(struct sa_area) / 64;
 }
 

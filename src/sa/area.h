@@ -34,10 +34,10 @@ struct sa_slot {
 	_Alignas(64) uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
 };
 
+/* Its number stands in esp_live, where those of a thousand SAs are close together. */
 struct esp_slot {
 	_Alignas(64) uint8_t record[ESP_RECORD]; /* struct esp_config */
-	struct sa_live live;
-	_Alignas(64) uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
+	uint8_t fingerprint[AEAD_FINGERPRINT_LEN];
 };
 
 #define SA_TOMB_NEVER UINT64_MAX /* how far the key had come is not known: never again */
@@ -61,6 +61,7 @@ struct sa_area {
 	struct {
 		_Alignas(64) uint8_t record[TUNNEL_RECORD]; /* struct tunnel_config */
 	} tunnels[TUNNEL_MAX];
+	struct sa_live esp_live[ESP_SLOT_MAX];
 	struct esp_slot esps[ESP_SLOT_MAX];
 	_Alignas(64) uint64_t rings[SA_RING_WORDS];
 };

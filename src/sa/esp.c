@@ -209,7 +209,7 @@ static struct sa *attach(struct sa_table *t, struct tunnel *n, const struct esp_
 	sa->direction = c->direction;
 	sa->order = c->order;
 	sa->slot = slot;
-	sa->live = &t->area->esps[slot].live;
+	sa->live = &t->area->esp_live[slot];
 	sa->bound = c->direction == SA_TRANSMIT ? c->limit : c->seq;
 	sa->protect = true;
 	sa->window = c->window;
@@ -346,7 +346,7 @@ static struct sa *create(struct sa_table *t, struct tunnel *n, struct esp_config
 	i = (uint16_t)t->esp_full;
 	slot = &t->area->esps[i];
 	memcpy(slot->fingerprint, fingerprint, AEAD_FINGERPRINT_LEN);
-	sa_live_init(&slot->live, c->seq);
+	sa_live_init(&t->area->esp_live[i], c->seq);
 	sa = attach(t, n, c, i);
 	if (!sa)
 		return NULL;
@@ -444,7 +444,7 @@ static const char *adopt(struct sa_table *t, struct esp_config *c, uint16_t slot
 	if (esp_find(t, c->tunnel, c->direction, c->spi) ||
 	    (c->direction == SA_RECEIVE && esp_lookup(t, c->spi)))
 		return "it is there twice";
-	if (sa_live_get(&t->area->esps[slot].live, &turn, &next) < 0)
+	if (sa_live_get(&t->area->esp_live[slot], &turn, &next) < 0)
 		return "its sequence number is damaged";
 	if (c->direction == SA_RECEIVE &&
 	    !sa_ring_adopt(&t->rings, c->window, c->ring, c->ring_words))

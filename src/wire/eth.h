@@ -6,9 +6,11 @@
 
 #include "base/rd.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define ETH_ADDR_LEN 6
 #define ETH_HEAD_LEN 14    /* two addresses and the EtherType */
@@ -30,6 +32,24 @@ struct eth {
 	uint16_t tci;             /* PCP, DEI and VID of the outermost C-tag, host order */
 	bool tagged;              /* there was one */
 };
+
+/* An address as a number that is compared at once: its bytes in memory's order, then two of zero. */
+static inline uint64_t eth_addr_word(const uint8_t mac[ETH_ADDR_LEN])
+{
+	uint64_t w = 0;
+
+	memcpy(&w, mac, ETH_ADDR_LEN);
+	return w;
+}
+
+/* The same of a frame's destination; the frame has a whole header. */
+static inline uint64_t eth_dst_word(const uint8_t *frame)
+{
+	uint64_t w;
+
+	memcpy(&w, frame, sizeof(w));
+	return w & be64toh(UINT64_C(0xffffffffffff) << 16);
+}
 
 /* The two addresses to another place, which may overlap with where they are. */
 static inline void eth_addrs_move(uint8_t *to, const uint8_t *from)
