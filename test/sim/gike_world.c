@@ -346,7 +346,7 @@ static void node_step(struct node *n)
 		gm_expire(n->gm, gw.now);
 	if (n->asking && gw.now >= n->answer_at)
 		node_answer(n);
-	else if (!n->asking && gm_wants(n->gm, gw.now))
+	else if (!n->asking && gw.now >= gm_wants_at(n->gm))
 		node_ask(n);
 }
 

@@ -236,7 +236,7 @@ static void answers_that_are_cut_or_changed(void **state)
 	for (size_t i = 1; i < n; i++)
 		for (unsigned cut = 0; cut < 2; cut++) {
 			memcpy(bad.b, answer.b, n);
-			bad.b[i] ^= cut ? 0 : (uint8_t)(1u << i % 8);
+			bad.b[i] = (uint8_t)(bad.b[i] ^ (cut ? 0 : 1u << i % 8));
 			if (ike_chain_parse(&bad.c, bad.b[0], bad.b + 1, cut ? i - 1 : n - 1,
 					    false))
 				continue;
@@ -309,7 +309,7 @@ static void an_answer_that_was_overtaken(void **state)
 	assert_int_equal(installed, 2);
 	digest = gm_digest(m);
 	assert_int_equal(gm_registered(m, &second.c, &gsk_w, now), GM_STALE);
-	assert_true(gm_wants(m, now + 6 * SECOND)); /* that alone has changed */
+	assert_true(gm_wants_at(m) <= now + 6 * SECOND); /* that alone has changed */
 	assert_true(gm_digest(m) != digest);
 	assert_int_equal(retired, 0);
 	assert_int_equal(ask(m, 1, &second), 0);

@@ -27,9 +27,9 @@ void gm_free(struct gm *m)
 	free(m);
 }
 
-bool gm_wants(const struct gm *m, uint64_t now)
+uint64_t gm_wants_at(const struct gm *m)
 {
-	return now >= m->register_at;
+	return m->register_at;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -509,7 +509,7 @@ void gm_expire(struct gm *m, uint64_t now)
 
 uint64_t gm_deadline(const struct gm *m)
 {
-	uint64_t at = m->register_at;
+	uint64_t at = GM_NEVER;
 
 	for (unsigned i = 0; i < m->sa_count; i++) {
 		const struct data_sa *s = &m->sas[i];

@@ -59,8 +59,8 @@ struct gm *gm_new(const struct gm_config *cfg, const struct gm_env *env, uint64_
 /* Retires nothing: what is installed stays with forward. Wipes every key. */
 void gm_free(struct gm *m);
 
-/* Whether it wants to register now. */
-bool gm_wants(const struct gm *m, uint64_t now);
+/* When it wants to register; GM_NEVER: not as things are. */
+uint64_t gm_wants_at(const struct gm *m);
 /* SAg and GROUP_SENDER of a request, behind what the caller puts first (IDg). */
 void gm_request(const struct gm *m, struct ike_out *o);
 /* The answer's payloads. Unless GM_OK nothing has changed, and it will want to register again. */

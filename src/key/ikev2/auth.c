@@ -147,6 +147,12 @@ static void put_ppk(struct ike_sa *sa, struct out *o)
 	ike_put_notify(&o->o, IKE_N_PPK_IDENTITY, b, sa->initiator ? wr_len(&w) : 0);
 }
 
+/* IKE_AUTH, or between a key server and a member GSA_AUTH. */
+static enum ike_exchange exchange_of(const struct ike_sa *sa)
+{
+	return sa->peer->cfg.role == IKEV2_PAIR ? IKE_AUTH : IKE_GSA_AUTH;
+}
+
 static void ask(struct ike_sa *sa, uint64_t now)
 {
 	const struct ikev2_peer *p = &sa->peer->cfg;
@@ -162,14 +168,17 @@ static void ask(struct ike_sa *sa, uint64_t now)
 	put_ppk(sa, &o);
 	if (sa->e->cfg.initial_contact && !sa->peer->contacted && !sa->replaces)
 		ike_put_notify(&o.o, IKE_N_INITIAL_CONTACT, NULL, 0);
-	sa->pending_none = p->childless && sa->peer_childless && !sa->replaces;
-	if (!sa->pending_none) {
+	sa->pending_none =
+		group_member(sa) || (p->childless && sa->peer_childless && !sa->replaces);
+	if (group_member(sa)) {
+		group_put_request(sa, &o);
+	} else if (!sa->pending_none) {
 		ts_own(sa, &ts);
 		sa->first_spi = child_spi(sa->e);
 		create_offer(sa, &o, sa->first_spi, &ts, p->mode, NULL, NULL);
 	}
 	sa_state(sa, ST_AUTH_SENT, now);
-	message_request(sa, IKE_AUTH, EX_AUTH, &o, now);
+	message_request(sa, exchange_of(sa), group_member(sa) ? EX_GSA_AUTH : EX_AUTH, &o, now);
 }
 
 void auth_start(struct ike_sa *sa, uint64_t now)
@@ -220,8 +229,10 @@ static void answer(struct ike_sa *sa, uint64_t now)
 	} else if (!sa->pending_none) {
 		ike_put_notify(&o.o, sa->pending_error, NULL, 0);
 	}
+	if (group_server(sa))
+		group_put_answer(sa, &o, now);
 	sa_up(sa, now);
-	message_answer(sa, IKE_AUTH, sa->auth_id, &o, now);
+	message_answer(sa, exchange_of(sa), sa->auth_id, &o, now);
 	if (c && beside) /* the initiator does not receive yet, and on another child it does */
 		c->send_at = now + SEND_FIRST_NS;
 	else if (c)
@@ -285,7 +296,8 @@ static void finish(struct ike_sa *sa, uint64_t now)
 	sa->peer->failures = 0;
 	sa->peer->contacted = true;
 	sa->peer->once = false;
-	if (p->ike_reauth_ns) /* whoever called is first; should it not do it, we call */
+	if (p->ike_reauth_ns &&
+	    p->role == IKEV2_PAIR) /* whoever called is first; should it not do it, we call */
 		sa->reauth_at = now + jitter(sa->e, p->ike_reauth_ns) +
 				(sa->initiator ? 0 : p->ike_reauth_ns / 5);
 	if (sa->initiator && !sa->children && !sa->pending_none) {
@@ -336,8 +348,10 @@ static bool candidate(const struct ike_sa *sa, const struct in *in, const struct
 	c.id[IKE_T_PRF] = sa->suite.prf;
 	c.id[IKE_T_INTEG] = sa->suite.integ;
 	c.id[IKE_T_DH] = sa->suite.group;
+	c.kwa = sa->suite.kwa;
 	c.has[IKE_T_ENCR] = c.has[IKE_T_PRF] = c.has[IKE_T_INTEG] = c.has[IKE_T_DH] = true;
 	return !p->held && peer_at(p, in->local, in->remote) &&
+	       p->cfg.role == (in->h->exchange == IKE_GSA_AUTH ? IKEV2_MEMBER : IKEV2_PAIR) &&
 	       (!p->cfg.remote_id.type || id_equal(&p->cfg.remote_id, idi)) &&
 	       (!idr->type || id_equal(&p->cfg.local_id, idr)) && select_allowed(v, n, &c);
 }
@@ -485,14 +499,15 @@ enum ikev2_result auth_request(struct ike_sa *sa, struct in *in)
 	if (r) {
 		refused(sa, near, in, &idi, r);
 		sa->peer = NULL;
-		message_answer_notify(sa, IKE_AUTH, in->h->id, IKE_N_AUTH_FAILED, NULL, 0, in->now);
+		message_answer_notify(sa, in->h->exchange, in->h->id, IKE_N_AUTH_FAILED, NULL, 0,
+				      in->now);
 		sa_state(sa, ST_CLOSED, in->now);
 		return r;
 	}
-	if (!room(sa, in->now)) {
+	if (!room(sa, in->now) || (group_server(sa) && !group_keep(sa, in))) {
 		sa->peer = NULL;
-		message_answer_notify(sa, IKE_AUTH, in->h->id, IKE_N_NO_ADDITIONAL_SAS, NULL, 0,
-				      in->now);
+		message_answer_notify(sa, in->h->exchange, in->h->id, IKE_N_NO_ADDITIONAL_SAS, NULL,
+				      0, in->now);
 		sa_state(sa, ST_CLOSED, in->now);
 		return IKEV2_LIMIT;
 	}
@@ -500,7 +515,10 @@ enum ikev2_result auth_request(struct ike_sa *sa, struct in *in)
 	sa->remote_id = idi;
 	sa->auth_method = ike_find(in->c, IKE_PL_AUTH)->auth.method;
 	initial_contact(sa, in);
-	first_child(sa, in);
+	if (group_server(sa))
+		sa->pending_none = true;
+	else
+		first_child(sa, in);
 	sa->auth_id = in->h->id;
 	if (sa->peer->cfg.auth == IKEV2_AUTH_PSK) {
 		answer(sa, in->now);
@@ -581,6 +599,8 @@ enum ikev2_result auth_response(struct ike_sa *sa, struct in *in)
 		r = take_child(sa, in);
 		if (!r) {
 			finish(sa, in->now);
+			if (group_member(sa))
+				group_take(sa, in);
 			return IKEV2_OK;
 		}
 	}

@@ -430,6 +430,11 @@ enum ikev2_result create_request(struct ike_sa *sa, struct in *in)
 	enum ikev2_result r;
 	struct nonce low;
 
+	if (sa->peer->cfg.role != IKEV2_PAIR) { /* it is for a group's keys alone */
+		message_answer_notify(sa, in->h->exchange, in->h->id, IKE_N_NO_ADDITIONAL_SAS, NULL,
+				      0, in->now);
+		return IKEV2_LIMIT;
+	}
 	/* §2.25.2: not while the IKE SA itself is being rekeyed or closed. */
 	if (sa->req.kind == EX_IKE_REKEY || sa->state != ST_UP || sa->want_close) {
 		not_now(sa, in, IKE_N_TEMPORARY_FAILURE);

@@ -108,6 +108,8 @@ static bool peer_valid(const struct ikev2_peer *p)
 		return false;
 	if (p->start && !p->remote.family)
 		return false;
+	if (p->role != IKEV2_PAIR) /* no children; key servers are called when there is a wish */
+		return !p->start;
 	if (!p->ts.local_count && !p->ts.remote_count)
 		return p->mode == ESP_TRANSPORT;
 	return esp_selectors_valid(&p->ts);
@@ -118,7 +120,7 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 	struct peer *p, **end = &e->peers;
 	bool started;
 
-	if (!peer_valid(cfg))
+	if (!peer_valid(cfg) || (cfg->role != IKEV2_PAIR && !e->env.group.ask))
 		return -EINVAL;
 	p = ike_peer_find(e, cfg->tunnel);
 	started = p && p->cfg.start;
@@ -130,6 +132,9 @@ int ikev2_peer_set(struct ikev2 *e, const struct ikev2_peer *cfg, uint64_t now)
 			end = &(*end)->next;
 		*end = p;
 	}
+	if (cfg->role != IKEV2_KEY_SERVER)
+		group_over(p, 0, now);
+	p->e = e;
 	p->cfg = *cfg;
 	p->cfg.name[IKEV2_NAME_MAX - 1] = 0;
 	p->wanted |= cfg->start && !started && !p->held;
@@ -147,6 +152,7 @@ void ikev2_peer_remove(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 
 	if (!p)
 		return;
+	group_over(p, 0, now);
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
 		if (sa->peer == p) {
 			if (sa->state == ST_UP && !sa->req.kind)
@@ -197,6 +203,7 @@ int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now)
 		return -ENOENT;
 	p->wanted = p->once = false;
 	p->held = true;
+	group_over(p, 0, now);
 	tell_over(p);
 	for (struct ike_sa *sa = e->sas; sa; sa = sa->next)
 		if (sa->peer == p && sa->state <= ST_UP) {
@@ -221,7 +228,7 @@ int ikev2_rekey(struct ikev2 *e, uint16_t tunnel, enum ikev2_what what, uint64_t
 			continue;
 		any = true;
 		sa->want_rekey |= what == IKEV2_REKEY_IKE;
-		sa->want_child |= what == IKEV2_NEW_CHILD;
+		sa->want_child |= what == IKEV2_NEW_CHILD && p->cfg.role == IKEV2_PAIR;
 		if (what == IKEV2_REAUTH)
 			sa->reauth_at = now;
 		for (struct child_sa *c = sa->children; c && what == IKEV2_REKEY_CHILD; c = c->next)
@@ -245,6 +252,19 @@ static void child_times(struct ike_sa *sa, struct child_sa *c, uint64_t now)
 	}
 	if (c->state == CHILD_UP && !c->want_close && !c->sending && now >= c->send_at)
 		child_send_late(sa, c, now);
+}
+
+/* Whether there are to be children. */
+static bool pairs(const struct ikev2_peer *p)
+{
+	return p->role == IKEV2_PAIR && !p->childless;
+}
+
+/* Whether it is to be called. A key server is when there is something to ask. */
+static bool calls(const struct peer *p)
+{
+	return (p->wanted || p->once) && p->cfg.remote.family &&
+	       (p->cfg.role != IKEV2_KEY_SERVER || p->group.type);
 }
 
 static void reauthenticate(struct ike_sa *sa, uint64_t now)
@@ -275,7 +295,9 @@ static void up_times(struct ike_sa *sa, uint64_t now)
 		sa->want_dpd = true;
 	if (sa->nat_local && now >= sa->sent_at + KEEPALIVE_NS)
 		message_keepalive(sa, now);
-	if ((sa->peer->wanted || sa->peer->once) && !p->childless && !sa->want_close &&
+	if (group_server(sa) && !p->keep && now >= sa->group_until)
+		sa->want_close = sa->dirty = true;
+	if ((sa->peer->wanted || sa->peer->once) && pairs(p) && !sa->want_close &&
 	    !child_usable(sa))
 		sa->want_child = true;
 }
@@ -301,6 +323,8 @@ static void start_next(struct ike_sa *sa, uint64_t now)
 			rekey_start(sa, now);
 		else if (c || sa->want_child)
 			create_start(sa, c, now);
+		else if (group_wishes(sa))
+			group_start(sa, now);
 	}
 	if (!sa->req.kind && sa->want_dpd)
 		info_dpd(sa, now);
@@ -351,8 +375,7 @@ static void peers_call(struct ikev2 *e, uint64_t now)
 		if (sa->peer && sa->state <= ST_UP && !sa->want_close)
 			sa->peer->busy = true;
 	for (struct peer *p = e->peers; p; p = p->next)
-		if ((p->wanted || p->once) && !p->busy && p->cfg.remote.family &&
-		    now >= p->next_at && !init_start(e, p, now))
+		if (calls(p) && !p->busy && now >= p->next_at && !init_start(e, p, now))
 			peer_again(p, now);
 }
 
@@ -379,7 +402,7 @@ static void earlier(uint64_t *min, uint64_t at)
 
 static bool wishes(const struct ike_sa *sa)
 {
-	bool any = sa->want_rekey || sa->want_child;
+	bool any = sa->want_rekey || sa->want_child || group_wishes(sa);
 
 	for (const struct child_sa *c = sa->children; c; c = c->next)
 		any |= child_rekeys(c);
@@ -420,7 +443,9 @@ static uint64_t sa_deadline(const struct ike_sa *sa)
 		if (c->state == CHILD_UP && !c->want_close && !c->sending)
 			earlier(&min, c->send_at);
 	}
-	if ((sa->peer->wanted || sa->peer->once) && !sa->peer->cfg.childless && !sa->req.kind &&
+	if (group_server(sa) && !sa->peer->cfg.keep && !sa->want_close)
+		earlier(&min, sa->group_until);
+	if ((sa->peer->wanted || sa->peer->once) && pairs(&sa->peer->cfg) && !sa->req.kind &&
 	    !sa->want_close && !sa->want_child && !child_usable(sa))
 		return 0;
 	return min;
@@ -429,7 +454,7 @@ static uint64_t sa_deadline(const struct ike_sa *sa)
 /* When a peer is to be called, if it is. */
 static uint64_t peer_deadline(const struct ikev2 *e, const struct peer *p)
 {
-	if (!(p->wanted || p->once) || !p->cfg.remote.family)
+	if (!calls(p))
 		return IKEV2_NEVER;
 	for (const struct ike_sa *sa = e->sas; sa; sa = sa->next)
 		if (sa->peer == p && sa->state <= ST_UP && !sa->want_close)

@@ -1,7 +1,8 @@
 /*
  * ikev2: IKEv2 (RFC 7296) for one node and all its peers, sans I/O. With it: fragmentation
  * (RFC 7383), signatures (RFC 7427, RFC 8420), childless IKE SAs (RFC 6023), post-quantum
- * pre-shared keys (RFC 8784), NAT traversal (RFC 7296 §2.23).
+ * pre-shared keys (RFC 8784), NAT traversal (RFC 7296 §2.23), and the exchanges of groups' key
+ * servers and members (RFC 9838), whose contents are somebody else's (env.group).
  *
  * The engine reads no clock, no socket and no random device: it is handed datagrams, time and a
  * source of random bytes, queues datagrams to send, and hands keys to a sink (key/sink.h). So the
@@ -20,6 +21,7 @@
 #include "base/rd.h"
 #include "base/secret.h"
 #include "base/wr.h"
+#include "crypto/prf.h"
 #include "crypto/sign.h"
 #include "crypto/x509.h"
 #include "key/sink.h"
@@ -49,12 +51,16 @@ struct ikev2_id {
 };
 
 enum ikev2_auth { IKEV2_AUTH_PSK, IKEV2_AUTH_CERT };
+/* What a peer is to us. Of a pair come children, of a group (RFC 9838) what env.group makes of it. */
+enum ikev2_role { IKEV2_PAIR, IKEV2_KEY_SERVER, IKEV2_MEMBER };
 enum ikev2_strength { IKEV2_STRONG, IKEV2_COMPATIBLE };
 
 /* What is known of one peer beforehand. Pointers are lent for as long as the peer is set. */
 struct ikev2_peer {
 	uint16_t tunnel; /* its number, from 1: what all calls and the sink name it by */
 	char name[IKEV2_NAME_MAX];
+	enum ikev2_role role;
+	bool keep; /* MEMBER: the IKE SA stays, for GSA_INBAND_REKEY; else it is closed soon */
 	struct esp_end local;  /* our address; port 0: IKEV2_PORT. Family 0: any of ours */
 	struct esp_end remote; /* its address; family 0: any, then it must come to us */
 	struct ikev2_id local_id;
@@ -104,6 +110,40 @@ const char *ikev2_event_name(enum ikev2_event ev);
 
 enum ikev2_table { IKEV2_TABLE_IKE, IKEV2_TABLE_ESP }; /* ikev2_decryption_table, esp_sa */
 
+/*
+ * A group over an IKE SA. Payloads that are handed in verified and come from the peer of that tunnel;
+ * what is written into o goes to it alone. Errors are numbers of IKEv2's notifications, 0: none.
+ */
+struct ikev2_group_keys { /* what GSK_w is made of (RFC 9838 §3.1.1) */
+	enum prf_hash prf;
+	uint16_t kwa; /* enum ike_kwa */
+	const struct secret *sk_d;
+};
+struct ikev2_group_ops {
+	void *ctx;
+	/* Member: what is asked beside IDg. */
+	void (*ask)(void *ctx, uint16_t tunnel, const struct ikev2_id *group, struct ike_out *o);
+	/* GSA and KD; the error is told to the key server, which takes us for no member then. */
+	uint16_t (*answer)(void *ctx, uint16_t tunnel, const struct ikev2_id *group,
+			   const struct ike_chain *c, const struct ikev2_group_keys *k,
+			   uint64_t now);
+	/* It was refused, or could not be asked (0). */
+	void (*refused)(void *ctx, uint16_t tunnel, const struct ikev2_id *group, uint16_t error,
+			uint64_t now);
+	/* A GSA_INBAND_REKEY; *group: set to the one it was about, if the error is to be told. */
+	uint16_t (*inband)(void *ctx, uint16_t tunnel, const struct ike_chain *c,
+			   const struct ikev2_group_keys *k, struct ikev2_id *group, uint64_t now);
+	/* Key server: a request for registration; writes all of the answer, or what it wrote is not
+	 * sent but the error. */
+	uint16_t (*request)(void *ctx, uint16_t tunnel, const struct ikev2_id *group,
+			    const struct ike_chain *c, const struct ikev2_group_keys *k,
+			    struct ike_out *o, uint64_t now);
+	void (*left)(void *ctx, uint16_t tunnel, const struct ikev2_id *group, uint64_t now);
+	/* Writes a GSA_INBAND_REKEY; false: there is nothing to tell. */
+	bool (*tell)(void *ctx, uint16_t tunnel, const struct ikev2_group_keys *k,
+		     struct ike_out *o, uint64_t now);
+};
+
 struct ikev2_env {
 	void *ctx;
 	/* Fills n bytes with cryptographic randomness. Never fails. */
@@ -121,6 +161,7 @@ struct ikev2_env {
 	 * name in front. NULL: it is logged instead. */
 	void (*event)(void *ctx, enum ikev2_event ev, uint16_t tunnel, const char *text);
 	struct sink_esp_ops sink;
+	struct ikev2_group_ops group; /* all of it, where a peer's role needs it */
 };
 
 struct ikev2_config {
@@ -153,6 +194,13 @@ int ikev2_up(struct ikev2 *e, uint16_t tunnel, uint64_t now);
 int ikev2_down(struct ikev2 *e, uint16_t tunnel, uint64_t now);
 enum ikev2_what { IKEV2_REKEY_IKE, IKEV2_REKEY_CHILD, IKEV2_REAUTH, IKEV2_NEW_CHILD };
 int ikev2_rekey(struct ikev2 *e, uint16_t tunnel, enum ikev2_what what, uint64_t now);
+
+/* Asks a key server to register us in a group: over the IKE SA that stands, or with a new one. One at
+ * a time and peer. -ENOENT: no such peer; -EINVAL: no key server, or held down; -EBUSY. */
+int ikev2_group_register(struct ikev2 *e, uint16_t tunnel, const struct ikev2_id *group,
+			 uint64_t now);
+/* Has a member told, by env.group.tell. -ENOENT: no such member; -ENOTCONN: no IKE SA stands. */
+int ikev2_group_inband(struct ikev2 *e, uint16_t tunnel, uint64_t now);
 
 /* What became of a received datagram. Each has a counter; the words are ikev2_result_name()'s. */
 enum ikev2_result {

@@ -15,6 +15,7 @@
  *   create.c    CREATE_CHILD_SA for children: new ones, rekeying, collisions
  *   rekey.c     CREATE_CHILD_SA for the IKE SA itself
  *   info.c      INFORMATIONAL: deletion, liveness
+ *   group.c     what key servers and members of groups say (RFC 9838)
  *   keys.c      key derivation
  *   select.c    proposals
  *   ts.c        traffic selectors
@@ -44,7 +45,8 @@
 #define SEND_FIRST_NS (3 * NS_PER_S) /* the first child of an IKE SA beside another one, or */
 #define SEND_NS (80 * NS_PER_S) /* a new child SA sends at the latest: no retransmission is left */
 #define KEEPALIVE_NS (20 * NS_PER_S)
-#define TWINS_NS (20 * NS_PER_S) /* two new children this close together are one wish twice */
+#define GROUP_IDLE_NS (10 * NS_PER_S) /* a key server closes an IKE SA this long after its use */
+#define TWINS_NS (20 * NS_PER_S)      /* two new children this close together are one wish twice */
 #define COOKIE_NS (60 * NS_PER_S)
 #define AGAIN_MOST (60 * NS_PER_S) /* between two attempts to reach a peer */
 #define FRAGMENT_MAX 1228          /* bytes of a message: 1,280 less IPv6, UDP and the marker */
@@ -65,6 +67,7 @@ struct bytes { /* owned, by malloc */
 /* What was chosen for an IKE SA. Numbers are IKEv2's. */
 struct ike_suite {
 	uint16_t encr, key_bits, prf, integ, group;
+	uint16_t kwa; /* enum ike_kwa; between peers of a group alone */
 };
 
 /* Keys of an IKE SA (§2.14): of the original initiator (i) and responder (r). */
@@ -92,12 +95,16 @@ enum kind {
 	EX_NONE,
 	EX_INIT,
 	EX_AUTH,
+	EX_GSA_AUTH,
 	EX_CHILD_NEW,
 	EX_CHILD_REKEY,
 	EX_IKE_REKEY,
 	EX_DELETE_CHILD,
 	EX_DELETE_IKE,
 	EX_DPD,
+	EX_GSA_REGISTER,
+	EX_GSA_REPORT, /* we are not in the group after all */
+	EX_GSA_INBAND,
 	EX_COUNT
 };
 
@@ -149,12 +156,14 @@ struct fragments {
 
 struct peer {
 	struct peer *next;
+	struct ikev2 *e;
 	struct ikev2_peer cfg;
-	bool wanted;      /* it is to be up, and kept up */
-	bool once;        /* a packet waits: brought up, but not again */
-	bool held;        /* brought down by command */
-	bool busy;        /* while peers are gone through: an IKE SA stands or is being made */
-	uint64_t next_at; /* not called again before */
+	struct ikev2_id group; /* key server: it is being asked for this one */
+	bool wanted;           /* it is to be up, and kept up */
+	bool once;             /* a packet waits: brought up, but not again */
+	bool held;             /* brought down by command */
+	bool busy;             /* while peers are gone through: an IKE SA stands or is being made */
+	uint64_t next_at;      /* not called again before */
 	unsigned failures;
 	bool carried;   /* see ikev2_carried() */
 	bool contacted; /* it was told that we know nothing of an earlier life */
@@ -204,6 +213,7 @@ struct ike_sa {
 	uint32_t first_spi;          /* initiator: ours of the first child */
 	uint32_t auth_id;            /* responder: message ID of the request that is being signed */
 	uint64_t replaces;           /* reauthentication: local SPI of the old one */
+	struct bytes group_ask;      /* key server: of a registration, until it is answered */
 
 	/* messages */
 	uint32_t next_id;  /* of our next request */
@@ -215,7 +225,10 @@ struct ike_sa {
 	struct fragments in;
 
 	/* what is to be done */
-	bool want_close, want_rekey, want_child, want_dpd;
+	bool want_close, want_rekey, want_child, want_dpd, want_group, want_inband;
+	struct ikev2_id report; /* a group of which the key server is to be told that error */
+	uint16_t report_error;
+	uint64_t group_until; /* key server: of no use after that */
 	uint64_t since, rekey_at, reauth_at, close_at, heard_at, sent_at, again_at;
 	struct nonce low; /* the lower nonce of its making, to tell twins apart */
 	struct child_sa *children;
@@ -451,6 +464,22 @@ void info_refuse(struct ike_sa *sa, uint16_t why, uint64_t now);
 enum ikev2_result info_request(struct ike_sa *sa, struct in *in);
 enum ikev2_result info_response(struct ike_sa *sa, struct in *in);
 
+/* group.c */
+bool group_member(const struct ike_sa *sa); /* its peer is a key server */
+bool group_server(const struct ike_sa *sa); /* its peer is a member */
+/* Member: IDg and what goes with it; what came back in an answer; there will be none. */
+void group_put_request(struct ike_sa *sa, struct out *o);
+void group_take(struct ike_sa *sa, const struct in *in);
+void group_over(struct peer *p, uint16_t error, uint64_t now);
+/* Key server: keeps what a request says of a group; the answer to it, or the error in its place. */
+bool group_keep(struct ike_sa *sa, const struct in *in);
+uint16_t group_put_answer(struct ike_sa *sa, struct out *o, uint64_t now);
+enum ikev2_result group_request(struct ike_sa *sa, struct in *in);
+enum ikev2_result group_response(struct ike_sa *sa, struct in *in);
+enum ikev2_result group_inband(struct ike_sa *sa, struct in *in);
+bool group_wishes(const struct ike_sa *sa);
+void group_start(struct ike_sa *sa, uint64_t now);
+
 /* keys.c */
 enum prf_hash keys_prf(const struct ike_suite *s);
 int keys_group(uint16_t number); /* enum dh_group, or -1 */
@@ -474,7 +503,7 @@ struct chosen {
 	const uint8_t *spi;
 	uint8_t spi_len;
 	uint16_t id[IKE_T_TYPES];
-	uint16_t key_bits;
+	uint16_t key_bits, kwa;
 	bool has[IKE_T_TYPES];
 };
 /* The first of the peer's proposals that fits one of ours, in our order of transforms. */

@@ -238,6 +238,7 @@ void lan_start(struct lan *l, unsigned i)
 		.event = lan_event,
 		.keylog = lan_keylog,
 		.sink = {n, lan_add_receive, lan_use_transmit, lan_retire},
+		.group = n->group,
 	};
 
 	n->e = ikev2_new(&n->cfg, &env, l->now);

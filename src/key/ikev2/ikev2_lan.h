@@ -27,6 +27,7 @@ struct lan_node {
 	struct esp_end at;
 	struct ikev2_config cfg;
 	struct ikev2 *e;
+	struct ikev2_group_ops group; /* set before it is started */
 	struct lan_sa sas[LAN_SAS];
 	unsigned adds, uses, retires; /* verbs so far */
 	unsigned events[IKEV2_EV_COUNT];

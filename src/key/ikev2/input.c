@@ -57,6 +57,14 @@ static enum ikev2_result half_open_keys(struct ike_sa *sa)
 	return IKEV2_OK;
 }
 
+/* Exchanges under the keys of an IKE SA. */
+static bool of_ike_sa(uint8_t exchange)
+{
+	return (exchange >= IKE_AUTH && exchange <= IKE_INFORMATIONAL) ||
+	       exchange == IKE_GSA_AUTH || exchange == IKE_GSA_REGISTRATION ||
+	       exchange == IKE_GSA_INBAND_REKEY;
+}
+
 /* The IKE SA of a protected message, if it may come now. */
 static enum ikev2_result find(struct ikev2 *e, const struct in *in, struct ike_sa **found)
 {
@@ -69,7 +77,7 @@ static enum ikev2_result find(struct ikev2 *e, const struct in *in, struct ike_s
 	if (sa->spi_i != in->h->spi_i || sa->spi_r != in->h->spi_r)
 		return IKEV2_UNKNOWN_SPI;
 	*found = sa;
-	if (in->h->exchange < IKE_AUTH || in->h->exchange > IKE_INFORMATIONAL)
+	if (!of_ike_sa(in->h->exchange))
 		return IKEV2_EXCHANGE;
 	if (response) {
 		if (!sa->req.kind || sa->req.id != in->h->id)

@@ -80,6 +80,11 @@ static struct ike_sa *successor(struct ike_sa *old, bool initiator, uint64_t spi
 	sa->ppk = old->ppk;
 	sa->remote_id = old->remote_id;
 	sa->auth_method = old->auth_method;
+	sa->group_until = old->group_until;
+	sa->want_group = old->want_group;
+	sa->want_inband = old->want_inband;
+	sa->report = old->report;
+	sa->report_error = old->report_error;
 	/* Without memory for it, a revocation is noticed at the next authentication. */
 	(void)bytes_set(&sa->certs, old->certs.b, old->certs.len);
 	sa->suite = select_suite(c);

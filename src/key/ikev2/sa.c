@@ -138,6 +138,17 @@ static void count(struct ike_sa *sa, bool half_open)
 	sa->counted = half_open;
 }
 
+/* A key server that is not reached, or no more, is asked for nothing. */
+static void unasked(struct ike_sa *sa, uint64_t now)
+{
+	if (!group_member(sa))
+		return;
+	for (const struct ike_sa *o = sa->e->sas; o; o = o->next)
+		if (o != sa && o->peer == sa->peer && o->state <= ST_UP)
+			return;
+	group_over(sa->peer, 0, now);
+}
+
 void sa_state(struct ike_sa *sa, enum ike_state s, uint64_t now)
 {
 	struct ikev2 *e = sa->e;
@@ -173,6 +184,8 @@ void sa_state(struct ike_sa *sa, enum ike_state s, uint64_t now)
 	}
 	sa->dirty = true;
 	e->timed = false;
+	if (s == ST_CLOSED || s == ST_CLOSING)
+		unasked(sa, now);
 }
 
 void sa_up(struct ike_sa *sa, uint64_t now)
@@ -193,6 +206,7 @@ void sa_shed(struct ike_sa *sa)
 	bytes_clear(&sa->cookie);
 	bytes_clear(&sa->sig);
 	bytes_clear(&sa->sig_plain);
+	bytes_clear(&sa->group_ask);
 	sa->sign_id = 0;
 }
 

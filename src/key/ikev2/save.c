@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAVE_VERSION 2
+#define SAVE_VERSION 3
 
 /* One walk over the fields serves both directions: what is written is what is read. */
 struct walk {
@@ -220,7 +220,7 @@ static void request(struct walk *k, struct request *q)
 	flag(k, &q->collided);
 	u64(k, &q->other);
 	nonce(k, &q->other_nonce);
-	if (q->kind >= EX_COUNT || q->kind <= EX_AUTH || q->dh.group >= DH_GROUP_COUNT ||
+	if (q->kind >= EX_COUNT || q->kind <= EX_GSA_AUTH || q->dh.group >= DH_GROUP_COUNT ||
 	    q->dh.len > DH_PRIVATE_MAX)
 		fail(k);
 }
@@ -256,6 +256,7 @@ static void fields(struct walk *k, struct ike_sa *sa)
 	u16(k, &sa->suite.prf);
 	u16(k, &sa->suite.integ);
 	u16(k, &sa->suite.group);
+	u16(k, &sa->suite.kwa);
 	u16(k, &sa->child_group);
 	secret(k, &sa->keys.d);
 	seal(k, &sa->keys.i);
@@ -272,6 +273,10 @@ static void fields(struct walk *k, struct ike_sa *sa)
 	flag(k, &sa->want_close);
 	flag(k, &sa->want_rekey);
 	flag(k, &sa->want_child);
+	flag(k, &sa->want_inband);
+	identity(k, &sa->report);
+	u16(k, &sa->report_error);
+	u64(k, &sa->group_until);
 	u64(k, &sa->since);
 	u64(k, &sa->rekey_at);
 	u64(k, &sa->reauth_at);

@@ -46,6 +46,23 @@ static const struct ike_proposal ike_compatible[] = {
 	 .t = {AEADS, ENCR(IKE_ENCR_AES_GCM_16, 128), PRFS, GROUPS, OLD_GROUPS}},
 	{.protocol = IKE_PROTO_IKE, .count = 15, .t = {CBC, PRFS, INTEGS, GROUPS, OLD_GROUPS}},
 };
+#define KWA(id)                                                                                    \
+	{                                                                                          \
+		IKE_T_KWA, id, 0, false                                                            \
+	}
+#define KWAS KWA(IKE_KW_5649_256), KWA(IKE_KW_5649_192), KWA(IKE_KW_5649_128)
+/* With a key server or a member also how keys are wrapped (RFC 9838 §4.5.4). */
+static const struct ike_proposal group_strong[] = {
+	{.protocol = IKE_PROTO_IKE, .count = 11, .t = {AEADS, PRFS, GROUPS, KWAS}},
+};
+static const struct ike_proposal group_compatible[] = {
+	{.protocol = IKE_PROTO_IKE,
+	 .count = 16,
+	 .t = {AEADS, ENCR(IKE_ENCR_AES_GCM_16, 128), PRFS, GROUPS, OLD_GROUPS, KWAS}},
+	{.protocol = IKE_PROTO_IKE,
+	 .count = 18,
+	 .t = {CBC, PRFS, INTEGS, GROUPS, OLD_GROUPS, KWAS}},
+};
 static const struct ike_proposal esp_strong[] = {
 	{.protocol = IKE_PROTO_ESP,
 	 .count = 7,
@@ -68,6 +85,8 @@ const struct ike_proposal *offer_ike(const struct ikev2_peer *p, unsigned *n)
 		return p->ike_offer;
 	}
 	*n = p->strength == IKEV2_COMPATIBLE ? 2 : 1;
+	if (p->role != IKEV2_PAIR)
+		return p->strength == IKEV2_COMPATIBLE ? group_compatible : group_strong;
 	return p->strength == IKEV2_COMPATIBLE ? ike_compatible : ike_strong;
 }
 
@@ -154,6 +173,18 @@ static bool choose(const struct ike_proposal *ours, const struct ike_proposal *t
 	return false;
 }
 
+/* How keys are wrapped, where one end is a key server; nowhere else. */
+static bool choose_kwa(const struct ike_proposal *ours, const struct ike_proposal *theirs,
+		       struct chosen *c)
+{
+	for (unsigned i = 0; i < ours->count; i++)
+		if (ours->t[i].type == IKE_T_KWA && find(theirs, IKE_T_KWA, ours->t[i].id, 0)) {
+			c->kwa = ours->t[i].id;
+			return true;
+		}
+	return !has_type(ours, IKE_T_KWA) && !has_type(theirs, IKE_T_KWA);
+}
+
 static bool fits(const struct ike_proposal *ours, const struct ike_proposal *theirs,
 		 bool with_group, struct chosen *c)
 {
@@ -161,8 +192,11 @@ static bool fits(const struct ike_proposal *ours, const struct ike_proposal *the
 
 	*c = (struct chosen){.num = theirs->num, .spi = theirs->spi, .spi_len = theirs->spi_len};
 	for (unsigned i = 0; i < theirs->count; i++) /* a type nobody knows must not be ignored */
-		if (!theirs->t[i].type || theirs->t[i].type >= IKE_T_TYPES)
+		if (!theirs->t[i].type ||
+		    (theirs->t[i].type >= IKE_T_TYPES && theirs->t[i].type != IKE_T_KWA))
 			return false;
+	if (!choose_kwa(ours, theirs, c))
+		return false;
 	if (!choose(ours, theirs, IKE_T_ENCR, c) || !choose(ours, theirs, IKE_T_INTEG, c))
 		return false;
 	if (ike && (!choose(ours, theirs, IKE_T_PRF, c) || has_type(theirs, IKE_T_ESN)))
@@ -200,7 +234,8 @@ bool select_is_choice(struct ike_bytes body)
 	if (!ike_proposal_next(&r, &p) || rd_left(&r))
 		return false;
 	for (unsigned i = 0; i < p.count; i++) {
-		if (p.t[i].type >= IKE_T_TYPES || seen & 1u << p.t[i].type)
+		if ((p.t[i].type >= IKE_T_TYPES && p.t[i].type != IKE_T_KWA) ||
+		    seen & 1u << p.t[i].type)
 			return false;
 		seen |= 1u << p.t[i].type;
 	}
@@ -210,7 +245,8 @@ bool select_is_choice(struct ike_bytes body)
 bool select_allowed(const struct ike_proposal *ours, unsigned n, const struct chosen *c)
 {
 	for (unsigned i = 0; i < n; i++) {
-		bool all = true;
+		bool all = c->kwa ? find(&ours[i], IKE_T_KWA, c->kwa, 0) != NULL
+				  : !has_type(&ours[i], IKE_T_KWA);
 
 		for (unsigned type = IKE_T_ENCR; type < IKE_T_TYPES; type++)
 			if (c->has[type] && c->id[type] + (type == IKE_T_ESN) &&
@@ -251,6 +287,8 @@ void select_put_chosen(struct out *o, const struct chosen *c, uint8_t protocol, 
 			p.t[p.count++] = (struct ike_transform){
 				(uint8_t)type, c->id[type],
 				type == IKE_T_ENCR ? c->key_bits : (uint16_t)0, false};
+	if (c->kwa)
+		p.t[p.count++] = (struct ike_transform){IKE_T_KWA, c->kwa, 0, false};
 	ike_open(&o->o, IKE_PL_SA);
 	ike_put_proposal(&o->w, &p, true);
 	ike_close(&o->o);
@@ -258,8 +296,8 @@ void select_put_chosen(struct out *o, const struct chosen *c, uint8_t protocol, 
 
 struct ike_suite select_suite(const struct chosen *c)
 {
-	return (struct ike_suite){c->id[IKE_T_ENCR], c->key_bits, c->id[IKE_T_PRF],
-				  c->id[IKE_T_INTEG], c->id[IKE_T_DH]};
+	return (struct ike_suite){c->id[IKE_T_ENCR],  c->key_bits,     c->id[IKE_T_PRF],
+				  c->id[IKE_T_INTEG], c->id[IKE_T_DH], c->kwa};
 }
 
 struct text {

@@ -21,10 +21,14 @@ static const struct request_row {
 } requests[] = {
 	{IKE_AUTH, ANYTHING, IN(ST_HALF_OPEN), B(IDI) | B(AUTH),
 	 CHILD | B(IDR) | B(CERT) | B(CERTREQ), auth_request},
+	{IKE_GSA_AUTH, ANYTHING, IN(ST_HALF_OPEN), B(IDI) | B(AUTH) | B(IDG),
+	 B(SA) | B(IDR) | B(CERT) | B(CERTREQ), auth_request},
 	{IKE_CREATE_CHILD_SA, A_CHILD_AGAIN, STANDS, CHILD | B(NONCE) | B(NOTIFY), B(KE),
 	 create_rekey_request},
 	{IKE_CREATE_CHILD_SA, A_CHILD, STANDS, CHILD | B(NONCE), B(KE), create_request},
 	{IKE_CREATE_CHILD_SA, THE_IKE_SA, STANDS, B(SA) | B(NONCE) | B(KE), 0, rekey_request},
+	{IKE_GSA_REGISTRATION, ANYTHING, STANDS, B(IDG), B(SA), group_request},
+	{IKE_GSA_INBAND_REKEY, ANYTHING, STANDS, B(GSA) | B(KD), 0, group_inband},
 	{IKE_INFORMATIONAL, ANYTHING, STANDS | IN(ST_CLOSED), 0, B(DELETE), info_request},
 };
 
@@ -36,12 +40,17 @@ static const struct response_row {
 } responses[EX_COUNT] = {
 	[EX_INIT] = {IKE_SA_INIT, 12, B(SA) | B(KE) | B(NONCE), B(CERTREQ), init_response},
 	[EX_AUTH] = {IKE_AUTH, 12, B(IDR) | B(AUTH), CHILD | B(CERT) | B(CERTREQ), auth_response},
+	[EX_GSA_AUTH] = {IKE_GSA_AUTH, 12, B(IDR) | B(AUTH), B(GSA) | B(KD) | B(CERT) | B(CERTREQ),
+			 auth_response},
 	[EX_CHILD_NEW] = {IKE_CREATE_CHILD_SA, 12, CHILD | B(NONCE), B(KE), create_response},
 	[EX_CHILD_REKEY] = {IKE_CREATE_CHILD_SA, 12, CHILD | B(NONCE), B(KE), create_response},
 	[EX_IKE_REKEY] = {IKE_CREATE_CHILD_SA, 12, B(SA) | B(NONCE) | B(KE), 0, rekey_response},
 	[EX_DELETE_CHILD] = {IKE_INFORMATIONAL, 12, 0, B(DELETE), info_response},
 	[EX_DELETE_IKE] = {IKE_INFORMATIONAL, 6, 0, B(DELETE), info_response},
 	[EX_DPD] = {IKE_INFORMATIONAL, 12, 0, B(DELETE), info_response},
+	[EX_GSA_REGISTER] = {IKE_GSA_REGISTRATION, 12, B(GSA) | B(KD), 0, group_response},
+	[EX_GSA_REPORT] = {IKE_GSA_REGISTRATION, 12, 0, 0, group_response},
+	[EX_GSA_INBAND] = {IKE_GSA_INBAND_REKEY, 12, 0, 0, group_response},
 };
 
 unsigned table_tries(enum kind kind)
@@ -111,6 +120,7 @@ enum ikev2_result table_response(struct ike_sa *sa, struct in *in)
 	case EX_INIT: /* refusals, and COOKIE */
 		return in->c->present & ~ALWAYS ? IKEV2_CLEAR_PAYLOADS : row->handle(sa, in);
 	case EX_AUTH:
+	case EX_GSA_AUTH:
 		sa->refused = error;
 		sa_lost(sa,
 			error ? refusal_text(sa, error, false, why, sizeof(why))
@@ -120,6 +130,7 @@ enum ikev2_result table_response(struct ike_sa *sa, struct in *in)
 	case EX_CHILD_NEW:
 	case EX_CHILD_REKEY:
 	case EX_IKE_REKEY:
+	case EX_GSA_REGISTER:
 		if (error && !(in->c->present & ~ALWAYS))
 			return row->handle(sa, in);
 		break;
