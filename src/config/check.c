@@ -122,21 +122,6 @@ void check_services(const struct check *c)
 	free(ends);
 }
 
-void check_key_groups(const struct check *c)
-{
-	for (struct conf_node *g = tree_child(c->t, NULL, "key-group"); g; g = tree_same(g)) {
-		const char *text = tree_leaf(c->t, g, "epoch");
-		uint64_t epoch = 0, holdover = 0;
-
-		if (!text || !value_duration(text, &epoch) || epoch < 60000000000)
-			errlist_add(c->errs, check_at(c, g, "epoch"), "`epoch` is at least 1m");
-		text = tree_leaf(c->t, g, "holdover");
-		if (!text || !value_duration(text, &holdover) || holdover < epoch)
-			errlist_add(c->errs, check_at(c, g, "holdover"),
-				    "`holdover` is at least one `epoch`");
-	}
-}
-
 static void check_rules(const struct check *c)
 {
 	for (struct conf_node *o = tree_child(c->t, NULL, "overlay"); o; o = tree_same(o)) {

@@ -24,6 +24,8 @@ void check_overlays(const struct check *c);
 void check_members(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
 /* Of one overlay of design ipsec: its keys, its ends, and which of its members meet. */
 void check_ipsec(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
+/* Of one overlay of design group: its rules. */
+void check_group(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
 /* Warnings about one overlay. */
 void check_warn(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
 /* Members that bridge into it; those that do not have an interface. */

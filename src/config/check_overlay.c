@@ -507,6 +507,7 @@ void check_overlays(const struct check *c)
 		check_shared_psk(c, n, o);
 		check_subnet(c, n, o);
 		check_ipsec(c, n, o);
+		check_group(c, n, o);
 		check_warn(c, n, o);
 	}
 	check_ties(c);

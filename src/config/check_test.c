@@ -125,12 +125,64 @@ static void what_is_not_of_the_standard_is_warned_of(void **state)
 	}
 }
 
+static void group_rules_and_key_groups_without_use_are_warned_of(void **state)
+{
+	static const struct {
+		const char *lines, *warning;
+	} rows[] = {
+		{"rule a { action protect; from 10.0.0.0/8; } rule b { action drop; to 11.0.0.0/8; }",
+		 NULL},
+		{"rule a { action protect; from 10.0.0.0/8; } rule b { action drop; to 10.1.0.0/16; }",
+		 "rule `b` is never reached: rule `a` takes all that it fits"},
+		{"rule a { action drop; protocol 6; } rule b { action drop; protocol tcp; port 22; }",
+		 "rule `b` is never reached: rule `a` takes all that it fits"},
+		{"rule a { action drop; protocol tcp; port 22; } rule b { action drop; protocol tcp; }",
+		 NULL},
+		{"rule a { action drop; from 10.1.0.0/16; to 10.2.0.0/16; } "
+		 "rule b { action protect; from 10.2.7.0/24; to 10.1.0.0/16; }",
+		 "rule `b` is never reached: rule `a` takes all that it fits"},
+		{"} key-group h { key-servers a1; auth psk x;", "key-group `h` keys no overlay"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct conf_errors errs = {};
+		const struct conf_errors *w;
+		struct conf *c;
+		char text[1024];
+		size_t told;
+		int n = snprintf(
+			text, sizeof(text),
+			"backbone demo;\n"
+			"site a { networks 10.1.0.0/16; }\nsite b { networks 10.2.0.0/16; }\n"
+			"service l3 { type ip; customer-routes; }\n"
+			"node a1 { id 1; site a; port w { interface eth1; service l3; } }\n"
+			"node b1 { id 2; site b; port w { interface eth1; service l3; } }\n"
+			"key-group g { key-servers a1; auth psk x; }\n"
+			"overlay core { design group; over l3; key-group g; %s }\n",
+			rows[i].lines);
+
+		c = conf_read("x.conf", text, (size_t)n, &errs);
+		conf_errors_print(&errs, stderr);
+		assert_non_null(c);
+		w = conf_warnings(c);
+		told = 0;
+		for (size_t k = 0; k < w->count; k++)
+			told += rows[i].warning && strstr(w->v[k].text, rows[i].warning);
+		assert_int_equal(told, rows[i].warning != NULL);
+		/* Another one says that this version does not run it. */
+		assert_int_equal(w->count, 1 + told);
+		conf_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_mka_address_that_the_service_consumes_is_warned_of),
 		cmocka_unit_test(a_ca_of_more_members_than_an_mkpdu_lists_is_an_error),
 		cmocka_unit_test(what_is_not_of_the_standard_is_warned_of),
+		cmocka_unit_test(group_rules_and_key_groups_without_use_are_warned_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,64 @@ static const struct error_case cases[] = {
 	 BASE "key-group g { key-servers fra1; auth ca x; }\n"
 	      "overlay core key-group g;\n",
 	 0, "x.conf:10:24: `key-group` belongs to keying g-ikev2 and gdoi\n"},
+	{"key_group_without_proof",
+	 BASE "service l3 { type ip; customer-routes; }\n"
+	      "node fra1 port l3 { interface eth3; service l3; }\n"
+	      "node nyc1 port l3 { interface eth3; service l3; }\n"
+	      "key-group g { key-servers fra1; }\n"
+	      "overlay two { design group; over l3; key-group g; preference 1; }\n",
+	 0, "x.conf:12:1: key-group `g` needs `auth psk NAME;` or `auth ca NAME;`\n"},
+	{"key_servers_that_cannot_agree",
+	 BASE "service l3 { type ip; customer-routes; }\n"
+	      "node fra1 port l3 { interface eth3; service l3; }\n"
+	      "node nyc1 port l3 { interface eth3; service l3; }\n"
+	      "key-group g { key-servers [ fra1 nyc1 ]; auth ca x; }\n"
+	      "overlay two { design group; over l3; key-group g; preference 1; }\n",
+	 0,
+	 "x.conf:12:29: 2 key servers have to agree on keys and members: they need `store etcd { endpoints \342\200\246 }`\n"},
+	{"epoch_beyond_the_standard",
+	 BASE "service l3 { type ip; customer-routes; }\n"
+	      "node fra1 port l3 { interface eth3; service l3; }\n"
+	      "node nyc1 port l3 { interface eth3; service l3; }\n"
+	      "peer old { service l3; address 192.0.2.9; }\n"
+	      "key-group g { key-servers fra1; auth ca x; epoch 20h; }\n"
+	      "overlay two { design group; over l3; key-group g; preference 1; }\n",
+	 0,
+	 "x.conf:13:50: `epoch` is at most 18h with a member such as peer `old`: RFC 9838 has no room for longer delays\n"},
+	{"port_of_what_has_none",
+	 BASE
+	 "service l3 { type ip; customer-routes; }\n"
+	 "node fra1 port l3 { interface eth3; service l3; }\n"
+	 "node nyc1 port l3 { interface eth3; service l3; }\n"
+	 "key-group g { key-servers fra1; auth ca x; }\n"
+	 "overlay two { design group; over l3; key-group g; rule r { action drop; protocol ospf; port 1; } preference 1; }\n",
+	 0, "x.conf:13:93: `port` needs `protocol` tcp, udp, sctp or dccp\n"},
+	{"protocol_of_no_number",
+	 BASE
+	 "service l3 { type ip; customer-routes; }\n"
+	 "node fra1 port l3 { interface eth3; service l3; }\n"
+	 "node nyc1 port l3 { interface eth3; service l3; }\n"
+	 "key-group g { key-servers fra1; auth ca x; }\n"
+	 "overlay two { design group; over l3; key-group g; rule r { action drop; protocol 256; } preference 1; }\n",
+	 0,
+	 "x.conf:13:82: `256` is no protocol such as tcp, udp, icmp, icmpv6, ospf, gre, or a number up to 255\n"},
+	{"rule_between_families",
+	 BASE
+	 "service l3 { type ip; customer-routes; }\n"
+	 "node fra1 port l3 { interface eth3; service l3; }\n"
+	 "node nyc1 port l3 { interface eth3; service l3; }\n"
+	 "key-group g { key-servers fra1; auth ca x; }\n"
+	 "overlay two { design group; over l3; key-group g; rule r { action drop; from 10.0.0.0/8; to 2001:db8::/32; } preference 1; }\n",
+	 0, "x.conf:13:93: no packet goes from IPv4 to IPv6\n"},
+	{"bypass_of_every_packet",
+	 BASE
+	 "service l3 { type ip; customer-routes; }\n"
+	 "node fra1 port l3 { interface eth3; service l3; }\n"
+	 "node nyc1 port l3 { interface eth3; service l3; }\n"
+	 "key-group g { key-servers fra1; auth ca x; }\n"
+	 "overlay two { design group; over l3; key-group g; rule r action bypass; preference 1; }\n",
+	 0,
+	 "x.conf:13:51: rule `r` would let everything out in clear; say which packets by `from`, `to`, `protocol` or `port`\n"},
 	{"dmvpn_without_hubs", BASE "overlay two { design dmvpn; over mpls; auth psk x; }\n", 0,
 	 "x.conf:9:1: design dmvpn needs `hubs [ NODE \342\200\246 ];`\n"},
 	{"store_through_its_own_overlay",
@@ -384,9 +442,7 @@ static const struct error_case cases[] = {
 	 "x.conf:9:34: 10.255.0.2 is the address of both `fra1` and `nyc1`\n"},
 	{"address_is_broadcast", BASE "overlay core member fra1 address 10.255.0.255;\n", 0,
 	 "x.conf:9:34: 10.255.0.255 is no host's address in 10.255.0.0/24\n"},
-	{"id_outside_the_subnet",
-	 BASE "node lon1 { id 300; site nyc; port wan { interface eth1; service wave; } }\n", 0,
-	 "x.conf:9:16: `id` 300 of node `lon1` is outside 10.255.0.0/24 of overlay `core`; use a larger `subnet` or `member lon1 address`\n"},
+	{"id_outside_the_subnet", BASE "node lon1 { id 300; site nyc; port wan { interface eth1; service wave; } }\n", 0, "x.conf:9:16: `id` 300 of node `lon1` is outside 10.255.0.0/24 of overlay `core`; use a larger `subnet` or `member lon1 address`\n"},
 	{"id_is_the_broadcast",
 	 BASE "node lon1 { id 255; site nyc; port wan { interface eth1; service wave; } }\n", 0,
 	 "x.conf:9:16: `id` of node `lon1` gives it 10.255.0.255, which is no host's address in 10.255.0.0/24 of overlay `core`\n"},
