@@ -108,7 +108,10 @@ static void kek_after(struct gks *g, struct kek *k, uint64_t now)
 	k->keymat_len = rekey_keymat_len(p);
 	g->env.random(g->env.ctx, k->keymat, k->keymat_len);
 	(void)rekey_sa_init(&k->sa, p, k->keymat, k->keymat_len);
-	(void)rekey_sa_auth(&k->sa, p, g->b.kd.auth_key);
+	if (g->kek.keymat_len)
+		rekey_sa_auth_of(&k->sa, &g->kek.sa);
+	else
+		(void)rekey_sa_auth(&k->sa, p, g->b.kd.auth_key);
 }
 
 static void kek_take(struct gks *g, struct kek *k)
