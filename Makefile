@@ -35,6 +35,7 @@ bench: all
 	@bench/stages --build $(BUILD) --json $(BUILD)/bench-stages.json
 	@$(BUILD)/bench/hostile --json $(BUILD)/bench-hostile.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
+	@$(BUILD)/bench/groups --json $(BUILD)/bench-groups.json
 	@$(BUILD)/bench/lpm
 	@$(BUILD)/bench/routes
 

@@ -5,9 +5,11 @@
  *   handshakes [--json FILE] [--seconds N] [--cpu N] [--auth NAME]
  *
  * Two engines as the daemon runs them, on one pinned core, with nothing between them: IKE_SA_INIT
- * and IKE_AUTH with the first child SA, strong proposals, X25519. Every call into an engine is
+ * and IKE_AUTH with the first child SA, or GSA_AUTH with a group of MEMBERS (the initiator is a member
+ * then, the responder the key server), strong proposals, X25519. Every call into an engine is
  * timed, with the records it writes and the datagrams it sends; the signer's signature is part of
- * it, forward and the kernel's sockets are not. Engines are made anew for each handshake, untimed.
+ * it, forward, the kernel's sockets and the record of the
+ * group, which is written once for all registrations that wait, are not. Engines are made anew for each handshake, untimed.
  *
  * The primitives are measured by themselves, in turns with the handshakes, so that what else the
  * machine does falls on both alike: one key pair and one shared secret, one signature made, one
@@ -16,11 +18,13 @@
  * records.
  */
 #include "common.h"
+#include "gk.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/dh.h"
 #include "crypto/x509_make.h"
+#include "key/gikev2/agent.h"
 #include "key/ikev2/ikev2.h"
 
 #include <stdio.h>
@@ -31,19 +35,22 @@
 
 enum { DATAGRAMS = 8, ENDS = 2, INITIATOR = 0, RESPONDER = 1 };
 
+#define MEMBERS 1000
 #define WALL INT64_C(1800000000)
 #define BOOT (1000 * NS_PER_S)
 
 static const struct kind {
 	const char *name;
-	bool cert;
+	bool cert, group;
 	enum x509_key key;
 	enum sign_scheme scheme; /* what proves a key of that kind */
 } kinds[] = {
-	{"psk", false, X509_KEY_ED25519, SIGN_ED25519},
-	{"ed25519", true, X509_KEY_ED25519, SIGN_ED25519},
-	{"ecdsa-p256", true, X509_KEY_ECDSA_256, SIGN_ECDSA_SHA2_256},
-	{"rsa-2048", true, X509_KEY_RSA_2048, SIGN_RSA_PSS_SHA2_256},
+	{"psk", false, false, X509_KEY_ED25519, SIGN_ED25519},
+	{"ed25519", true, false, X509_KEY_ED25519, SIGN_ED25519},
+	{"ecdsa-p256", true, false, X509_KEY_ECDSA_256, SIGN_ECDSA_SHA2_256},
+	{"rsa-2048", true, false, X509_KEY_RSA_2048, SIGN_RSA_PSS_SHA2_256},
+	{"gsa-psk", false, true, X509_KEY_ED25519, SIGN_ED25519},
+	{"gsa-ecdsa-p256", true, true, X509_KEY_ECDSA_256, SIGN_ECDSA_SHA2_256},
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -57,6 +64,8 @@ struct end {
 	struct x509_der chain;
 	struct x509_trust *trust;
 	unsigned ready; /* SAs its forward has for sending */
+	struct agent *agent;
+	struct gm *member;
 	uint32_t sign_id;
 	uint8_t sig[SIGN_MAX];
 	size_t sig_len;
@@ -132,6 +141,37 @@ static void event(void *ctx, enum ikev2_event ev, uint16_t tunnel, const char *t
 		die(text);
 }
 
+static struct gks *server; /* of the group */
+
+static bool may(void *ctx, uint16_t tunnel)
+{
+	(void)ctx;
+	return tunnel > 0;
+}
+
+/* The group's side of an end. */
+static void end_joins(struct end *n, bool call)
+{
+	static const struct ikev2_id id = {.type = IKE_ID_KEY, .len = 5, .b = "bench"};
+
+	agent_engine(n->agent, n->e);
+	n->member = call ? gk_member() : NULL;
+	if (call ? agent_join(n->agent, &id, 1, n->member)
+		 : agent_serve(n->agent, &id, server, may, NULL))
+		die("a group");
+	if (call)
+		agent_expire(n->agent, BOOT);
+}
+
+static void end_stop(struct end *n)
+{
+	ikev2_free(n->e);
+	agent_free(n->agent);
+	gm_free(n->member);
+	n->agent = NULL;
+	n->member = NULL;
+}
+
 static void end_start(struct end *n, const struct end *other, const struct kind *k, bool call)
 {
 	struct ikev2_config cfg = {.slots = 8};
@@ -157,6 +197,13 @@ static void end_start(struct end *n, const struct end *other, const struct kind 
 			       .window = 1024,
 			       .start = call};
 
+	if (k->group) {
+		p.role = call ? IKEV2_KEY_SERVER : IKEV2_MEMBER;
+		p.keep = true;
+		p.start = false;
+		n->agent = agent_new();
+		env.group = agent_ops(n->agent);
+	}
 	p.local_id.b[4] = (uint8_t)('0' + n->at.addr[3]);
 	p.remote_id.b[4] = (uint8_t)('0' + other->at.addr[3]);
 	n->ready = 0;
@@ -164,6 +211,18 @@ static void end_start(struct end *n, const struct end *other, const struct kind 
 	if (secret_set(&p.psk, "correct horse battery", 21) < 0 || !n->e ||
 	    ikev2_peer_set(n->e, &p, BOOT))
 		die("an engine");
+	if (k->group)
+		end_joins(n, call);
+}
+
+static bool done(struct end v[ENDS], const struct kind *k)
+{
+	struct gm_show s;
+
+	if (!k->group)
+		return v[INITIATOR].ready && v[RESPONDER].ready;
+	gm_show(v[INITIATOR].member, &s);
+	return s.registered;
 }
 
 /* Datagrams on their way: a message comes in fragments when it is long. */
@@ -216,10 +275,10 @@ static void handshake(struct end v[ENDS], const struct kind *k, uint64_t spent[E
 		end_flush(&v[who], &wire[!who]);
 		spent[who] += now() - t;
 	}
-	if (!v[0].ready || !v[1].ready)
+	if (!done(v, k))
 		die("a handshake came to nothing");
 	for (unsigned i = 0; i < ENDS; i++)
-		ikev2_free(v[i].e);
+		end_stop(&v[i]);
 }
 
 static void primitives(struct end v[ENDS], const struct kind *k)
@@ -298,7 +357,7 @@ static void row(FILE *json, const struct kind *k, bool initiator, double us, con
 
 	for (unsigned i = T_DH; i < T_COUNT; i++)
 		parts += cost[i];
-	printf("%-11s %-9s %9.1f %10.0f %8.1f %8.1f %8.1f %8.1f %8.1f %5u/%-5u\n", k->name,
+	printf("%-14s %-9s %9.1f %10.0f %8.1f %8.1f %8.1f %8.1f %8.1f %5u/%-5u\n", k->name,
 	       initiator ? "initiator" : "responder", us, 1e6 / us, cost[T_DH], cost[T_SIGN],
 	       cost[T_CHECK], cost[T_CHAIN], us - parts, turns.kept, turns.n);
 	fflush(stdout);
@@ -320,6 +379,8 @@ static void measure(const struct kind *k, double seconds, FILE *json)
 
 	memset(v, 0, sizeof(v));
 	ends_make(v, k);
+	if (k->group)
+		server = gk_server(MEMBERS, MEMBERS);
 	for (unsigned i = 0; i < 20; i++) /* warms up */
 		handshake(v, k, spent);
 	end = now() + (uint64_t)(seconds * 1e9);
@@ -344,6 +405,8 @@ static void measure(const struct kind *k, double seconds, FILE *json)
 		sign_key_free(v[i].key);
 		x509_trust_free(v[i].trust);
 	}
+	if (k->group)
+		gk_server_free(server);
 }
 
 int main(int argc, char **argv)
@@ -372,7 +435,7 @@ int main(int argc, char **argv)
 	if (json)
 		fprintf(json, "{\"rows\": [\n");
 	printf("IKE handshakes, X25519, 1 core; microseconds, medians\n"
-	       "%-11s %-9s %9s %10s %8s %8s %8s %8s %8s %11s\n",
+	       "%-14s %-9s %9s %10s %8s %8s %8s %8s %8s %11s\n",
 	       "auth", "", "each", "per second", "DH", "sign", "verify", "chain", "rest", "kept");
 	for (unsigned i = 0; i < KINDS; i++)
 		if (!only || !strcmp(only, kinds[i].name))
