@@ -2,6 +2,9 @@
  * Groups over real IKE SAs: IKE_SA_INIT, proofs by shared secret and by certificate, GSA_AUTH,
  * GSA_REGISTRATION and GSA_INBAND_REKEY, over a network that loses, with GSA_REKEY beside them. Node 0
  * is the key server, the others are members.
+ *
+ * With GIKE_FRAMES=DIR the exchanges of one test are written there, frames and keys, for tshark to judge
+ * (test/vectors/test_gike_frames.py).
  */
 #include "key/gikev2/agent.h"
 #include "key/ikev2/ikev2_lan.h"
@@ -10,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -41,6 +45,7 @@ static struct net {
 	uint64_t rnd;
 	uint16_t objection; /* what node 1 says of every answer; 0: what it thinks */
 	struct ikev2_group_ops member1;
+	FILE *pcap;
 } net;
 
 static uint32_t rnd(uint32_t below)
@@ -153,6 +158,30 @@ static uint16_t objecting(void *ctx, uint16_t tunnel, const struct ikev2_id *gro
 	return net.objection ? net.objection : error;
 }
 
+static void put16(uint8_t *b, size_t v)
+{
+	b[0] = (uint8_t)(v >> 8);
+	b[1] = (uint8_t)v;
+}
+
+/* As IPv4 and UDP, without checksums. */
+static void frame_write(const struct ikev2_datagram *d)
+{
+	uint8_t h[28] = {0x45, [8] = 64, [9] = 17};
+	uint32_t record[4] = {(uint32_t)(net.l->now / NS_PER_S), 0, (uint32_t)(sizeof(h) + d->len),
+			      (uint32_t)(sizeof(h) + d->len)};
+
+	put16(h + 2, sizeof(h) + d->len);
+	memcpy(h + 12, d->remote.addr, 4); /* as the one who gets it sees the ends */
+	memcpy(h + 16, d->local.addr, 4);
+	put16(h + 20, d->remote.port);
+	put16(h + 22, d->local.port);
+	put16(h + 24, 8 + d->len);
+	fwrite(record, sizeof(record), 1, net.pcap);
+	fwrite(h, sizeof(h), 1, net.pcap);
+	fwrite(d->b, d->len, 1, net.pcap);
+}
+
 static bool lossy(struct lan *l, unsigned from, unsigned to, struct ikev2_datagram *d)
 {
 	size_t at = d->local.port == IKEV2_PORT_NAT ? 4 : 0;
@@ -160,6 +189,8 @@ static bool lossy(struct lan *l, unsigned from, unsigned to, struct ikev2_datagr
 	(void)l;
 	(void)from;
 	(void)to;
+	if (net.pcap)
+		frame_write(d);
 	if (d->len > at + 19 && d->b[at + 18] < 64 && !(d->b[at + 19] & IKE_FLAG_RESPONSE))
 		net.exchanges[d->b[at + 18]]++;
 	return rnd(100) < net.loss;
@@ -208,6 +239,7 @@ static void peers_set(unsigned i, bool cert, bool keep)
 		p.role = i ? IKEV2_KEY_SERVER : IKEV2_MEMBER;
 		p.keep = keep;
 		p.start = false;
+		p.key_log = true;
 		if (cert)
 			lan_use_cert(net.l, i, &p);
 		assert_int_equal(ikev2_peer_set(net.l->nodes[i].e, &p, net.l->now), 0);
@@ -426,6 +458,48 @@ static void a_second_group_over_the_same_ike_sa(void **state)
 	net_free();
 }
 
+static FILE *file_open(const char *dir, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return fopen(path, "wb");
+}
+
+static void every_exchange_in_frames(void **state)
+{
+	static const uint32_t head[6] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 101 /* raw IP */};
+	const char *dir = getenv("GIKE_FRAMES");
+	FILE *keys;
+
+	(void)state;
+	net_new(2, false, true, 8);
+	if (dir) {
+		net.pcap = file_open(dir, "gike.pcap");
+		assert_non_null(net.pcap);
+		fwrite(head, sizeof(head), 1, net.pcap);
+	}
+	join(1, 0);
+	run(2 * NS_PER_S);
+	assert_int_equal(ikev2_group_inband(net.l->nodes[0].e, LAN_TUNNEL(1), net.l->now), 0);
+	run(NS_PER_S);
+	join(1, 1);
+	run(2 * NS_PER_S);
+	assert_true(registered(1, 0) && registered(1, 1));
+	assert_int_equal(net.exchanges[IKE_GSA_AUTH], 1);
+	assert_int_equal(net.exchanges[IKE_GSA_REGISTRATION], 1);
+	assert_int_equal(net.exchanges[IKE_GSA_INBAND_REKEY], 1);
+	if (dir) {
+		fclose(net.pcap);
+		keys = file_open(dir, "keys");
+		assert_non_null(keys);
+		fputs(net.l->nodes[1].key_line[IKEV2_TABLE_IKE], keys);
+		fclose(keys);
+		net.pcap = NULL;
+	}
+	net_free();
+}
+
 static void who_is_refused(void **state)
 {
 	struct ikev2_peer p;
@@ -611,6 +685,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_secret_and_by_certificate),
 		cmocka_unit_test(a_second_group_over_the_same_ike_sa),
+		cmocka_unit_test(every_exchange_in_frames),
 		cmocka_unit_test(who_is_refused),
 		cmocka_unit_test(what_may_not_be_asked),
 		cmocka_unit_test(who_objects_is_no_member),
