@@ -112,6 +112,7 @@ static uint16_t objection(enum gm_result r)
 	case GM_OK:
 	case GM_STALE: /* it is asked again */
 	case GM_UNKNOWN:
+	case GM_SENDER:
 		return 0;
 	case GM_ALGORITHM:
 		return IKE_N_NO_PROPOSAL;
@@ -152,6 +153,15 @@ static void refused(void *ctx, uint16_t tunnel, const struct ikev2_id *group, ui
 	j->error = error;
 	j->failures++;
 	gm_failed(j->m, now);
+}
+
+static void closed(void *ctx, uint16_t tunnel, uint64_t now)
+{
+	struct agent *a = ctx;
+
+	for (unsigned i = 0; i < a->joined_count; i++)
+		if (a->joined[i].tunnel == tunnel)
+			gm_cut(a->joined[i].m, now);
 }
 
 static uint16_t inband(void *ctx, uint16_t tunnel, const struct ike_chain *c,
@@ -224,7 +234,11 @@ static bool tell(void *ctx, uint16_t tunnel, const struct ikev2_group_keys *k, s
 			return false;
 		only = &a->served[i];
 	}
-	if (!only || !wrapping(k, &gsk_w))
+	if (!only) {
+		gks_put_out(o);
+		return true;
+	}
+	if (!wrapping(k, &gsk_w))
 		return false;
 	err = gks_inband(only->g, tunnel, &gsk_w, o, now);
 	secret_clear(&gsk_w);
@@ -233,7 +247,8 @@ static bool tell(void *ctx, uint16_t tunnel, const struct ikev2_group_keys *k, s
 
 struct ikev2_group_ops agent_ops(struct agent *a)
 {
-	return (struct ikev2_group_ops){a, ask, answer, refused, inband, request, left, tell};
+	return (struct ikev2_group_ops){a,      ask,     answer, refused, inband,
+					closed, request, left,   tell};
 }
 
 void agent_expire(struct agent *a, uint64_t now)

@@ -503,6 +503,7 @@ static void every_exchange_in_frames(void **state)
 static void who_is_refused(void **state)
 {
 	struct ikev2_peer p;
+	struct out o;
 
 	(void)state;
 	net_new(5, false, true, 3);
@@ -538,14 +539,23 @@ static void who_is_refused(void **state)
 	assert_true(net.l->nodes[3].events[IKEV2_EV_NO_PROPOSAL] > 0);
 	for (unsigned i = 1; i < 5; i++)
 		assert_int_equal(net.v[i][0].count, 0);
-	/* Authorized, it is let in when it asks again; excluded, out and refused. */
+	/* Authorized, it is let in when it asks again; excluded and told so, out and refused. */
 	net.barred[1] = false;
 	run(15 * NS_PER_S);
 	assert_true(registered(1, 0));
 	assert_int_equal(gks_exclude(net.gks[0], LAN_TUNNEL(1), net.l->now), 0);
-	gm_failed(net.v[1][0].gm, net.l->now);
-	run(15 * NS_PER_S);
+	assert_int_equal(ikev2_group_inband(net.l->nodes[0].e, LAN_TUNNEL(1), net.l->now), 0);
+	run(NS_PER_S);
+	assert_false(registered(1, 0));
+	run(40 * NS_PER_S);
+	assert_int_equal(net.v[1][0].count, 0);
 	assert_int_equal(last_error(1), IKE_N_AUTHORIZATION_FAILED);
+	/* A GSA_INBAND_REKEY that says nothing is none. */
+	out_init(&o);
+	message_request(lan_sa_of(&net.l->nodes[0], LAN_TUNNEL(1)), IKE_GSA_INBAND_REKEY,
+			EX_GSA_INBAND, &o, net.l->now);
+	run(NS_PER_S);
+	assert_int_equal(net.l->nodes[1].e->stats.results[IKEV2_PAYLOADS], 1);
 	net_free();
 }
 

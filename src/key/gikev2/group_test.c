@@ -2,6 +2,7 @@
  * A key server and a member, side by side: what is refused and by which word, and that what did not
  * verify changes nothing. What they do over time is the simulator's (test/sim/gike_sim.c).
  */
+#include "crypto/keywrap.h"
 #include "key/gikev2/member.h"
 #include "key/gikev2/server.h"
 
@@ -319,6 +320,137 @@ static void an_answer_that_was_overtaken(void **state)
 	gm_free(m);
 }
 
+/* What another key server may say: a Rekey SA or keys for data, or both, a Sender-ID or none. */
+static void say(struct text *t, bool rekey, bool data, bool sender)
+{
+	static struct gike_gsa gsa;
+	static struct gike_kd kd;
+	static uint8_t wrapped[2][96];
+	const uint8_t keymat[68] = {7};
+	struct gike_policy *p;
+	size_t len;
+
+	gsa = (struct gike_gsa){.has_sender_bits = sender, .sender_bits = sender ? 8 : 0};
+	kd = (struct gike_kd){.sender_count = sender, .senders = {5}};
+	if (rekey) {
+		p = &gsa.v[gsa.count++];
+		*p = (struct gike_policy){.protocol = IKE_PROTO_GIKE_UPDATE,
+					  .spi_len = IKE_REKEY_SPI_LEN,
+					  .spi = {1},
+					  .from = config.rekey.from,
+					  .to = config.rekey.to,
+					  .count = 3,
+					  .t = {{IKE_T_ENCR, IKE_ENCR_AES_GCM_16, 256, false},
+						{IKE_T_KWA, IKE_KW_5649_256, 0, false},
+						{IKE_T_GCAUTH, IKE_GCAUTH_IMPLICIT, 0, false}},
+					  .has_lifetime = true,
+					  .lifetime = 1000};
+		assert_int_equal(keywrap_pad(gsk_w.b, gsk_w.len, keymat, 68, wrapped[0], &len), 0);
+		kd.v[kd.count++] = (struct gike_bag){
+			IKE_PROTO_GIKE_UPDATE, IKE_REKEY_SPI_LEN, {1}, kd.key_count, 1};
+		kd.keys[kd.key_count++] = (struct gike_wrapped){0, 0, {wrapped[0], len}};
+	}
+	if (data) {
+		p = &gsa.v[gsa.count++];
+		*p = (struct gike_policy){.protocol = IKE_PROTO_ESP,
+					  .spi_len = IKE_ESP_SPI_LEN,
+					  .spi = {2},
+					  .from = config.flows[0].from,
+					  .to = config.flows[0].to,
+					  .count = 2,
+					  .t = {{IKE_T_ENCR, IKE_ENCR_AES_GCM_16, 256, false},
+						{IKE_T_ESN, IKE_SN_UNSPECIFIED, 0, false}},
+					  .has_lifetime = rekey, /* else the key server ends it */
+					  .lifetime = 1000};
+		assert_int_equal(keywrap_pad(gsk_w.b, gsk_w.len, keymat, 36, wrapped[1], &len), 0);
+		kd.v[kd.count++] =
+			(struct gike_bag){IKE_PROTO_ESP, IKE_ESP_SPI_LEN, {2}, kd.key_count, 1};
+		kd.keys[kd.key_count++] = (struct gike_wrapped){0, 0, {wrapped[1], len}};
+	}
+	text_begin(t);
+	ike_open(&t->o, IKE_PL_GSA);
+	gike_gsa_build(&gsa, t->o.w);
+	ike_close(&t->o);
+	ike_open(&t->o, IKE_PL_KD);
+	gike_kd_build(&kd, t->o.w);
+	ike_close(&t->o);
+	assert_int_equal(text_end(t), 0);
+}
+
+static bool in_group(const struct gm *m)
+{
+	struct gm_show s;
+
+	gm_show(m, &s);
+	return s.registered;
+}
+
+/* §2.4.1.4: a sender that holds no Sender-ID MUST NOT install keys for data, and registers. */
+static void nobody_sends_without_a_sender_id(void **state)
+{
+	static struct text t;
+	struct gm *m = member_new(1), *receiver = member_new(0);
+
+	(void)state;
+	say(&t, true, false, false);
+	assert_int_equal(gm_registered(m, &t.c, &gsk_w, now), GM_OK);
+	assert_int_equal(gm_registered(receiver, &t.c, &gsk_w, now), GM_OK);
+	assert_int_equal(gm_wants_at(m), GM_NEVER);
+	say(&t, false, true, false);
+	assert_int_equal(gm_inband(m, &t.c, &gsk_w, now), GM_SENDER);
+	assert_int_equal(installed, 0);
+	assert_true(gm_wants_at(m) <= now);
+	assert_int_equal(gm_inband(receiver, &t.c, &gsk_w, now), GM_OK);
+	assert_int_equal(installed, 1);
+	say(&t, true, true, true);
+	assert_int_equal(gm_registered(m, &t.c, &gsk_w, now), GM_OK);
+	assert_int_equal(sends_as, 5);
+	gm_free(m);
+	gm_free(receiver);
+}
+
+/* §2.3.3: without a Rekey SA a member is in the group as long as its IKE SA stands. */
+static void a_member_without_a_rekey_sa(void **state)
+{
+	static struct text t;
+
+	(void)state;
+	for (unsigned rekey = 0; rekey < 2; rekey++) {
+		struct gm *m = member_new(1);
+
+		say(&t, rekey, true, true);
+		assert_int_equal(gm_registered(m, &t.c, &gsk_w, now), GM_OK);
+		assert_true(in_group(m));
+		gm_cut(m, now);
+		assert_int_equal(in_group(m), rekey);
+		assert_int_equal(gm_wants_at(m) != GM_NEVER, !rekey);
+		gm_free(m);
+	}
+}
+
+/* §2.4.3: a Delete of all SPIs of GIKE_UPDATE, also by GSA_INBAND_REKEY. */
+static void a_member_that_is_told_it_is_out(void **state)
+{
+	static struct text t, answer;
+	struct gm *m = member_new(1);
+
+	(void)state;
+	assert_int_equal(ask(m, 1, &answer), 0);
+	assert_int_equal(gm_registered(m, &answer.c, &gsk_w, now), GM_OK);
+	text_begin(&t);
+	gks_put_out(&t.o);
+	assert_int_equal(text_end(&t), 0);
+	assert_int_equal(gm_inband(m, &t.c, &gsk_w, now), GM_OK);
+	assert_false(in_group(m));
+	assert_int_equal(gm_inband(m, &t.c, &gsk_w, now), GM_UNKNOWN);
+	assert_int_equal(retired, 0);
+	now += 3 * ATD * SECOND; /* DTD */
+	gm_expire(m, now);
+	assert_int_equal(retired, 1);
+	assert_true(gm_wants_at(m) <= now);
+	gm_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +459,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rekeys_that_do_not_verify_change_nothing, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(an_answer_that_was_overtaken, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_sends_without_a_sender_id, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_member_without_a_rekey_sa, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_member_that_is_told_it_is_out, setup, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -294,6 +294,9 @@ static enum gm_result follow(struct gm *m, const struct ike_chain *c, const stru
 	struct news n;
 	enum gm_result res = news_read(m, c, gsk_w, where, &n, now);
 
+	if (res == GM_OK && where != GIKE_REGISTRATION && m->cfg.sends && n.sa_count &&
+	    !m->sender_count)
+		res = GM_SENDER;
 	if (res == GM_OK && where == GIKE_REGISTRATION && stale(m, &n))
 		res = GM_STALE;
 	if (res == GM_OK && !room_for(m, &n, where == GIKE_REGISTRATION))
@@ -348,17 +351,6 @@ enum gm_result gm_registered(struct gm *m, const struct ike_chain *answer,
 	m->registered = true;
 	m->register_at = GM_NEVER;
 	return GM_OK;
-}
-
-enum gm_result gm_inband(struct gm *m, const struct ike_chain *request, const struct secret *gsk_w,
-			 uint64_t now)
-{
-	enum gm_result res = GM_UNKNOWN;
-
-	if (m->registered)
-		res = follow(m, request, gsk_w, GIKE_INBAND, now);
-	sends_due(m, now);
-	return res;
 }
 
 /* It goes DTD later, and is not sent by after last. */
@@ -426,6 +418,28 @@ static void deletes(struct gm *m, const struct ike_chain *c, uint64_t now)
 				data_delete(m, &m->sas[k], m->atd, now);
 		}
 	}
+}
+
+enum gm_result gm_inband(struct gm *m, const struct ike_chain *request, const struct secret *gsk_w,
+			 uint64_t now)
+{
+	enum gm_result res;
+
+	if (!m->registered)
+		return GM_UNKNOWN;
+	res = follow(m, request, gsk_w, GIKE_INBAND, now);
+	if (res == GM_OK)
+		deletes(m, request, now);
+	else
+		want(m, now);
+	sends_due(m, now);
+	return res;
+}
+
+void gm_cut(struct gm *m, uint64_t now)
+{
+	if (m->registered && !m->kek_count)
+		out(m, now);
 }
 
 /* Somebody speaks under an SPI that was promised: a rekey was lost (§4.4.2.2.3). */
@@ -564,7 +578,7 @@ const char *gm_result_name(enum gm_result r)
 		[GM_PAYLOAD] = "payload", [GM_ALGORITHM] = "algorithm",
 		[GM_KEYS] = "keys",       [GM_EXCLUDED] = "excluded",
 		[GM_ROOM] = "room",       [GM_UNKNOWN] = "unknown",
-		[GM_STALE] = "stale",
+		[GM_SENDER] = "sender",   [GM_STALE] = "stale",
 	};
 
 	return r < GM_RESULT_COUNT ? names[r] : "?";

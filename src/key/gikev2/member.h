@@ -49,6 +49,7 @@ enum gm_result {
 	GM_EXCLUDED,  /* no way to the keys */
 	GM_ROOM,      /* more SAs than GM_SAS_MAX */
 	GM_UNKNOWN,   /* a datagram under no Rekey SA of ours */
+	GM_SENDER,    /* keys to send by and no Sender-ID: it registers for one (§2.4.1.4) */
 	GM_STALE,     /* an answer that a rekey has overtaken; it is asked for again */
 	GM_RESULT_COUNT
 };
@@ -68,9 +69,11 @@ enum gm_result gm_registered(struct gm *m, const struct ike_chain *answer,
 			     const struct secret *gsk_w, uint64_t now);
 /* It was refused, or there was no answer. */
 void gm_failed(struct gm *m, uint64_t now);
-/* A GSA_INBAND_REKEY's payloads. */
+/* A GSA_INBAND_REKEY's payloads: GSA and KD, or Delete. */
 enum gm_result gm_inband(struct gm *m, const struct ike_chain *request, const struct secret *gsk_w,
 			 uint64_t now);
+/* The IKE SA with the key server is gone: without a Rekey SA it is out of the group (§2.3.3). */
+void gm_cut(struct gm *m, uint64_t now);
 /* A datagram to the group's rekey address, opened in place. */
 enum gm_result gm_input(struct gm *m, uint8_t *msg, size_t len, uint64_t now);
 

@@ -140,7 +140,7 @@ enum gm_result news_read(struct gm *m, const struct ike_chain *c, const struct s
 	enum gm_result res = GM_OK;
 
 	*n = (struct news){.mode = m->mode};
-	if (!gsa && !kd && where == GIKE_REKEY)
+	if (!gsa && !kd && where != GIKE_REGISTRATION)
 		return GM_OK;
 	if (!gsa || !kd)
 		return payload(m, GIKE_EMPTY);

@@ -89,6 +89,9 @@ void gks_reset(struct gks *g, uint64_t now);
 int gks_inband(struct gks *g, uint32_t member, const struct secret *gsk_w, struct ike_out *out,
 	       uint64_t now);
 
+/* A GSA_INBAND_REKEY to who is no member any more: it is out (§2.4.3). */
+void gks_put_out(struct ike_out *out);
+
 /* The signature asked for under that id; len 0: it could not be made. */
 void gks_signed(struct gks *g, uint32_t id, const uint8_t *sig, size_t len, uint64_t now);
 

@@ -150,7 +150,7 @@ struct pending *message_new(struct gks *g)
 	return p;
 }
 
-void message_delete(struct pending *p, uint8_t protocol, const void *spis, unsigned count)
+static void put_delete(struct ike_out *o, uint8_t protocol, const void *spis, unsigned count)
 {
 	struct ike_payload d = {
 		.type = IKE_PL_DELETE,
@@ -160,7 +160,19 @@ void message_delete(struct pending *p, uint8_t protocol, const void *spis, unsig
 			.spis = spis},
 	};
 
-	ike_put(&p->draft.o, &d);
+	ike_put(o, &d);
+}
+
+void message_delete(struct pending *p, uint8_t protocol, const void *spis, unsigned count)
+{
+	put_delete(&p->draft.o, protocol, spis, count);
+}
+
+void gks_put_out(struct ike_out *out)
+{
+	static const uint8_t zero[IKE_REKEY_SPI_LEN];
+
+	put_delete(out, IKE_PROTO_GIKE_UPDATE, zero, 1);
 }
 
 static void pending_free(struct pending *p)

@@ -220,6 +220,10 @@ enum ikev2_result group_inband(struct ike_sa *sa, struct in *in)
 				      IKE_N_AUTHORIZATION_FAILED, NULL, 0, in->now);
 		return IKEV2_REFUSED;
 	}
+	if (!ike_find(in->c, IKE_PL_DELETE) && !ike_find(in->c, IKE_PL_GSA)) {
+		input_fatal(sa, in, IKE_N_INVALID_SYNTAX);
+		return IKEV2_PAYLOADS;
+	}
 	error = ops->inband(ops->ctx, sa->peer->cfg.tunnel, in->c, &k, &group, in->now);
 	out_init(&o);
 	message_answer(sa, IKE_GSA_INBAND_REKEY, in->h->id, &o, in->now);

@@ -133,6 +133,8 @@ struct ikev2_group_ops {
 	/* A GSA_INBAND_REKEY; *group: set to the one it was about, if the error is to be told. */
 	uint16_t (*inband)(void *ctx, uint16_t tunnel, const struct ike_chain *c,
 			   const struct ikev2_group_keys *k, struct ikev2_id *group, uint64_t now);
+	/* No IKE SA with the key server stands any more. */
+	void (*closed)(void *ctx, uint16_t tunnel, uint64_t now);
 	/* Key server: a request for registration; writes all of the answer, or what it wrote is not
 	 * sent but the error. */
 	uint16_t (*request)(void *ctx, uint16_t tunnel, const struct ikev2_id *group,

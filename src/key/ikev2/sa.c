@@ -138,7 +138,8 @@ static void count(struct ike_sa *sa, bool half_open)
 	sa->counted = half_open;
 }
 
-/* A key server that is not reached, or no more, is asked for nothing. */
+/* A key server that is not reached, or no more, is asked for nothing; and registrations that live by
+ * the IKE SA alone are over. */
 static void unasked(struct ike_sa *sa, uint64_t now)
 {
 	if (!group_member(sa))
@@ -147,6 +148,7 @@ static void unasked(struct ike_sa *sa, uint64_t now)
 		if (o != sa && o->peer == sa->peer && o->state <= ST_UP)
 			return;
 	group_over(sa->peer, 0, now);
+	sa->e->env.group.closed(sa->e->env.group.ctx, sa->peer->cfg.tunnel, now);
 }
 
 void sa_state(struct ike_sa *sa, enum ike_state s, uint64_t now)

@@ -28,7 +28,7 @@ static const struct request_row {
 	{IKE_CREATE_CHILD_SA, A_CHILD, STANDS, CHILD | B(NONCE), B(KE), create_request},
 	{IKE_CREATE_CHILD_SA, THE_IKE_SA, STANDS, B(SA) | B(NONCE) | B(KE), 0, rekey_request},
 	{IKE_GSA_REGISTRATION, ANYTHING, STANDS, B(IDG), B(SA), group_request},
-	{IKE_GSA_INBAND_REKEY, ANYTHING, STANDS, B(GSA) | B(KD), 0, group_inband},
+	{IKE_GSA_INBAND_REKEY, ANYTHING, STANDS, 0, B(GSA) | B(KD) | B(DELETE), group_inband},
 	{IKE_INFORMATIONAL, ANYTHING, STANDS | IN(ST_CLOSED), 0, B(DELETE), info_request},
 };
 
