@@ -70,7 +70,7 @@ static unsigned wrap(struct fwd *f, struct each *e, struct pkt *to, const struct
 			return i;
 		to[i].buf = v[i].buf;
 		to[i].mark = 0;
-		esp_wrap(&t->wrapping, &to[i], ip, len, IP_IPV4,
+		esp_wrap(&t->wrapping, esp_salt(sa), &to[i], ip, len, IP_IPV4,
 			 (uint8_t)(t->express.tos | (ip[1] & t->express.tos_from)),
 			 t->express.df | (ip[6] & t->express.df_from), &f->ops[i], f->aad[i], seq);
 		e->key[i] = sa->key;

@@ -5,78 +5,60 @@
  * in front of the AEAD, for a run of one SA, and once behind it. Whatever differs is esp_in's: in
  * front, in its place in the order; behind, by the functions that the long way has.
  */
-#include "fwd/path.h"
-#include "sa/replay.h"
-#include "wire/ip.h"
+#include "fwd/esp_express_in.h"
 
-#include <endian.h>
-#include <string.h>
-
-#define IV_LEN 8 /* of every suite that takes this way */
-
-static inline uint32_t word(const uint8_t *p)
+/* A way for what the SA's packets have in common, or for none of them. */
+static void way_set(struct fwd *f, struct esp_way *w, struct sa *sa)
 {
-	uint32_t w;
+	const struct fwd_tunnel *t = &f->tunnels[sa->esp.tunnel->slot];
+	const uint16_t ports[2] = {htobe16(sa->esp.remote.port), htobe16(sa->esp.local.port)};
+	uint8_t from[8] = {0};
 
-	memcpy(&w, p, sizeof(w));
-	return w;
+	if (sa->esp.mode != ESP_TUNNEL || !sa->esp.any4 || sa->esp.iv_len != IV_LEN ||
+	    sa->esp.align != 4 || sa->esp.icv_len != AEAD_TAG_LEN || sa->esp.local.family != 4 ||
+	    !t->wan || t->wan->tag_len || !t->overlay)
+		return;
+	w->sa = sa;
+	w->wan = (uint8_t)(t->wan - f->ports);
+	w->overlay = (uint8_t)(t->overlay - f->ports);
+	w->udp = sa->esp.local.port ? UDP_HEAD_LEN : 0;
+	w->esn = sa->esp.esn;
+	from[1] = w->udp ? IP_UDP : IP_ESP;
+	memcpy(from + 4, sa->esp.remote.addr, 4);
+	w->from = wide(from);
+	memcpy(&w->to, sa->esp.local.addr, 4);
+	memcpy(&w->ports, ports, sizeof(w->ports));
+	memcpy(w->eth, t->overlay->mac, ETH_ADDR_LEN);
+	memcpy(w->eth + ETH_ADDR_LEN, t->tunnel->config.peer, ETH_ADDR_LEN);
+	w->eth[ETH_ADDRS_LEN] = ETH_TYPE_IPV4 >> 8;
+	w->eth[ETH_ADDRS_LEN + 1] = ETH_TYPE_IPV4 & 0xff;
 }
 
-static inline uint64_t wide(const uint8_t *p)
-{
-	uint64_t w;
-
-	memcpy(&w, p, sizeof(w));
-	return w;
-}
-
-/* Which SA it is, and what its packets have in common. */
-static void hint_set(struct fwd *f, const struct fwd_port *wan, struct esp_hint *h, uint32_t spi,
-		     bool udp)
+bool esp_way_make(struct fwd *f, struct esp_way *w, uint32_t spi)
 {
 	struct sa *sa = esp_lookup(f->sas, be32toh(spi));
-	static const uint8_t from_of[8] = {0, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff};
-	uint8_t from[8] = {0};
-	const uint16_t ports[2] = {sa ? htobe16(sa->esp.remote.port) : 0,
-				   sa ? htobe16(sa->esp.local.port) : 0};
 
-	*h = (struct esp_hint){.spi = spi,
-			       .udp = udp ? UDP_HEAD_LEN : 0,
-			       .known = true,
-			       .strangers = h->strangers};
-	if (!sa || sa->esp.mode != ESP_TUNNEL || !sa->esp.any4 || sa->esp.iv_len != IV_LEN ||
-	    sa->esp.align != 4 || sa->esp.icv_len != AEAD_TAG_LEN || sa->esp.local.family != 4 ||
-	    udp != (sa->esp.local.port != 0) || wan->tag_len)
-		return;
-	h->tunnel = &f->tunnels[sa->esp.tunnel->slot];
-	if (h->tunnel->wan != wan || !h->tunnel->overlay)
-		return;
-	h->sa = sa;
-	h->esn = sa->esp.esn;
-	from[1] = udp ? IP_UDP : IP_ESP;
-	memcpy(from + 4, sa->esp.remote.addr, 4);
-	h->from = wide(from);
-	h->from_of = wide(from_of);
-	memcpy(&h->to, sa->esp.local.addr, 4);
-	memcpy(&h->ports, ports, sizeof(h->ports));
-	memcpy(&h->salt, sa->nonce, sizeof(h->salt));
+	if (!sa)
+		return false;
+	*w = (struct esp_way){.epoch = f->epoch, .spi = spi};
+	way_set(f, w, sa);
+	return true;
 }
 
 bool esp_express_knows(struct fwd *f, const struct fwd_port *wan, struct esp_hint *h,
 		       const struct pkt *p)
 {
-	const uint8_t *ip = p->data + ETH_HEAD_LEN;
+	const struct esp_way *w;
 	uint32_t spi, udp;
 
-	if (p->len < ETH_HEAD_LEN + IP4_HEAD_LEN + UDP_HEAD_LEN + ESP_HEAD_LEN ||
-	    p->data[12] != ETH_TYPE_IPV4 >> 8 || p->data[13] != (ETH_TYPE_IPV4 & 0xff) ||
-	    (ip[9] != IP_ESP && ip[9] != IP_UDP))
+	if (!esp_spi_of(p, &spi, &udp))
 		return false;
-	udp = ip[9] == IP_UDP ? UDP_HEAD_LEN : 0;
-	spi = word(ip + IP4_HEAD_LEN + udp);
-	if (!h->known || h->spi != spi || h->udp != udp)
-		hint_set(f, wan, h, spi, udp);
-	return h->sa && h->sa->esp.wrong < ESP_WRONG_MAX;
+	if (!h->known || h->way.spi != spi || h->way.udp != udp) {
+		w = esp_way_find(f, wan, spi, udp);
+		h->way = w ? *w : (struct esp_way){.spi = spi, .udp = (uint8_t)udp};
+		h->known = true;
+	}
+	return h->way.sa && h->way.sa->esp.wrong < ESP_WRONG_MAX;
 }
 
 /*
@@ -85,11 +67,12 @@ bool esp_express_knows(struct fwd *f, const struct fwd_port *wan, struct esp_hin
  */
 static void numbers_set(struct esp_hint *h)
 {
-	const uint64_t top = h->sa->next ? h->sa->next - 1 : 0;
-	const uint32_t low = (uint32_t)top, most = (h->sa->window ? h->sa->window : 1) - 1;
+	const uint64_t top = h->way.sa->next ? h->way.sa->next - 1 : 0;
+	const uint32_t low = (uint32_t)top, most = (h->way.sa->window ? h->way.sa->window : 1) - 1;
 
-	h->next = h->sa->next;
-	if (!h->sa->esp.esn) {
+	h->next = h->way.sa->next;
+	h->salt = word(h->way.sa->nonce);
+	if (!h->way.sa->esp.esn) {
 		h->high = 0;
 		h->low = 0;
 		h->span = UINT32_MAX;
@@ -100,68 +83,39 @@ static void numbers_set(struct esp_hint *h)
 	h->span = low >= most ? UINT32_MAX - h->low : low - most - 1;
 }
 
-/* The outer header is the SA's: IPv4 without options, not in pieces, from and to where it is. */
-static inline bool outer_fits(const struct esp_hint *h, const uint8_t *ip)
-{
-	static const uint8_t head_of[8] = {0xff, 0, 0, 0, 0, 0, 0x3f, 0xff}, head[8] = {0x45};
-
-	return (wide(ip) & wide(head_of)) == wide(head) && (wide(ip + 8) & h->from_of) == h->from &&
-	       word(ip + 16) == h->to && ip4_plain_sums_up(ip);
-}
-
 /* The packet has the shape and no check refuses it: tells the AEAD what to do. */
 static inline __attribute__((always_inline)) bool look(const struct esp_hint *h,
 						       const struct pkt *p, struct aead_op *op,
 						       uint8_t aad[12], uint64_t *seq)
 {
-	const uint32_t least = IP4_HEAD_LEN + h->udp + ESP_HEAD_LEN + IV_LEN + AEAD_TAG_LEN;
-	const uint8_t *ip = p->data + ETH_HEAD_LEN;
-	uint8_t *esp = p->data + ETH_HEAD_LEN + IP4_HEAD_LEN + h->udp;
-	uint32_t room = p->len - (ETH_HEAD_LEN + least), len, low;
-	uint64_t seq_be;
+	uint32_t len, low;
 
-	if (p->len < ETH_HEAD_LEN + least + ESP_TRAILER_LEN || word(esp) != h->spi ||
-	    p->data[12] != ETH_TYPE_IPV4 >> 8 || p->data[13] != (ETH_TYPE_IPV4 & 0xff) ||
-	    !outer_fits(h, ip))
+	if (!has_shape(&h->way, p, &len))
 		return false;
-	len = ((uint32_t)ip[2] << 8 | ip[3]) - least;
-	if (len - ESP_TRAILER_LEN > room - ESP_TRAILER_LEN || len & 3)
-		return false;
-	if (h->udp && (word(ip + IP4_HEAD_LEN) != h->ports ||
-		       ((uint32_t)ip[24] << 8 | ip[25]) != len + least - IP4_HEAD_LEN))
-		return false;
-	low = be32toh(word(esp + 4));
+	low = be32toh(word(p->data + ETH_HEAD_LEN + IP4_HEAD_LEN + h->way.udp + 4));
 	*seq = h->high | low;
-	if (low - h->low > h->span || (*seq < h->next && (!*seq || sa_replay_check(h->sa, *seq))))
+	if (low - h->low > h->span ||
+	    (*seq < h->next && (!*seq || sa_replay_check(h->way.sa, *seq))))
 		return false;
-	seq_be = htobe64(*seq);
-	memcpy(aad, &h->spi, sizeof(h->spi));
-	memcpy(aad + 4, &seq_be, sizeof(seq_be));
-	op->aad = h->esn ? aad : esp;
-	op->aad_len = h->esn ? 12 : ESP_HEAD_LEN;
-	op->data = esp + ESP_HEAD_LEN + IV_LEN;
-	op->len = len;
-	op->tag = op->data + len;
-	memcpy(op->nonce, &h->salt, sizeof(h->salt));
-	memcpy(op->nonce + 4, esp + ESP_HEAD_LEN, IV_LEN); /* the sender's choice, not our guess */
+	op_fill(&h->way, h->salt, p, len, *seq, op, aad);
 	return true;
 }
 
 /* What esp_classify() would have said of a packet that was looked at. */
-static struct esp_rx rx_of(const struct esp_hint *h, struct pkt *p, const struct aead_op *op,
+static struct esp_rx rx_of(const struct esp_way *w, struct pkt *p, const struct aead_op *op,
 			   uint64_t seq)
 {
 	p->data += ETH_HEAD_LEN;
 	p->len -= ETH_HEAD_LEN;
-	return (struct esp_rx){.sa = h->sa,
+	return (struct esp_rx){.sa = w->sa,
 			       .seq = seq,
-			       .at = IP4_HEAD_LEN + h->udp,
+			       .at = IP4_HEAD_LEN + w->udp,
 			       .len = op->len,
 			       .head = IP4_HEAD_LEN,
 			       .next_at = 9,
 			       .tos = p->data[1],
 			       .family = 4,
-			       .sport = h->sa->esp.remote.port,
+			       .sport = w->sa->esp.remote.port,
 			       .src = p->data + 12};
 }
 
@@ -185,50 +139,10 @@ static unsigned accept_run(struct fwd *f, struct sa *sa, const struct aead_op *o
 	return k;
 }
 
-/* Bytes of the trailer that ends there, behind an IPv4 packet and at most 3 octets of padding; or 0:
- * it is another. */
-static inline uint32_t trailer_of(const uint8_t *end)
+__attribute__((noinline)) enum fwd_fate esp_express_judge(struct fwd *f, const struct esp_way *w,
+							  struct pkt *p, unsigned i, bool accepted)
 {
-	static const uint64_t ends[4] = {
-		UINT64_C(0x0400) << 48,
-		UINT64_C(0x040101) << 40,
-		UINT64_C(0x04020201) << 32,
-		UINT64_C(0x0403030201) << 24,
-	};
-	const uint64_t all = le64toh(wide(end - 8));
-	const uint32_t pad = (uint8_t)(all >> 48);
-
-	return pad < 4 && !((all ^ ends[pad]) >> (48 - 8 * pad)) ? pad + ESP_TRAILER_LEN : 0;
-}
-
-/* The inner packet in the frame that the overlay gets, eth: what stands in front of it. False, and
- * nothing is done: it is another kind. */
-static inline bool unwrap(struct pkt *p, const struct aead_op *op, uint32_t outer,
-			  const uint8_t eth[ETH_HEAD_LEN])
-{
-	uint8_t *h = op->data;
-	uint32_t trailer, len, ecn;
-
-	if (op->len < IP4_HEAD_LEN + 4 + ESP_TRAILER_LEN)
-		return false;
-	trailer = trailer_of(h + op->len);
-	len = trailer ? ip4_plain_len(h, op->len - trailer) : 0;
-	ecn = *(h - outer + 1) & IP_TOS_ECN;
-	if (!len || h[16] >= 224 || ip4_plain_opens_tcp(h, len) ||
-	    (ecn && ecn != (h[1] & IP_TOS_ECN)))
-		return false;
-	memcpy(h - ETH_HEAD_LEN, eth, ETH_HEAD_LEN);
-	p->data = h - ETH_HEAD_LEN;
-	p->len = len + ETH_HEAD_LEN;
-	p->mark = PKT_OPENED;
-	return true;
-}
-
-/* Any packet that was looked at, as esp_in's long way would have it from there on. */
-static __attribute__((noinline)) enum fwd_fate judge(struct fwd *f, const struct esp_hint *h,
-						     struct pkt *p, unsigned i, bool accepted)
-{
-	const struct esp_rx rx = rx_of(h, p, &f->ops[i], f->seqs[i]);
+	const struct esp_rx rx = rx_of(w, p, &f->ops[i], f->seqs[i]);
 	enum fwd_fate fate = accepted ? FATE_SENT_OVERLAY : esp_verified(f, &rx, &f->ops[i]);
 
 	return fate == FATE_SENT_OVERLAY ? esp_judge(f, p, &rx) : fate;
@@ -242,7 +156,7 @@ static __attribute__((noinline)) unsigned drop_invalid(struct fwd *f, const stru
 
 	for (unsigned i = 0; i < n; i++) {
 		if (!f->ops[i].ok) {
-			fwd_drop(f, &v[i], judge(f, h, &v[i], i, false));
+			fwd_drop(f, &v[i], esp_express_judge(f, &h->way, &v[i], i, false));
 			continue;
 		}
 		pkt_keep(v, k, i);
@@ -252,42 +166,54 @@ static __attribute__((noinline)) unsigned drop_invalid(struct fwd *f, const stru
 	return k;
 }
 
+/* Takes what is within out of the packets from the first on that are as usual. Returns how many. A
+ * function of its own, like look_run(), so that the compiler keeps what each packet needs at hand. */
+static __attribute__((noinline)) unsigned unwrap_run(const struct esp_way *way, struct pkt *v,
+						     const struct aead_op *ops, unsigned n,
+						     uint64_t *octets)
+{
+	const struct esp_way w = *way; /* nobody else's: a packet's stores are none to it */
+	uint64_t all = 0;
+	unsigned k = 0;
+
+	for (; k < n && unwrap(&w, &v[k], &ops[k]); k++)
+		all += v[k].len - ETH_HEAD_LEN;
+	*octets += all;
+	return k;
+}
+
 /* Packets that were looked at, decrypted if they verify. Returns how many are left for the overlay. */
 static unsigned settle(struct fwd *f, const struct esp_hint *h, struct pkt *v, unsigned n,
 		       bool in_order)
 {
-	const uint32_t outer = IP4_HEAD_LEN + h->udp + ESP_HEAD_LEN + IV_LEN;
-	struct sa *sa = h->sa;
+	struct sa *sa = h->way.sa;
 	const bool all = aead_open(sa->key, f->ops, n) == n;
-	unsigned good;
-	uint8_t eth[ETH_HEAD_LEN];
+	unsigned good, k = 0, express = 0;
 	uint64_t octets = 0;
-	unsigned k = 0, express = 0;
 
 	if (!all)
 		n = drop_invalid(f, h, v, n);
 	good = accept_run(f, sa, f->ops, n, all && in_order);
-	memcpy(eth, h->tunnel->overlay->mac, ETH_ADDR_LEN);
-	memcpy(eth + ETH_ADDR_LEN, h->tunnel->tunnel->config.peer, ETH_ADDR_LEN);
-	eth[ETH_ADDRS_LEN] = ETH_TYPE_IPV4 >> 8;
-	eth[ETH_ADDRS_LEN + 1] = ETH_TYPE_IPV4 & 0xff;
 	for (unsigned i = 0; i < n; i++) {
+		unsigned m =
+			i < good ? unwrap_run(&h->way, v + i, f->ops + i, good - i, &octets) : 0;
 		enum fwd_fate fate;
 
-		if (i < good && unwrap(&v[i], &f->ops[i], outer, eth)) {
-			octets += v[i].len;
-			express++;
-			pkt_keep(v, k++, i);
-			continue;
-		}
-		fate = judge(f, h, &v[i], i, i < good);
+		if (k != i && m)
+			memmove(v + k, v + i, m * sizeof(*v));
+		express += m;
+		k += m;
+		i += m;
+		if (i == n)
+			break;
+		fate = esp_express_judge(f, &h->way, &v[i], i, i < good);
 		if (fate == FATE_SENT_OVERLAY)
 			pkt_keep(v, k++, i);
 		else
 			fwd_drop(f, &v[i], fate);
 	}
 	sa->esp.counts[ESP_PKTS] += express;
-	sa->esp.counts[ESP_OCTETS] += octets - (uint64_t)express * ETH_HEAD_LEN;
+	sa->esp.counts[ESP_OCTETS] += octets;
 	return k;
 }
 
@@ -315,7 +241,7 @@ static bool may_be_garbage(const struct fwd *f, const struct esp_hint *h, const 
 	if (p->data + p->len < esp + ESP_HEAD_LEN)
 		return true;
 	spi = word(esp);
-	return spi == h->spi || !spi || (h->strangers && !esp_lookup(f->sas, be32toh(spi)));
+	return spi == h->way.spi || !spi || (h->strangers && !esp_lookup(f->sas, be32toh(spi)));
 }
 
 /* Drops garbage between two packets of a run in its place, by its name. False: it was none. */
@@ -343,11 +269,11 @@ static __attribute__((noinline)) bool drop_garbage(struct fwd *f, struct fwd_por
 /* A packet of another SA, as far as its place tells. */
 static inline bool is_others(const struct esp_hint *h, const struct pkt *p)
 {
-	const uint32_t at = ETH_HEAD_LEN + IP4_HEAD_LEN + h->udp;
+	const uint32_t at = ETH_HEAD_LEN + IP4_HEAD_LEN + h->way.udp;
 
 	return !h->strangers && p->len >= at + ESP_HEAD_LEN &&
-	       p->data[ETH_HEAD_LEN + 9] == (h->udp ? IP_UDP : IP_ESP) && word(p->data + at) &&
-	       word(p->data + at) != h->spi;
+	       p->data[ETH_HEAD_LEN + 9] == (h->way.udp ? IP_UDP : IP_ESP) && word(p->data + at) &&
+	       word(p->data + at) != h->way.spi;
 }
 
 static __attribute__((noinline)) bool look_again(struct fwd *f, const struct esp_hint *h,
@@ -375,25 +301,40 @@ static __attribute__((noinline)) unsigned run_on(struct fwd *f, struct fwd_port 
 	return i;
 }
 
-unsigned esp_express_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *hint, struct pkt *v,
-			unsigned n, unsigned *left)
+/* Looks at the packets from the first on that are the hint's. Returns how many; *in_order: their
+ * numbers follow on each other and on the highest accepted. */
+static __attribute__((noinline)) unsigned look_run(struct fwd *f, const struct esp_hint *hint,
+						   const struct pkt *v, unsigned n, bool *in_order)
 {
-	struct esp_hint h;
-	uint64_t gaps = 0, next;
-	unsigned k = 0, end;
+	const struct esp_hint h = *hint; /* as in unwrap_run() */
+	uint64_t gaps = 0, next = h.next;
+	unsigned k = 0;
 
-	if (!esp_express_knows(f, wan, hint, v))
-		return 0;
-	numbers_set(hint);
-	h = *hint;
-	next = h.next;
 	for (; k < n && look(&h, &v[k], &f->ops[k], f->aad[k], &f->seqs[k]); k++)
 		gaps |= f->seqs[k] ^ next++;
-	end = k;
-	if (k && k < n && !is_others(&h, &v[k])) {
-		end = run_on(f, wan, &h, v, n, &k);
-		gaps = 1; /* not looked for */
+	*in_order = !gaps;
+	return k;
+}
+
+unsigned esp_express_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *h, struct pkt *v,
+			unsigned n, unsigned *left)
+{
+	unsigned k = 0, end;
+	bool in_order;
+
+	if (!esp_express_knows(f, wan, h, v))
+		return 0;
+	if (n > 1 && is_others(h, &v[1])) {
+		k = esp_express_in_each(f, wan, v, n, left);
+		if (k)
+			return k;
 	}
-	*left = k ? settle(f, &h, v, k, !gaps) : 0;
+	numbers_set(h);
+	end = k = look_run(f, h, v, n, &in_order);
+	if (k && k < n && !is_others(h, &v[k])) {
+		end = run_on(f, wan, h, v, n, &k);
+		in_order = false; /* not looked for */
+	}
+	*left = k ? settle(f, h, v, k, in_order) : 0;
 	return end;
 }

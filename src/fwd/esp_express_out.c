@@ -64,6 +64,7 @@ static unsigned run(struct fwd *f, struct fwd_tunnel *t, struct pkt *v, unsigned
 	 * knows. */
 	const struct esp_wrapping w = t->wrapping;
 	const struct esp_express e = t->express;
+	const uint32_t salt = esp_salt(e.sa);
 	const uint64_t mac = t->mac;
 	const size_t stride = f->pool->stride;
 	struct pkt *to;
@@ -83,8 +84,9 @@ static unsigned run(struct fwd *f, struct fwd_tunnel *t, struct pkt *v, unsigned
 
 		to[k].buf = v[k].buf;
 		to[k].mark = 0;
-		esp_wrap(&w, &to[k], ip, len, IP_IPV4, (uint8_t)(e.tos | (ip[1] & e.tos_from)),
-			 e.df | (ip[6] & e.df_from), &f->ops[k], f->aad[k], first + k);
+		esp_wrap(&w, salt, &to[k], ip, len, IP_IPV4,
+			 (uint8_t)(e.tos | (ip[1] & e.tos_from)), e.df | (ip[6] & e.df_from),
+			 &f->ops[k], f->aad[k], first + k);
 		octets += len;
 	} while (++k < n && (len = look(&v[k], mac, e.room, stride)));
 	/* They count as used from here on, and not before any of them is. */

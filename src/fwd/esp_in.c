@@ -384,7 +384,7 @@ void esp_in(struct fwd *f, struct fwd_port *wan, struct pkt *v, unsigned n)
 		unsigned left, took = esp_express_in(f, wan, &hint, v + i, n - i, &left);
 
 		if (took)
-			arrive(f, &a, hint.tunnel->overlay, v + i, left);
+			arrive(f, &a, &f->ports[hint.way.overlay], v + i, left);
 		else
 			took = long_in(f, wan, &hint, &a, v + i, n - i);
 		i += took;

@@ -148,8 +148,8 @@ static unsigned seal(struct fwd *f, struct sa *sa, struct pkt *v, struct esp_tx 
 	for (unsigned i = 0; i < got; i++) {
 		octets += v[i].len - x[i].insert;
 		if (is_usual)
-			esp_wrap(&w, &v[i], v[i].data, v[i].len, x[i].next, x[i].tos, x[i].df,
-				 &f->ops[i], f->aad[i], first + i);
+			esp_wrap(&w, esp_salt(sa), &v[i], v[i].data, v[i].len, x[i].next, x[i].tos,
+				 x[i].df, &f->ops[i], f->aad[i], first + i);
 		else
 			wrap(sa, &v[i], &x[i], &f->ops[i], f->aad[i], first + i);
 	}

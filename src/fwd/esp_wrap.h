@@ -12,6 +12,15 @@
 #define ESP_OUT_HEADROOM (ESP_OUTER_MAX + ESP_IV_MAX + ETH_HEAD_LEN + ETH_TAGS_MAX + 2)
 #define ESP_OUT_TAILROOM (15 + ESP_TRAILER_LEN + ESP_ICV_MAX)
 
+/* What of an SA's key stands in front of every nonce. */
+static inline uint32_t esp_salt(const struct sa *sa)
+{
+	uint32_t salt;
+
+	memcpy(&salt, sa->nonce, sizeof(salt));
+	return salt;
+}
+
 static inline bool esp_wrap_usual(const struct sa *sa, const struct fwd_tunnel *t)
 {
 	return sa->esp.mode == ESP_TUNNEL && sa->esp.local.family == 4 && sa->esp.align == 4 &&
@@ -28,7 +37,6 @@ static inline struct esp_wrapping esp_wrapping_of(const struct sa *sa, const str
 				 .esn = sa->esp.esn};
 	uint8_t *eth = w.head + ESP_WRAP_HEAD - w.outer - ETH_HEAD_LEN;
 
-	memcpy(&w.salt, sa->nonce, sizeof(w.salt));
 	memcpy(w.head, sa->esp.head + sizeof(uint64_t), ESP_OUTER_MAX - sizeof(uint64_t));
 	memcpy(eth, t->eth, ETH_ADDRS_LEN);
 	eth[ETH_ADDRS_LEN] = ETH_TYPE_IPV4 >> 8;
@@ -75,11 +83,12 @@ static inline void esp_wrap_outer(const struct esp_wrapping *w, uint8_t *outer, 
 
 /*
  * Puts headers and trailer around `len` bytes of payload and tells the AEAD what to do. p becomes
- * the frame; its buffer stays what it is. next: the payload's protocol.
+ * the frame; its buffer stays what it is. salt: the SA's, as it stands in memory; next: the payload's
+ * protocol.
  */
-static inline void esp_wrap(const struct esp_wrapping *w, struct pkt *p, uint8_t *payload,
-			    uint32_t len, uint8_t next, uint8_t tos, bool df, struct aead_op *op,
-			    uint8_t aad[12], uint64_t seq)
+static inline void esp_wrap(const struct esp_wrapping *w, uint32_t salt, struct pkt *p,
+			    uint8_t *payload, uint32_t len, uint8_t next, uint8_t tos, bool df,
+			    struct aead_op *op, uint8_t aad[12], uint64_t seq)
 {
 	const uint64_t seq_be = htobe64(seq);
 	const uint32_t low = htobe32((uint32_t)seq);
@@ -96,7 +105,7 @@ static inline void esp_wrap(const struct esp_wrapping *w, struct pkt *p, uint8_t
 	memcpy(aad + 4, &seq_be, sizeof(seq_be));
 	op->aad = w->esn ? aad : esp;
 	op->aad_len = w->esn ? 12 : ESP_HEAD_LEN;
-	memcpy(op->nonce, &w->salt, sizeof(w->salt));
+	memcpy(op->nonce, &salt, sizeof(salt));
 	memcpy(op->nonce + 4, &seq_be, sizeof(seq_be));
 	op->data = payload;
 	op->len = len;

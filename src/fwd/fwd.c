@@ -338,8 +338,9 @@ static struct fwd_port *ip_port(struct fwd *f, struct fwd_port *wan, const struc
 /* The same, in short, for what most are: IPv4 behind no tags. */
 static inline bool is_ip4(const struct pkt *p)
 {
-	return p->len > ETH_HEAD_LEN && p->data[12] == ETH_TYPE_IPV4 >> 8 &&
-	       p->data[13] == (ETH_TYPE_IPV4 & 0xff);
+	const uint16_t is = htobe16(ETH_TYPE_IPV4);
+
+	return p->len > ETH_HEAD_LEN && !memcmp(p->data + ETH_ADDRS_LEN, &is, sizeof(is));
 }
 
 /* A wan interface with tunnels over it: runs of their packets go one way, all else to MACsec. */

@@ -23,6 +23,7 @@
 #define FWD_HELD_MAX 8          /* packets that wait for a tunnel's first SA */
 #define FWD_HELD_ALL 64         /* and for those of all tunnels */
 #define FWD_TUNNEL_BUCKETS 2048 /* of the hash of peers' MAC addresses; a power of two */
+#define ESP_WAYS 4096           /* of the table of ways; a power of two */
 #define FWD_EARLY 32            /* packets that wait for their receive SA */
 #define FWD_WHOLES 16           /* packets that are being put together from pieces */
 #define FWD_WHOLES_TICK 256     /* and that are begun, between two ticks */
@@ -58,11 +59,12 @@ struct fwd_port {
 
 #define ESP_WRAP_HEAD 64 /* bytes of the block of all headers in front of a payload */
 
-/* What an SA of the usual kind (esp_wrap.h) puts into every packet. */
+/* What an SA of the usual kind (esp_wrap.h) puts into every packet; nothing of its keys, for this is not
+ * wiped when it goes. */
 struct esp_wrapping {
 	_Alignas(64) uint8_t head[ESP_WRAP_HEAD]; /* the headers stand at its end, the IV too */
 	uint64_t sum;                             /* of the outer header, but for what follows */
-	uint32_t spi, salt;                       /* network order */
+	uint32_t spi;                             /* network order */
 	uint32_t outer;                           /* bytes from the outer header to the payload */
 	bool udp, esn;
 };
@@ -120,18 +122,27 @@ struct esp_rx {
 	const uint8_t *src;
 };
 
+/* How the packets of a receive SA take the short way (esp_express_in.h): one cache line, in a table
+ * by SPI that keeps the last one for each place. Nothing of its keys, for this is not wiped. */
+struct esp_way {
+	_Alignas(64) uint64_t epoch; /* of struct fwd: what all this was made of was so then */
+	struct sa *sa;               /* NULL: its packets go the long way */
+	uint64_t from; /* of the outer header, the 2nd eight octets: protocol and source */
+	uint32_t spi, to, ports; /* network order */
+	uint8_t udp;             /* bytes of its header, or 0 */
+	bool esn;
+	uint8_t wan, overlay;      /* of struct fwd's ports */
+	uint8_t eth[ETH_HEAD_LEN]; /* in front of what came out */
+};
+
 /* What esp_express_in() knows of the SA of the packets before. */
 struct esp_hint {
-	struct sa *sa; /* NULL: its packets go the long way */
-	struct fwd_tunnel *tunnel;
-	uint64_t from, from_of; /* of the outer header, the 2nd eight octets: protocol and source */
-	uint64_t next;          /* the SA's, in front of a run */
-	uint64_t high;          /* of a sequence number, for those lower halves */
+	struct esp_way way; /* a copy */
+	uint64_t next;      /* the SA's, in front of a run */
+	uint64_t high;      /* of a sequence number, for those lower halves */
 	uint32_t low, span;
-	uint32_t spi, to, ports, salt; /* network order */
-	uint32_t udp;                  /* bytes of its header, or 0 */
-	bool esn;
-	bool known;     /* spi and udp are some */
+	uint32_t salt;  /* in front of a run */
+	bool known;     /* way.spi and way.udp are some */
 	bool strangers; /* in this burst are packets of no SA */
 };
 
@@ -257,7 +268,8 @@ struct fwd {
 	unsigned pressed;       /* large bursts since the last pass that found nothing */
 	bool mixed;             /* the burst at hand goes through several stages in parts */
 	/* ESP */
-	uint64_t epoch; /* counts up when what the tunnels' `express` was made of may be another */
+	uint64_t
+		epoch; /* counts up when what `ways` and the tunnels' `express` were made of may be another */
 	unsigned held;
 	unsigned icmp_made, icmp_heard; /* since then */
 	bool resynced;                  /* since then esp_resync() had its try */
@@ -272,6 +284,7 @@ struct fwd {
 	struct esp_batch batch;
 	struct esp_queue queue;
 	struct fwd_tunnel *buckets[FWD_TUNNEL_BUCKETS];
+	struct esp_way ways[ESP_WAYS];
 	struct fwd_tunnel tunnels[TUNNEL_MAX]; /* by slot of the area */
 };
 
@@ -433,7 +446,7 @@ enum fwd_fate esp_classify_ip(struct fwd *f, struct fwd_port *wan, struct pkt *p
 
 /*
  * Takes the packets from the first on that are what most are, of one SA, decrypted if they verify;
- * returns how many they were. *left of them stand at v then, for hint->tunnel->overlay.
+ * returns how many they were. *left of them stand at v then, for the overlay of hint->way.
  */
 unsigned esp_express_in(struct fwd *f, struct fwd_port *wan, struct esp_hint *hint, struct pkt *v,
 			unsigned n, unsigned *left);

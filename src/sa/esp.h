@@ -86,16 +86,16 @@ struct tunnel;
 /* The half of struct sa that is ESP's. */
 struct esp {
 	/* What a packet touches. */
-	struct tunnel *tunnel;
+	uint8_t wrong; /* receive: packets in a row that did not verify, up to ESP_WRONG_MAX */
+	bool used;     /* receive: a packet verified since it was installed or taken over */
 	uint64_t counts[ESP_COUNT_COUNT];
+	struct tunnel *tunnel;
 	uint64_t head_sum; /* transmit, IPv4: of the outer header without TOS, length, id and DF */
 	uint32_t spi;
 	uint8_t mode, iv_len, icv_len, align;
 	uint8_t around; /* transmit: bytes of the outer headers and the ESP header */
 	bool esn;
 	bool any4, any6; /* every packet of that family fits the selectors */
-	bool used;       /* receive: a packet verified since it was installed or taken over */
-	uint8_t wrong;   /* receive: packets in a row that did not verify, up to ESP_WRONG_MAX */
 	/* Transmit: those headers, lengths and numbers zero, at the end of their room: the whole of
 	 * it is copied in front of a packet, which is faster than just what is needed. */
 	uint8_t head[ESP_OUTER_MAX];
