@@ -28,5 +28,7 @@ void check_ipsec(const struct check *c, const struct conf_node *n, const struct 
 void check_group(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
 /* Warnings about one overlay. */
 void check_warn(const struct check *c, const struct conf_node *n, const struct bb_overlay *o);
+/* And about one node. */
+void check_warn_node(const struct check *c, const struct conf_node *n, const struct bb_node *node);
 /* Members that bridge into it; those that do not have an interface. */
 size_t check_bridged(const struct bb_overlay *o);

@@ -312,7 +312,9 @@ static void check_same_addresses(const struct check *c)
 void check_nodes(const struct check *c)
 {
 	check_ids(c);
-	for (struct conf_node *n = tree_child(c->t, NULL, "node"); n; n = tree_same(n))
+	for (struct conf_node *n = tree_child(c->t, NULL, "node"); n; n = tree_same(n)) {
 		check_ports(c, n);
+		check_warn_node(c, n, &c->b->nodes[n->index]);
+	}
 	check_same_addresses(c);
 }

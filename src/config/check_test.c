@@ -176,6 +176,35 @@ static void group_rules_and_key_groups_without_use_are_warned_of(void **state)
 	}
 }
 
+static void a_node_that_passes_the_kernel_s_rules_by_is_warned_of(void **state)
+{
+	static const struct {
+		const char *cut;
+		bool warned;
+	} rows[] = {{"", false},
+		    {"cut-through off;", false},
+		    {"cut-through auto;", false},
+		    {"cut-through on;", true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char port[100];
+		struct conf *c;
+		const struct conf_errors *w;
+
+		snprintf(port, sizeof(port), "} %s port lan { interface eth2; lan;", rows[i].cut);
+		c = read_with("", port, "broadcast");
+		w = conf_warnings(c);
+		assert_int_equal(w->count, rows[i].warned ? 2 : 0); /* both nodes have it */
+		if (w->count) {
+			assert_int_equal(w->v[0].line, 5);
+			assert_non_null(strstr(w->v[0].text, "peer of `a1` to another pass by"));
+			assert_non_null(strstr(w->v[1].text, "`cut-through auto`"));
+		}
+		conf_free(c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +212,7 @@ int main(void)
 		cmocka_unit_test(a_ca_of_more_members_than_an_mkpdu_lists_is_an_error),
 		cmocka_unit_test(what_is_not_of_the_standard_is_warned_of),
 		cmocka_unit_test(group_rules_and_key_groups_without_use_are_warned_of),
+		cmocka_unit_test(a_node_that_passes_the_kernel_s_rules_by_is_warned_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* check_warn: what runs, but perhaps not as wished. */
 #include "config/check.h"
 
+#include "msg/msg.h"
+
 #include <string.h>
 
 /* Routes need a next hop of their own family. */
@@ -143,4 +145,13 @@ void check_warn(const struct check *c, const struct conf_node *n, const struct b
 	    check_bridged(o) < o->member_count)
 		errlist_add(c->warns, n->where,
 			    "overlay `%s` has no `subnet`, so no routes are put over it", o->name);
+}
+
+void check_warn_node(const struct check *c, const struct conf_node *n, const struct bb_node *node)
+{
+	if (node->cut_through == MSG_CUT_ON)
+		errlist_add(
+			c->warns, check_at(c, n, "cut-through"),
+			"packets from one peer of `%s` to another pass by whatever its kernel has for them: chains of nftables and iptables, policy rules, queueing disciplines; with `cut-through auto` they do not, as long as it has any",
+			node->name);
 }
