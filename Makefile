@@ -36,8 +36,8 @@ bench: all
 	@$(BUILD)/bench/hostile --json $(BUILD)/bench-hostile.json
 	@$(BUILD)/bench/handshakes --json $(BUILD)/bench-ike.json
 	@$(BUILD)/bench/groups --json $(BUILD)/bench-groups.json
-	@$(BUILD)/bench/lpm
-	@$(BUILD)/bench/routes
+	@$(BUILD)/bench/lpm --json $(BUILD)/bench-lpm.json
+	@$(BUILD)/bench/routes --json $(BUILD)/bench-routes.json
 
 # As root, for namespaces: the same path through TAPs and packet sockets.
 bench-veth: all

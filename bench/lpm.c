@@ -6,6 +6,8 @@
  * routes: drawn from all of them (every one another place in memory), or from 64 of them (a flow or
  * some). In the same windows the structure that is simplest runs beside it: bisection over sorted
  * ranges.
+ *
+ *   lpm [--json FILE]
  */
 #include "common.h"
 #include "fib/fib.h"
@@ -27,6 +29,8 @@ struct route {
 static uint64_t seed = 0x9e3779b97f4a7c15;
 static struct windows windows;
 static volatile unsigned sink;
+static FILE *json;    /* or NULL */
+static unsigned rows; /* written there */
 
 static uint64_t draw(void)
 {
@@ -174,6 +178,14 @@ static void row(struct fib_writer *w, unsigned family, unsigned want)
 		window_close(&windows);
 	}
 	windows_keep(&windows);
+	if (json)
+		fprintf(json,
+			"%s\n {\"family\": %u, \"routes\": %zu, \"mbytes\": %.2f, \"random\": %.1f, "
+			"\"local\": %.1f, \"change\": %.0f, \"windows\": %u, \"kept\": %u}",
+			rows++ ? "," : "", family, fib_count(w, family), (double)fib_used(w) / 1e6,
+			windows_median(&windows, RANDOM) / LOOKUPS,
+			windows_median(&windows, LOCAL) / LOOKUPS,
+			windows_median(&windows, CHANGE) / CHANGES, windows.n, windows.kept);
 	printf("IPv%u %7zu routes %6.1f MB  random %6.1f  local %5.1f  ", family,
 	       fib_count(w, family), (double)fib_used(w) / 1e6,
 	       windows_median(&windows, RANDOM) / LOOKUPS,
@@ -186,7 +198,7 @@ static void row(struct fib_writer *w, unsigned family, unsigned want)
 	free(ranges);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	void *area = aligned_alloc(64, (fib_size() + 63) / 64 * 64);
 	struct fib_writer *w;
@@ -196,6 +208,8 @@ int main(void)
 	w = area ? fib_writer_new(area, fib_size()) : NULL;
 	if (!w)
 		die("memory");
+	if (argc == 3 && !strcmp(argv[1], "--json"))
+		json = json_open(argv[2], "none");
 	printf("cycles for one lookup, and for one change\n");
 	row(w, 4, 1);
 	row(w, 4, 1000);
@@ -204,6 +218,8 @@ int main(void)
 	row(w, 6, 1000);
 	row(w, 6, 50000);
 	row(w, 6, 100000);
+	if (json)
+		json_close(json);
 	fib_writer_free(w);
 	free(area);
 	return 0;

@@ -1,6 +1,8 @@
 /*
  * routes: what a hub's packet path costs as its table of routes grows.
  *
+ *   routes [--json FILE]
+ *
  * A spoke's packets of IMIX are decrypted, both of their addresses looked up (src/fwd/transit.c), and
  * sealed again for another spoke: fwd_poll() of the hub alone is timed. In the same windows the hub
  * takes turns with three tables: of one route; of 100,000 routes, with a destination drawn from all
@@ -103,7 +105,21 @@ static void window(struct end *spoke, struct end *hub, struct fib_writer *const 
 	}
 }
 
-int main(void)
+static void rows_write(const char *file, const struct fib_writer *table)
+{
+	FILE *f = json_open(file, aead_kernel());
+
+	for (unsigned i = 0; i < TURNS; i++)
+		fprintf(f,
+			"%s\n {\"table\": \"%s\", \"cycles\": %.1f, \"share\": %.4f, \"mbytes\": %.1f, "
+			"\"windows\": %u, \"kept\": %u}",
+			i ? "," : "", turns[i], windows_median(&windows, i) / (BURSTS * PKT_BURST),
+			windows_ratio(&windows, 0, i), (double)fib_used(table) / 1e6, windows.n,
+			windows.kept);
+	json_close(f);
+}
+
+int main(int argc, char **argv)
 {
 	const struct path *path = &paths[2];
 	struct pkt_pool *pool = pkt_pool_new(256, FRAME_MAX);
@@ -141,6 +157,8 @@ int main(void)
 		printf("%-26s %8.1f %11.1f%%\n", turns[i],
 		       windows_median(&windows, i) / (BURSTS * PKT_BURST),
 		       100 * windows_ratio(&windows, 0, i));
+	if (argc == 3 && !strcmp(argv[1], "--json"))
+		rows_write(argv[2], tables[1]);
 	printf("%.1f MB of tables for %zu prefixes\n", (double)fib_used(tables[1]) / 1e6,
 	       fib_count(tables[1], 4));
 	for (unsigned i = 0; i < PKT_BURST; i++)
