@@ -40,7 +40,7 @@ union aux_room {
 struct leaving {
 	uint8_t first, count; /* of the burst */
 	uint32_t bytes;
-	uint8_t heads[BUNDLE_HEADS]; /* of the first, as they were */
+	struct bundle bundle; /* of several */
 };
 
 struct afpacket {
@@ -278,7 +278,7 @@ static void frame_put(struct afpacket *a, struct mmsghdr *m, struct iovec *iov, 
 static void message_put(struct afpacket *a, struct mmsghdr *m, struct iovec *iov,
 			struct leaving *out, const struct pkt *v, unsigned n)
 {
-	const uint32_t head = ETH_HEAD_LEN + BUNDLE_HEADS;
+	const uint32_t head = out->bundle.payload;
 	struct virtio_net_hdr h;
 
 	frame_put(a, m, iov, v);
@@ -286,7 +286,7 @@ static void message_put(struct afpacket *a, struct mmsghdr *m, struct iovec *iov
 	out->bytes = v[0].len;
 	if (n == 1)
 		return;
-	bundle_finish(v, n, &h, out->heads);
+	bundle_finish(&out->bundle, v, n, &h);
 	memcpy(v[0].data - HEADER, &h, sizeof(h));
 	for (unsigned i = 1; i < n; i++) {
 		iov[i] = (struct iovec){v[i].data + head, v[i].len - head};
@@ -296,14 +296,16 @@ static void message_put(struct afpacket *a, struct mmsghdr *m, struct iovec *iov
 }
 
 /* Frames of a superframe that the kernel did not take, as they were. */
-static void bundle_undo(struct afpacket *a, const struct leaving *out, const struct pkt *v,
+static void frames_send(struct afpacket *a, const struct leaving *out, const struct pkt *v,
 			struct sent *s)
 {
 	struct mmsghdr m;
 	struct iovec iov;
 
-	memcpy(v[0].data + ETH_HEAD_LEN, out->heads, BUNDLE_HEADS);
+	bundle_undo(&out->bundle, v);
 	for (unsigned i = 0; i < out->count; i++) {
+		if (pkt_headroom(&v[i]) < a->header)
+			continue;
 		frame_put(a, &m, &iov, &v[i]);
 		if (sendmsg(a->fd, &m.msg_hdr, MSG_DONTWAIT) < 0)
 			continue;
@@ -328,7 +330,7 @@ static void messages_send(struct afpacket *a, const struct pkt *v, unsigned n, s
 				break;
 			if (errno == EINVAL && a->out[at].count > 1) {
 				a->bundles = false;
-				bundle_undo(a, &a->out[at], v + a->out[at].first, s);
+				frames_send(a, &a->out[at], v + a->out[at].first, s);
 			}
 			at++;
 			continue;
@@ -351,7 +353,7 @@ static void burst_send(struct afpacket *a, struct pkt *v, unsigned n, unsigned m
 		if (!(v[i].mark & may) || pkt_headroom(&v[i]) < a->header)
 			continue;
 		if (a->bundles)
-			some = bundle_count(v + i, n - i);
+			some = bundle_count(&a->out[messages].bundle, v + i, n - i);
 		a->out[messages].first = (uint8_t)i;
 		message_put(a, &a->out_h[messages], a->out_iov + i, &a->out[messages], v + i, some);
 		messages++;

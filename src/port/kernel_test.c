@@ -26,6 +26,30 @@
 #define FRAME_MAX 2000
 #define BUFFERS 256
 
+int __real_sendmmsg(int fd, struct mmsghdr *h, unsigned n, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *h, unsigned n, int flags);
+
+static bool refuse_superframes;
+static unsigned refused;
+
+/* The kernel as it was before Linux 6.2, if the test says so. */
+int __wrap_sendmmsg(int fd, struct mmsghdr *h, unsigned n, int flags)
+{
+	for (unsigned i = 0; refuse_superframes && i < n; i++) {
+		struct virtio_net_hdr head;
+
+		memcpy(&head, h[i].msg_hdr.msg_iov->iov_base, sizeof(head));
+		if (head.gso_type == VIRTIO_NET_HDR_GSO_NONE)
+			continue;
+		if (i)
+			return __real_sendmmsg(fd, h, i, flags);
+		refused++;
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_sendmmsg(fd, h, n, flags);
+}
+
 struct fixture {
 	struct pkt_pool *pool;
 	struct port *port;
@@ -535,27 +559,14 @@ static void an_empty_pool_ends_a_superframe_and_says_so(void **state)
 #define ESP_LEN 1200 /* bytes of payload of a frame of ESP in UDP */
 
 /* Sealed frames of ESP in UDP, the last of them shorter, as esp_out makes them. */
-static void prepare_esp(struct fixture *f, struct pkt *v, unsigned n)
+static void prepare_esp(struct fixture *f, struct pkt *v, unsigned n, bool six, unsigned tags)
 {
-	const struct made m = {.ip = 14, .upper = 34, .payload = 42, .udp = true};
+	struct made m;
 
 	for (unsigned i = 0; i < n; i++) {
-		uint8_t *b;
-
 		assert_true(pkt_alloc(f->pool, &v[i]));
-		b = v[i].data;
-		v[i].len = 42 + ESP_LEN - (i + 1 == n) * 100;
+		v[i].len = make_esp(&m, v[i].data, i, ESP_LEN - (i + 1 == n) * 100, six, tags, 1);
 		v[i].mark = PKT_SEALED;
-		for (unsigned k = 42; k < v[i].len; k++)
-			b[k] = (uint8_t)random();
-		memset(b, 0, 42);
-		memcpy(b, "\2\2\2\2\2\1\2\2\2\2\2\2\x08\0\x45\0", 16);
-		model_put16(b + 18, i + 1);
-		b[22] = 64;
-		b[23] = 17;
-		memcpy(b + 26, "\xc6\x33\x64\1\xc6\x33\x64\2\x11\x94\x11\x94", 12);
-		model_finish(&m, b, v[i].len, false);
-		model_put16(b + 40, 0);
 	}
 }
 
@@ -573,7 +584,7 @@ static void esp_in_udp_leaves_as_one_and_arrives_as_it_was(void **state)
 	uint64_t bytes = 0;
 
 	peer_virtio(f);
-	prepare_esp(f, v, 31);
+	prepare_esp(f, v, 31, false, 0);
 	for (unsigned i = 0; i < 31; bytes += v[i++].len)
 		memcpy(was[i], v[i].data, v[i].len);
 	memcpy(sent, v, sizeof(sent));
@@ -623,20 +634,26 @@ static void esp_in_udp_leaves_as_one_and_arrives_as_it_was(void **state)
 	assert_int_equal(f->port->stats.rx_errors, 0);
 }
 
-static void esp_in_udp_is_cut_by_the_kernel_to_what_it_was(void **state)
+/* Sends 20 frames of ESP in UDP, which arrive one by one as they were, with `sums` that the kernel has
+ * made of UDP. */
+static void send_and_compare(struct fixture *f, bool six, unsigned tags, bool sums)
 {
-	struct fixture *f = *state;
-	struct pkt v[PKT_BURST];
+	struct pkt v[20];
 	static uint8_t b[sizeof(struct virtio_net_hdr) + FRAME_MAX], was[20][FRAME_MAX];
-	const struct made m = {.ip = 14, .upper = 34, .payload = 42, .udp = true};
+	const uint32_t out = tags ? 4 : 0; /* the kernel takes a tag out of what it hands over */
 	uint32_t len[20];
 
-	peer_virtio(f);
-	assert_int_equal(system("ip link set w0 gso_max_size 2000"), 0); /* the kernel cuts */
-	prepare_esp(f, v, 20);
+	prepare_esp(f, v, 20, six, tags);
 	for (unsigned i = 0; i < 20; i++) {
-		memcpy(was[i], v[i].data, len[i] = v[i].len);
-		model_finish(&m, was[i], len[i], false); /* the kernel sums UDP up */
+		const uint32_t ip = 14 + tags * 4;
+		const struct made m = {
+			.ip = ip, .upper = ip + (six ? 40 : 20), .six = six, .udp = true};
+
+		memcpy(was[i], v[i].data, v[i].len);
+		if (sums)
+			model_finish(&m, was[i], v[i].len, false);
+		len[i] = v[i].len - out;
+		memmove(was[i] + 12, was[i] + 12 + out, len[i] - 12);
 	}
 	assert_int_equal(f->port->ops->tx(f->port, v, 20), 20);
 	for (unsigned i = 0; i < 20; i++) {
@@ -646,12 +663,40 @@ static void esp_in_udp_is_cut_by_the_kernel_to_what_it_was(void **state)
 		memcpy(&h, b, sizeof(h));
 		assert_int_equal(h.gso_type, VIRTIO_NET_HDR_GSO_NONE);
 		assert_true(super_checksum_finish(&h, b + sizeof(h), len[i]));
-		if (!has_udp_superframes(f))
-			model_put16(was[i] + 40, 0);
 		assert_memory_equal(b + sizeof(h), was[i], len[i]);
 	}
 	assert_int_equal(recv(f->peer, b, sizeof(b), MSG_DONTWAIT), -1);
-	assert_int_equal(f->port->stats.tx_frames, 20);
+}
+
+static void esp_in_udp_is_cut_by_the_kernel_to_what_it_was(void **state)
+{
+	struct fixture *f = *state;
+	unsigned rounds = 0;
+
+	peer_virtio(f);
+	assert_int_equal(system("ip link set w0 gso_max_size 2000"), 0);
+	send_and_compare(f, true, 0, true);
+	for (unsigned six = 0; six < 2; six++)
+		for (unsigned tags = 0; tags < 3; tags++, rounds++)
+			send_and_compare(f, six, tags, has_udp_superframes(f));
+	assert_int_equal(f->port->stats.tx_frames, 20 * (1 + rounds));
+	if (has_udp_superframes(f))
+		assert_int_equal(f->port->stats.tx_supers, 1 + rounds);
+}
+
+static void a_kernel_that_takes_no_superframes_of_udp_gets_frames(void **state)
+{
+	struct fixture *f = *state;
+
+	peer_virtio(f);
+	refuse_superframes = true;
+	send_and_compare(f, false, 0, false);
+	assert_int_equal(refused, 1);
+	send_and_compare(f, true, 1, false);
+	refuse_superframes = false;
+	assert_int_equal(refused, 1); /* and is not asked again */
+	assert_int_equal(f->port->stats.tx_frames, 40);
+	assert_int_equal(f->port->stats.tx_supers + f->port->stats.tx_errors, 0);
 }
 
 static void an_unsealed_frame_among_others_of_a_superframe_stays(void **state)
@@ -662,7 +707,9 @@ static void an_unsealed_frame_among_others_of_a_superframe_stays(void **state)
 
 	assert_int_equal(system("ip link set w0 gso_max_size 2000"), 0); /* the kernel cuts */
 	for (unsigned which = 0; which < 6; which++) {
-		prepare_esp(f, v, 6);
+		const unsigned head = which % 2 ? 62 : 42;
+
+		prepare_esp(f, v, 6, which % 2, 0);
 		for (unsigned i = 0; i < 6; i++)
 			memcpy(was[i], v[i].data, v[i].len);
 		v[which].mark = which % 2 ? PKT_OPENED : PKT_CLEAR;
@@ -671,8 +718,8 @@ static void an_unsealed_frame_among_others_of_a_superframe_stays(void **state)
 			if (i == which)
 				continue;
 			assert_int_equal(peer_receive(f, b, sizeof(b)),
-					 42 + ESP_LEN - (i == 5) * 100);
-			assert_memory_equal(b + 42, was[i] + 42, ESP_LEN - (i == 5) * 100);
+					 head + ESP_LEN - (i == 5 ? 100 : 0));
+			assert_memory_equal(b + head, was[i] + head, ESP_LEN - (i == 5 ? 100 : 0));
 		}
 		assert_int_equal(recv(f->peer, b, sizeof(b), MSG_DONTWAIT), -1);
 	}
@@ -743,6 +790,7 @@ int main(void)
 		ON_SUPERPACKET(an_empty_pool_ends_a_superframe_and_says_so),
 		ON_SUPERPACKET(esp_in_udp_leaves_as_one_and_arrives_as_it_was),
 		ON_SUPERPACKET(esp_in_udp_is_cut_by_the_kernel_to_what_it_was),
+		ON_SUPERPACKET(a_kernel_that_takes_no_superframes_of_udp_gets_frames),
 		ON_SUPERPACKET(an_unsealed_frame_among_others_of_a_superframe_stays),
 		ON_SUPERPACKET(a_superframe_behind_a_tag_is_cut_to_frames_behind_tags),
 		ON_TAP(frames_arrive_whole_and_in_order),

@@ -8,8 +8,8 @@
  * coalescer: the frames of a burst, put together where cutting gives every octet of them back, and
  * nowhere else. What goes together had its checksums verified here: the kernel believes a superframe.
  *
- * bundle: the same towards a wan, for ESP in UDP over IPv4, which has no checksum of its own; the
- * kernel or the interface cuts it again.
+ * bundle: the same towards a wan, for ESP in UDP, whose checksums nobody depends on; the kernel or the
+ * interface cuts it again.
  *
  * Codecs of the worker that owns the port; they allocate nothing.
  */
@@ -91,15 +91,22 @@ void coalescer_take(struct coalescer *c, const struct pkt *v, unsigned n);
 /* Makes the first frame of a group of several the superframe's, and *h its header. */
 void coalescer_finish(const struct super_group *g, struct pkt *first, struct virtio_net_hdr *h);
 
-#define BUNDLE_HEADS 28 /* bytes of the headers that a bundle changes, behind Ethernet's */
+#define BUNDLE_HEADS 48 /* bytes of the headers that a bundle changes, at most: IPv6's and UDP's */
+
+/* Where the parts of its frames begin, and what its headers were. */
+struct bundle {
+	uint8_t ip, payload; /* IP's header; what is in UDP */
+	uint8_t family;      /* 4 or 6 */
+	uint8_t heads[BUNDLE_HEADS];
+};
 
 /*
  * How many frames from the first on leave as one superframe: 1, it leaves by itself. They are ESP in
  * UDP, sealed, and one length but for the last; whatever else their headers say is the same, except
- * that IPv4's identification counts up or, where no router fragments, is 0.
+ * that IPv4's identification counts up or, where no router fragments, is 0. Behind up to two tags.
  */
-unsigned bundle_count(const struct pkt *v, unsigned n);
-/* Makes the first of n > 1 such frames the superframe's, and *h its header. `heads`: what was there,
- * for when the kernel does not take it. */
-void bundle_finish(const struct pkt *v, unsigned n, struct virtio_net_hdr *h,
-		   uint8_t heads[BUNDLE_HEADS]);
+unsigned bundle_count(struct bundle *b, const struct pkt *v, unsigned n);
+/* Makes the first of n > 1 such frames the superframe's, and *h its header. */
+void bundle_finish(struct bundle *b, const struct pkt *v, unsigned n, struct virtio_net_hdr *h);
+/* Makes it what it was, for when the kernel does not take the superframe. */
+void bundle_undo(const struct bundle *b, const struct pkt *first);

@@ -127,3 +127,40 @@ static inline void make(struct made *m, bool options, unsigned payload, unsigned
 		m->h.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
 	model_finish(m, m->b, m->len, true);
 }
+
+/* Frame i of a bundle, with so many bytes of payload: ESP in UDP, behind so many tags. id 0: IPv4 says
+ * that it is not to be fragmented, and numbers nothing. Where its parts are is left in *m. */
+static inline uint32_t make_esp(struct made *m, uint8_t *b, unsigned i, unsigned payload, bool six,
+				unsigned tags, uint16_t id)
+{
+	const uint32_t ip = 14 + tags * 4, upper = ip + (six ? 40 : 20);
+
+	*m = (struct made){.ip = ip, .upper = upper, .payload = upper + 8, .six = six, .udp = true};
+	m->len = m->payload + payload;
+	memset(b, 0, m->payload);
+	memcpy(b, "\2\2\2\2\2\1\2\2\2\2\2\2", 12);
+	for (unsigned t = 0; t < tags; t++)
+		memcpy(b + 12 + t * 4, t + 1 < tags ? "\x88\xa8\0\5" : "\x81\0\0\7", 4);
+	model_put16(b + ip - 2, six ? 0x86dd : 0x0800);
+	if (six) {
+		memcpy(b + ip, "\x60\0\0\0\0\0\x11\x40", 8);
+		b[ip + 8] = b[ip + 24] = 0xfd;
+		b[ip + 23] = 1;
+		b[ip + 39] = 2;
+	} else {
+		b[ip] = 0x45;
+		b[ip + 1] = 2;
+		model_put16(b + ip + 4, id ? (id + i) & 0xffff : 0);
+		b[ip + 6] = id ? 0 : 0x40;
+		b[ip + 8] = 64;
+		b[ip + 9] = 17;
+		memcpy(b + ip + 12, "\xc6\x33\x64\1\xc6\x33\x64\2", 8);
+	}
+	memcpy(b + upper, "\x11\x94\x11\x94", 4);
+	for (unsigned k = m->payload; k < m->len; k++)
+		b[k] = (uint8_t)random();
+	model_finish(m, b, m->len, false);
+	if (!six)
+		model_put16(b + upper + 6, 0);
+	return m->len;
+}
