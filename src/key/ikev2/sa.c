@@ -142,7 +142,7 @@ static void count(struct ike_sa *sa, bool half_open)
  * the IKE SA alone are over. */
 static void unasked(struct ike_sa *sa, uint64_t now)
 {
-	if (!group_member(sa))
+	if (!sa->peer || !group_member(sa))
 		return;
 	for (const struct ike_sa *o = sa->e->sas; o; o = o->next)
 		if (o != sa && o->peer == sa->peer && o->state <= ST_UP)
