@@ -433,6 +433,8 @@ void world_init(uint64_t seed)
 		.sender_bits = seed % 3 || gw.count > 100 ? 16 : 8,
 		.senders_max = 2,
 		.members_max = MEMBERS_MAX,
+		.burst = 8,
+		.every_ns = 60 * SECOND,
 		.implicit = seed % 2,
 		.scheme = SIGN_ED25519,
 		.signature_len = 64,

@@ -96,6 +96,8 @@ static int setup(void **state)
 				     .sender_bits = 8,
 				     .senders_max = 200,
 				     .members_max = 4,
+				     .burst = 4,
+				     .every_ns = 60 * SECOND,
 				     .scheme = SIGN_ED25519,
 				     .signature_len = 64,
 				     .copies = 1};
@@ -223,6 +225,34 @@ static void refusals(void **state)
 	assert_int_equal(ask(m, 2, &answer), 0);
 	gm_free(m);
 	gm_free(many);
+}
+
+/* One that asks again and again gets no Sender-IDs for it, and keeps nobody else from theirs. */
+static void a_member_that_asks_too_often(void **state)
+{
+	static struct text answer;
+	struct gm *m = member_new(1);
+	struct gks_show s;
+
+	(void)state;
+	assert_int_equal(ask(m, 1, &answer), 0); /* with this one it becomes known */
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ask(m, 1, &answer), 0);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(ask(m, 1, &answer), IKE_N_REGISTRATION_FAILED);
+	gks_show(server, &s);
+	assert_int_equal(s.sender_next, 5);
+	assert_int_equal(ask(m, 2, &answer), 0);
+	now += 59 * SECOND;
+	assert_int_equal(ask(m, 1, &answer), IKE_N_REGISTRATION_FAILED);
+	now += SECOND;
+	assert_int_equal(ask(m, 1, &answer), 0);
+	assert_int_equal(ask(m, 1, &answer), IKE_N_REGISTRATION_FAILED);
+	now += 3600 * SECOND;
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(ask(m, 1, &answer), 0);
+	assert_int_equal(ask(m, 1, &answer), IKE_N_REGISTRATION_FAILED);
+	gm_free(m);
 }
 
 static void answers_that_are_cut_or_changed(void **state)
@@ -455,6 +485,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_member_that_asks_too_often, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_that_are_cut_or_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekeys_that_do_not_verify_change_nothing, setup,
 						teardown),

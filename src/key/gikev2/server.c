@@ -388,6 +388,29 @@ static int member_in(struct gks *g, uint32_t id, struct gks_member **m)
 	return err;
 }
 
+/* Whether it has not registered too often. What it may comes back with time. */
+static bool member_spends(const struct gks *g, struct gks_member *m, uint64_t now)
+{
+	uint64_t back;
+
+	if (!g->cfg.burst || !m)
+		return true;
+	if (!m->spent)
+		m->spared_at = now;
+	back = (now - m->spared_at) / g->cfg.every_ns;
+	if (back >= m->spent) {
+		m->spent = 0;
+		m->spared_at = now;
+	} else {
+		m->spent = (uint8_t)(m->spent - back);
+		m->spared_at += back * g->cfg.every_ns;
+	}
+	if (m->spent >= g->cfg.burst)
+		return false;
+	m->spent++;
+	return true;
+}
+
 uint16_t gks_register(struct gks *g, uint32_t member, const struct secret *gsk_w,
 		      const struct ike_chain *request, struct ike_out *answer, uint64_t now)
 {
@@ -402,6 +425,8 @@ uint16_t gks_register(struct gks *g, uint32_t member, const struct secret *gsk_w
 		return refuse(g, IKE_N_INVALID_SYNTAX);
 	if (m && m->banned)
 		return refuse(g, IKE_N_AUTHORIZATION_FAILED);
+	if (!member_spends(g, m, now))
+		return refuse(g, IKE_N_REGISTRATION_FAILED);
 	if (sag) {
 		build_begin(g);
 		build_kek(g, &g->kek, GIKE_REKEY, now);
@@ -483,8 +508,8 @@ static bool config_holds(const struct gks_config *c)
 	       2 * c->atd_s <= c->dtd_s &&
 	       (c->sender_bits == 8 || c->sender_bits == 12 || c->sender_bits == 16) &&
 	       c->senders_max && c->senders_max <= GIKE_SENDERS_MAX && c->members_max &&
-	       c->copies && (c->implicit || (c->signature_len && c->spki_len)) &&
-	       c->spki_len <= REKEY_SPKI_MAX;
+	       c->copies && (!c->burst || c->every_ns) &&
+	       (c->implicit || (c->signature_len && c->spki_len)) && c->spki_len <= REKEY_SPKI_MAX;
 }
 
 struct gks *gks_new(const struct gks_config *cfg, const struct gks_env *env, uint64_t now)

@@ -12,6 +12,8 @@
  *  - The Rekey SA likewise by kek_period_s; its new keys go out under its own default key.
  *  - Who is excluded costs a new Rekey SA by way of the key tree and then, under it, new
  *    Data-Security SAs and a Delete of the old ones (§3.2.1: never in one message).
+ *  - A member may register several times in a row, and then once in a while: else one that lies could
+ *    use up the Sender-IDs of all.
  *  - Sender-IDs are counted upwards and never come back under one set of keys; when there are no more,
  *    or a rekey would not fit into a message, everybody is excluded and registers anew (§2.5.1).
  *
@@ -50,6 +52,8 @@ struct gks_config {
 	uint8_t sender_bits;  /* of the IV: 8, 12 or 16 (RFC 6054) */
 	uint32_t senders_max; /* Sender-IDs one registration gets at most */
 	uint32_t members_max;
+	uint8_t burst;           /* registrations of one member in a row, 0: without a limit, */
+	uint64_t every_ns;       /* and then one in this time */
 	bool implicit;           /* GSA_REKEY is not signed */
 	enum sign_scheme scheme; /* of a key whose signatures have signature_len bytes */
 	size_t signature_len;

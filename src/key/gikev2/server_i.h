@@ -32,6 +32,8 @@ struct kek { /* the Rekey SA */
 struct gks_member {
 	uint32_t id, place;
 	bool in, banned;
+	uint8_t spent;      /* registrations of a burst */
+	uint64_t spared_at; /* since then one has come back every_ns later, each */
 };
 
 struct pending { /* a message that waits for its signature */
