@@ -172,6 +172,14 @@ static void save(void)
 	assert_true(gks_settled(server));
 }
 
+static bool in_group(const struct gm *m)
+{
+	struct gm_show s;
+
+	gm_show(m, &s);
+	return s.registered;
+}
+
 static size_t message(uint8_t b[REKEY_MESSAGE_MAX])
 {
 	struct wr w = wr_init(b, REKEY_MESSAGE_MAX);
@@ -225,6 +233,55 @@ static void refusals(void **state)
 	assert_int_equal(ask(m, 2, &answer), 0);
 	gm_free(m);
 	gm_free(many);
+}
+
+/* A backup is older than what has been done since: nothing of that is done again. */
+static void a_restored_backup_uses_nothing_twice(void **state)
+{
+	static uint8_t record[GKS_SAVE_MAX(16)], old[REKEY_MESSAGE_MAX], b[REKEY_MESSAGE_MAX];
+	static struct text answer;
+	const struct gks_env env = {NULL, random_bytes, sign};
+	struct gm *m = member_new(1), *late = member_new(1);
+	struct wr w = wr_init(record, sizeof(record));
+	struct gks_show before, after;
+	struct rd r;
+
+	(void)state;
+	assert_int_equal(ask(m, 1, &answer), 0);
+	assert_int_equal(gm_registered(m, &answer.c, &gsk_w, now), GM_OK);
+	assert_int_equal(gks_exclude(server, 4, now), 0);
+	gks_save(server, &w); /* the backup */
+	now += 3600 * SECOND;
+	gks_expire(server, now);
+	assert_int_equal(gm_input(m, old, message(old), now), GM_OK);
+	assert_int_equal(ask(late, 2, &answer), 0);
+	assert_int_equal(gm_registered(late, &answer.c, &gsk_w, now), GM_OK);
+	assert_int_equal(sends_as, 1);
+	gks_show(server, &before);
+
+	gks_free(server);
+	server = gks_new(&config, &env, now);
+	r = rd_init(record, wr_len(&w));
+	assert_int_equal(gks_restore(server, &r, now), 0);
+	gks_show(server, &after);
+	assert_int_equal(after.members, 0);
+	assert_int_equal(after.excluded, 1);
+	assert_int_not_equal(after.spi[0], before.spi[0]);
+	assert_false(gks_is_member(server, 1));
+	/* Who has the Rekey SA of the backup is told, under an IV that was never used. */
+	assert_int_equal(gm_input(m, b, message(b), now), GM_OK);
+	assert_memory_equal(b, old, IKE_REKEY_SPI_LEN);
+	assert_true(b[IKE_HEAD_LEN + IKE_PAYLOAD_HEAD] & 0x80);
+	assert_false(old[IKE_HEAD_LEN + IKE_PAYLOAD_HEAD] & 0x80);
+	assert_false(in_group(m));
+	now += ATD * SECOND;
+	installed = 0;
+	assert_int_equal(ask(m, 1, &answer), 0);
+	assert_int_equal(gm_registered(m, &answer.c, &gsk_w, now), GM_OK);
+	assert_int_equal(installed, 1); /* Sender-IDs count anew, under new keys */
+	assert_int_equal(ask(late, 4, &answer), IKE_N_AUTHORIZATION_FAILED);
+	gm_free(m);
+	gm_free(late);
 }
 
 /* One that asks again and again gets no Sender-IDs for it, and keeps nobody else from theirs. */
@@ -407,14 +464,6 @@ static void say(struct text *t, bool rekey, bool data, bool sender)
 	assert_int_equal(text_end(t), 0);
 }
 
-static bool in_group(const struct gm *m)
-{
-	struct gm_show s;
-
-	gm_show(m, &s);
-	return s.registered;
-}
-
 /* §2.4.1.4: a sender that holds no Sender-ID MUST NOT install keys for data, and registers. */
 static void nobody_sends_without_a_sender_id(void **state)
 {
@@ -485,6 +534,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_restored_backup_uses_nothing_twice, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_member_that_asks_too_often, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_that_are_cut_or_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekeys_that_do_not_verify_change_nothing, setup,

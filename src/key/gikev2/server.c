@@ -88,7 +88,7 @@ static struct tek *tek_new(struct gks *g, uint64_t now)
 	return &g->teks[0];
 }
 
-static void spi_next(struct gks *g, uint8_t spi[IKE_REKEY_SPI_LEN])
+void server_spi(struct gks *g, uint8_t spi[IKE_REKEY_SPI_LEN])
 {
 	g->env.random(g->env.ctx, spi, IKE_REKEY_SPI_LEN);
 	spi[0] |= 1; /* the initiator's half is never zero */
@@ -101,7 +101,7 @@ static void kek_after(struct gks *g, struct kek *k, uint64_t now)
 
 	*k = (struct kek){.made_at = now, .hard_at = now + 2 * SECOND * g->cfg.kek_period_s};
 	memcpy(k->sa.spi, g->kek.next_spi, sizeof(k->sa.spi));
-	spi_next(g, k->next_spi);
+	server_spi(g, k->next_spi);
 	build_begin(g);
 	build_kek(g, k, GIKE_REGISTRATION, now);
 	p = &g->b.gsa.v[0];
@@ -125,7 +125,7 @@ static void keys_first(struct gks *g, uint64_t now)
 {
 	struct kek k;
 
-	spi_next(g, g->kek.next_spi);
+	server_spi(g, g->kek.next_spi);
 	kek_after(g, &k, now);
 	kek_take(g, &k);
 	secret_wipe(g->teks, sizeof(g->teks));
@@ -536,10 +536,7 @@ void gks_free(struct gks *g)
 		return;
 	while (g->pending)
 		message_drop(g, g->pending);
-	for (struct queued *q = g->queue, *next; q; q = next) {
-		next = q->next;
-		free(q);
-	}
+	message_forget(g);
 	lkh_free(g->tree);
 	free(g->m);
 	secret_wipe(g, sizeof(*g));

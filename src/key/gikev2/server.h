@@ -111,6 +111,9 @@ bool gks_settled(const struct gks *g);
 void gks_save(struct gks *g, struct wr *w);
 /* Into one that is new. -EBADMSG: not a whole record; then it is to be freed. */
 int gks_load(struct gks *g, struct rd *r, uint64_t now);
+/* The same of a record that is not the last one, from a backup: of its keys nothing is known to be
+ * unused. Everybody registers anew; who is excluded stays so. */
+int gks_restore(struct gks *g, struct rd *r, uint64_t now);
 
 struct gks_show {
 	unsigned members, excluded;

@@ -84,6 +84,8 @@ struct gks {
 
 /* server.c */
 size_t server_tek_len(const struct gks *g);
+/* A fresh one for a Rekey SA. */
+void server_spi(struct gks *g, uint8_t spi[IKE_REKEY_SPI_LEN]);
 struct gks_member *server_member(const struct gks *g, uint32_t id);
 /* 0: that place in the order, made; -ENOMEM. */
 int server_member_add(struct gks *g, uint32_t id, struct gks_member **out);
@@ -104,5 +106,7 @@ void message_delete(struct pending *p, uint8_t protocol, const void *spis, unsig
 void message_end(struct gks *g, struct pending *p);
 void message_drop(struct gks *g, struct pending *p);
 uint64_t message_deadline(const struct gks *g);
+/* Of what is to be sent. */
+void message_forget(struct gks *g);
 /* A sealed message at the end of the queue. */
 void message_enqueue(struct gks *g, const uint8_t *b, size_t len, uint64_t made_at);

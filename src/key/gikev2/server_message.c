@@ -277,6 +277,15 @@ bool gks_output(struct gks *g, struct wr *out)
 	return false;
 }
 
+void message_forget(struct gks *g)
+{
+	for (struct queued *q = g->queue, *next; q; q = next) {
+		next = q->next;
+		free(q);
+	}
+	g->queue = NULL;
+}
+
 uint64_t message_deadline(const struct gks *g)
 {
 	uint64_t at = GKS_NEVER;

@@ -182,7 +182,7 @@ static bool load_unsent(struct gks *g, struct rd *r, uint64_t now)
 	return true;
 }
 
-int gks_load(struct gks *g, struct rd *r, uint64_t now)
+static int load(struct gks *g, struct rd *r, uint64_t now)
 {
 	unsigned in = 0;
 
@@ -195,10 +195,35 @@ int gks_load(struct gks *g, struct rd *r, uint64_t now)
 		return -EBADMSG;
 	for (unsigned i = 0; i < g->m_count; i++)
 		in += g->m[i].in;
-	if (in != lkh_members(g->tree))
-		return -EBADMSG;
+	return in == lkh_members(g->tree) ? 0 : -EBADMSG;
+}
+
+int gks_load(struct gks *g, struct rd *r, uint64_t now)
+{
+	int err = load(g, r, now);
+
+	if (err)
+		return err;
 	/* Another boot of this machine: its times mean nothing, and keys may be over. */
 	if (g->kek.made_at > now || g->teks[0].made_at > now)
 		gks_reset(g, now);
+	return 0;
+}
+
+int gks_restore(struct gks *g, struct rd *r, uint64_t now)
+{
+	int err = load(g, r, now);
+
+	if (err)
+		return err;
+	/* What has been sent since the record was written counts from where it ends; nothing has
+	 * ever been sent from here on. So those who still have this Rekey SA can be told. */
+	g->env.random(g->env.ctx, &g->kek.iv, sizeof(g->kek.iv));
+	g->kek.iv |= UINT64_C(1) << 63;
+	g->kek.message_id = g->kek.message_id < UINT32_MAX / 2 ? g->kek.message_id + UINT32_MAX / 2
+							       : UINT32_MAX;
+	server_spi(g, g->kek.next_spi); /* the one promised may be another's by now */
+	message_forget(g);
+	gks_reset(g, now);
 	return 0;
 }
