@@ -232,6 +232,17 @@ static void pair_poll(struct pair *p)
 		pair_settle(p);
 }
 
+/* Something went to the lanes: it was on its way after a pass, or one of them had done it by then, as
+ * happens where the kernel lets a lane run as soon as it is woken. */
+static bool pair_shared(const struct pair *p)
+{
+	uint64_t jobs = p->flew;
+
+	for (unsigned i = 0; i < lanes_count(p->lanes); i++)
+		jobs += lanes_done(p->lanes, i).jobs;
+	return jobs;
+}
+
 /* Whether the backend that was chosen lets lanes use a key. */
 static bool shared(void)
 {
@@ -317,7 +328,7 @@ static void what_leaves_is_the_same_in_the_same_order(void **state)
 		n = sent(&r, &a, wire);
 		assert_true(n > 10000);
 		if (shared())
-			assert_true(a.flew > 0);
+			assert_true(pair_shared(&a));
 		for (unsigned i = 0; i < n; i++) { /* no number twice, none left out */
 			if ((wire[i].b[14] & 3u) != an) {
 				an = wire[i].b[14] & 3u;
