@@ -41,7 +41,7 @@ struct routes_hop {
 struct routes_port {
 	uint32_t ifindex;
 	uint32_t mtu;
-	bool up, enslaved, forward4, forward6;
+	bool up, carrier, enslaved, forward4, forward6;
 	char name[16];
 };
 

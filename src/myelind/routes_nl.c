@@ -171,6 +171,10 @@ static void on_link(struct routes *r, const struct nlmsghdr *h, uint64_t now)
 	p = &r->ports[port];
 	was = *p;
 	p->up = h->nlmsg_type == RTM_NEWLINK && i->ifi_flags & IFF_UP;
+	p->carrier = h->nlmsg_type == RTM_NEWLINK && i->ifi_flags & IFF_LOWER_UP;
+	/* Nor does it tell that routes over it lead somewhere, or nowhere, from now on. */
+	if (was.carrier != p->carrier && !(h->nlmsg_flags & NLM_F_MULTI))
+		again(r, now + SETTLE_NS);
 	p->mtu = attr_u32(&t, IFLA_MTU, 0);
 	p->enslaved = attr_u32(&t, IFLA_MASTER, 0) != 0;
 	if (was.up != p->up || was.mtu != p->mtu || was.enslaved != p->enslaved)

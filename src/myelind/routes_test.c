@@ -418,6 +418,33 @@ static void a_reading_finds_what_came_and_what_went(void **state)
 	world_end(w);
 }
 
+/* An overlay has no carrier before it has keys, and the kernel says of its routes that they lead nowhere.
+ * That they do later it does not say. */
+static void routes_of_an_overlay_lead_there_when_it_gets_its_carrier(void **state)
+{
+	struct world *w = world_make();
+	struct rtmsg *m = route_begin(RTM_NEWROUTE, 0, "192.0.2.0", 24, 0);
+
+	(void)state;
+	m->rtm_flags = RTNH_F_LINKDOWN;
+	put_addr(RTA_GATEWAY, "10.0.0.2");
+	mnl_attr_put_u32(h, RTA_OIF, 7);
+	feed(w);
+	assert_int_equal(leads(w, "192.0.2.1"), 0);
+	assert_true(routes_deadline(w->r) > w->now + S / 10);
+	link_say(w, 7, IFF_UP | IFF_LOWER_UP, 0);
+	assert_true(routes_deadline(w->r) <= w->now + S / 10);
+	w->now += S / 10;
+	kernel(w, say_one, 0);
+	neighbour(w, "10.0.0.2", 7, mac_a, NUD_PERMANENT);
+	assert_int_equal(w->r->count, 1);
+	assert_int_equal(leads(w, "192.0.2.1"), 0xa);
+	w->now += S;
+	link_say(w, 7, IFF_UP, 0);
+	assert_true(routes_deadline(w->r) <= w->now + S / 10);
+	world_end(w);
+}
+
 static void the_table_is_live_only_while_it_is_true_and_its_writer_lives(void **state)
 {
 	struct world *w = world_make();
@@ -522,6 +549,7 @@ int main(void)
 		cmocka_unit_test(an_interface_that_is_down_enslaved_or_gone_takes_nothing),
 		cmocka_unit_test(forwarding_is_what_the_kernel_says_it_is),
 		cmocka_unit_test(a_reading_finds_what_came_and_what_went),
+		cmocka_unit_test(routes_of_an_overlay_lead_there_when_it_gets_its_carrier),
 		cmocka_unit_test(the_table_is_live_only_while_it_is_true_and_its_writer_lives),
 		cmocka_unit_test(a_hundred_thousand_updates_end_where_the_kernel_is),
 		cmocka_unit_test(noise_changes_nothing_and_ends),
