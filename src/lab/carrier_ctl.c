@@ -64,8 +64,8 @@ static void say_port(const struct carrier *c, struct text *t, size_t i)
 	const struct carrier_port *p = &c->ports[i];
 	bool first = true;
 
-	say(t, "{\"node\":\"%s\",\"port\":\"%s\",\"interface\":\"%s\",\"vlan\":%u,", p->node,
-	    p->name, c->taps[p->tap].ifname, p->rule.tags.vlan);
+	say(t, "{\"node\":\"%s\",\"port\":\"%s\",\"number\":%zu,\"interface\":\"%s\",\"vlan\":%u,",
+	    p->node, p->name, i, c->taps[p->tap].ifname, p->rule.tags.vlan);
 	if (p->rule.tags.outer_type)
 		say(t, "\"outer-vlan\":%u,\"outer-tpid\":\"0x%04x\",", p->rule.tags.outer_vlan,
 		    p->rule.tags.outer_type);

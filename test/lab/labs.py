@@ -259,7 +259,8 @@ class Capture:
         assert self.socket.recv(100) == b"{}"
         self.socket.settimeout(0.2)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
-        self.nodes = [p["node"] for s in lab.carrier("status")["services"] for p in s["ports"]]
+        self.nodes = {p["number"]: p["node"] for s in lab.carrier("status")["services"]
+                      for p in s["ports"]}
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
