@@ -61,7 +61,11 @@ static inline bool number_of(const struct sa *sa, bool esn, uint32_t low, uint64
 	return *seq >= sa->next || (*seq && !sa_replay_check(sa, *seq));
 }
 
-/* Tells the AEAD what to do, up to the first that has to go another way. Returns how many. */
+/*
+ * Tells the AEAD what to do, up to the first that has to go another way. Returns how many. Among these
+ * is one whose way is another SPI's by now, for two may share a place of the table: has_shape()
+ * compares SPIs and sends it the long way.
+ */
 static unsigned look(struct fwd *f, const struct pkt *v, unsigned n, struct each *e)
 {
 	for (unsigned i = 0; i < n; i++) {

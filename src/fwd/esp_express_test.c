@@ -5,6 +5,7 @@
  * the same order for each SA, and so must be what became of the rest.
  */
 #include "base/clock.h"
+#include "fwd/esp_express_in.h"
 #include "fwd/esp_node_test.h"
 
 #define PEERS 5 /* nodes 2 to 6, of tunnels ESP_TUNNEL_ID and the next ones */
@@ -474,6 +475,53 @@ static void numbers_end_within_a_mixed_burst(void **state)
 	node_fini(&a);
 }
 
+/* The table of ways keeps one SPI for each place: packets of two that share one come alternately. */
+static void spis_that_share_a_place_are_told_apart(void **state)
+{
+	const struct esp_setup s = {.suite = ESP_AES_GCM_16_256, .window = 256};
+	uint32_t spi[2] = {0x40000001, 0x40000001};
+	uint8_t in[2048], out[2048];
+	unsigned came = 0;
+	struct node x, z;
+	struct msg m;
+	size_t n;
+
+	(void)state;
+	node_make(&x, 1, &s, false);
+	node_make(&z, 2, &s, false);
+	do
+		spi[1]++;
+	while (esp_way_place(x.f, htobe32(spi[0])) != esp_way_place(x.f, htobe32(spi[1])));
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned peer = 3 * i; /* both of the same kind */
+
+		for (unsigned tx = 0; tx < 2; tx++) {
+			m = esp_sa(2 + peer, 1, tx, 50, &s);
+			m.esp.tunnel = (uint16_t)(ESP_TUNNEL_ID + peer);
+			m.esp.spi = spi[i];
+			assert_int_equal(fwd_control(tx ? z.f : x.f, &m), 0);
+		}
+	}
+	for (unsigned i = 0; i < PKT_BURST; i++) {
+		n = esp_frame(in, 4, i % 2 ? 5 : 2, 100 + i, 0, false);
+		node_give(&z, z.overlay, in, n);
+	}
+	fwd_poll(z.f);
+	while ((n = node_take(&z, z.wan, out)))
+		node_give(&x, x.wan, out, n);
+	fwd_poll(x.f);
+	while ((n = node_take(&x, x.overlay, out))) {
+		assert_int_equal(n, ETH_HEAD_LEN + 100 + came);
+		came++;
+	}
+	assert_int_equal(came, PKT_BURST);
+	assert_int_equal(fate_of(&x, FATE_DROP_NOT_VALID), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(esp_lookup(x.f->sas, spi[i])->esp.counts[ESP_PKTS], PKT_BURST / 2);
+	node_fini(&x);
+	node_fini(&z);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +529,7 @@ int main(void)
 		cmocka_unit_test(bursts_arrive_as_single_packets_do),
 		cmocka_unit_test(numbers_end_within_a_burst),
 		cmocka_unit_test(numbers_end_within_a_mixed_burst),
+		cmocka_unit_test(spis_that_share_a_place_are_told_apart),
 	};
 
 	return cmocka_run_group_tests_name("fwd/esp_express", tests, NULL, NULL);
