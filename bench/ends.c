@@ -109,6 +109,16 @@ static void peer_of(uint8_t mac[ETH_ADDR_LEN], unsigned n)
 	memcpy(mac, (const uint8_t[]){2, 0, 10, 1, (uint8_t)(n >> 8), (uint8_t)n}, ETH_ADDR_LEN);
 }
 
+/* As if drawn at random, as the daemon draws them, and no two the same. */
+static uint32_t spi_of(unsigned to, unsigned n)
+{
+	uint32_t spi = 0x10000u * to + n;
+
+	spi = (spi ^ spi >> 16) * 0x85ebca6bu;
+	spi = (spi ^ spi >> 13) * 0xc2b2ae35u;
+	return spi ^ spi >> 16;
+}
+
 static void esp_make(const struct path *path, unsigned id, unsigned n, struct fwd *f)
 {
 	const uint16_t tunnel = (uint16_t)(TUNNEL + n);
@@ -132,7 +142,7 @@ static void esp_make(const struct path *path, unsigned id, unsigned n, struct fw
 		m.esp = (struct msg_esp){.tunnel = tunnel,
 					 .suite = path->suite,
 					 .esn = true,
-					 .spi = 0x10000u * to + n,
+					 .spi = spi_of(to, n),
 					 .window = WINDOW};
 		address_of(&m.esp.local, id, n, path->udp);
 		address_of(&m.esp.remote, id ^ 3, n, path->udp);
