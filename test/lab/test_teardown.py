@@ -87,7 +87,7 @@ def test_an_heir_does_not_touch_the_next_lab_of_the_name(tmp_path):
     file.write_text(labs.backbone(2))
     up = [labs.MYELIN, "lab", "up", "--quick", "--name", name, file]
     with subprocess.Popen(up, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
-        until("the network began", (labs.RUN / name).exists, 10, 0.001)
+        until("the network began", (labs.RUN / name / "state").exists, 10, 0.001)
         first.kill()
     try:
         until("another one of the name is up", lambda: subprocess.run(
