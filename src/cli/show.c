@@ -286,7 +286,7 @@ static void open_join(const struct js *list, char *buf, size_t size)
 static void ports_print(const struct js *answer, FILE *out)
 {
 	const struct js *list = js_get(answer, "ports");
-	struct table *t = table_new("port|side|interface|>vlan|mac|>mtu|state|open in clear|"
+	struct table *t = table_new("port|side|interface|>vlan|mac|>mtu|io|state|open in clear|"
 				    ">dropped in|>dropped out");
 
 	for (size_t i = 0; i < js_len(list); i++) {
@@ -302,6 +302,7 @@ static void ports_print(const struct js *answer, FILE *out)
 			table_cell(t, "-");
 		cell_text(t, o, "mac");
 		cell_number(t, o, "mtu");
+		cell_text(t, o, "io");
 		cell_state(t, o, "ready");
 		open_join(js_get(o, "open"), open, sizeof(open));
 		if (js_bool(o, "deviates"))

@@ -199,6 +199,7 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
 	p->addresses = backbone_prefixes(b, t, n, "address", &p->address_count);
 	p->behind_nat = tree_child(t, n, "behind-nat") != NULL;
+	p->xdp = strcmp(tree_leaf(t, n, "io") ? tree_leaf(t, n, "io") : "", "af-xdp") == 0;
 	for (const struct conf_node *g = tree_child(t, n, "gateway"); g; g = tree_same(g))
 		if (value_prefix(g->value, &gateway) && !backbone_gateway(p, gateway.family))
 			p->gateway[gateway.family == 6] = gateway;

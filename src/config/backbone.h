@@ -60,6 +60,7 @@ struct bb_port {
 	struct bb_prefix *addresses;
 	size_t address_count;
 	bool dhcp, slaac;
+	bool xdp; /* `io af-xdp` */
 	bool behind_nat;
 	struct bb_prefix gateway[2];     /* of IPv4, of IPv6; family 0: none */
 	uint32_t allow;                  /* enum msg_allow values of `allow` */

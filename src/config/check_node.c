@@ -92,6 +92,9 @@ static void check_lan(const struct check *c, const struct conf_node *n, const st
 	if (tree_child(c->t, n, "allow"))
 		errlist_add(c->errs, check_at(c, n, "allow"),
 			    "`allow` opens a wan port; port `%s` is lan", p->name);
+	if (tree_child(c->t, n, "io"))
+		errlist_add(c->errs, check_at(c, n, "io"), "`io` is of wan ports; port `%s` is lan",
+			    p->name);
 	for (size_t i = 0; node->site && node->site->network_count && i < p->address_count; i++) {
 		bool within = false;
 		char buf[64];

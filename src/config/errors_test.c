@@ -369,6 +369,10 @@ static const struct error_case cases[] = {
 	 0, "x.conf:10:28: `gateway` is in none of the port's networks\n"},
 	{"allow_on_a_lan_port", BASE "node fra1 port lan { interface eth0; lan; allow ssh; }\n", 0,
 	 "x.conf:9:49: `allow` opens a wan port; port `lan` is lan\n"},
+	{"io_of_a_lan_port", BASE "node fra1 port lan { interface eth0; lan; io af-xdp; }\n", 0,
+	 "x.conf:9:46: `io` is of wan ports; port `lan` is lan\n"},
+	{"io_of_no_kind", BASE "node fra1 port wan io dpdk;\n", 0,
+	 "x.conf:9:23: `io` takes one of `af-packet` or `af-xdp`, not `dpdk`\n"},
 	{"e_line_with_three_ends",
 	 BASE "service line { type ethernet; topology e-line; }\n"
 	      "node fra1 port l { interface eth3; service line; }\n"

@@ -212,6 +212,9 @@ void fwd_tick(struct fwd *f, uint64_t now)
 {
 	works_drain(f);
 	f->now = now;
+	for (unsigned i = 0; i < f->port_count; i++)
+		if (f->ports[i].polled && f->ports[i].port->ops->tick)
+			f->ports[i].port->ops->tick(f->ports[i].port, now);
 	tunnels_tick(f, now);
 	bridges_tick(f);
 	fwd_clear_update(f);

@@ -282,6 +282,25 @@ int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *p
 	return 0;
 }
 
+struct port *fwd_port_io(struct fwd *f, uint16_t id)
+{
+	struct fwd_port *p = fwd_port_find(f, id);
+
+	return p ? p->port : NULL;
+}
+
+struct port *fwd_interface_io(struct fwd *f, const char *ifname)
+{
+	for (unsigned i = 0; i < f->port_count; i++) {
+		struct fwd_port *p = &f->ports[i];
+
+		if (p->port && p->kind == MSG_PORT_WAN &&
+		    !strncmp(p->ifname, ifname, sizeof(p->ifname)))
+			return p->port;
+	}
+	return NULL;
+}
+
 void fwd_port_drop(struct fwd *f, uint16_t id)
 {
 	struct fwd_port *p = fwd_port_find(f, id);

@@ -44,6 +44,9 @@ void fwd_free(struct fwd *f);
  * newest, and a frame is of the one whose tags in clear it bears. 0 or -errno. */
 int fwd_port_add(struct fwd *f, const struct msg_port_give *give, struct port *port);
 void fwd_port_drop(struct fwd *f, uint16_t id);
+/* What does the I/O of that port, or of the first wan port on that interface; NULL: there is none. */
+struct port *fwd_port_io(struct fwd *f, uint16_t id);
+struct port *fwd_interface_io(struct fwd *f, const char *ifname);
 /* The port's interface has a link, or none any more. */
 void fwd_port_link(struct fwd *f, uint16_t id, bool link);
 /* The table of routes that packets between overlays follow, read from now on; NULL: none. */

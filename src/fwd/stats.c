@@ -90,9 +90,9 @@ static void port_say(struct chunk *c, const struct fwd_port *p)
 	const struct {
 		const char *name;
 		uint64_t value;
-	} rare[] = {{".rx-superframes", s->rx_supers},
-		    {".tx-superframes", s->tx_supers},
-		    {".rx-no-buffer", s->rx_no_buffer}},
+	} rare[] = {{".rx-superframes", s->rx_supers},  {".tx-superframes", s->tx_supers},
+		    {".rx-no-buffer", s->rx_no_buffer}, {".xdp-rx-frames", s->xdp_rx},
+		    {".xdp-tx-frames", s->xdp_tx},      {".xdp-stalls", s->xdp_stalls}},
 	  v[] = {
 		  {".rx-frames", s->rx_frames}, {".rx-bytes", s->rx_bytes},
 		  {".rx-errors", s->rx_errors}, {".tx-frames", s->tx_frames},

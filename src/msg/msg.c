@@ -96,6 +96,7 @@ static const struct field port_want_fields[] = {
 	U32(port_want.l2cp_peers, UINT32_MAX),
 	BYTES(port_want.mac),
 	FLAG(port_want.dhcp),
+	FLAG(port_want.xdp),
 	{.form = FORM_RULES, .at = offsetof(struct msg, port_want.rules)},
 	END,
 };
@@ -195,10 +196,20 @@ static const struct field port_give_fields[] = {
 	FLAG(port_give.clear),
 	U16(port_give.over, 0, UINT16_MAX),
 	FLAG(port_give.link),
+	FLAG(port_give.xdp),
 	{.form = FORM_RULES, .at = offsetof(struct msg, port_give.rules)},
 	END,
 };
 static const struct field port_link_fields[] = {ID(port_link.port), FLAG(port_link.link), END};
+static const struct field port_io_fields[] = {ID(port_io.port), FLAG(port_io.xdp),
+					      TEXT(port_io.what), END};
+static const struct field xsk_fields[] = {
+	ID(xsk.port),
+	U16(xsk.queue, 0, UINT16_MAX),
+	U16(xsk.error, 0, UINT16_MAX),
+	FLAG(xsk.zerocopy),
+	END,
+};
 static const struct field port_id_fields[] = {ID(port_drop), END};
 static const struct field secy_add_fields[] = {
 	ID(secy_add.secy),
@@ -343,6 +354,11 @@ static const struct layout layouts[MSG_TYPE_COUNT] = {
 	[MSG_PORT_GIVE] = {"PORT_GIVE", port_give_fields, FD_MUST},
 	[MSG_PORT_DROP] = {"PORT_DROP", port_id_fields, FD_NONE},
 	[MSG_PORT_LINK] = {"PORT_LINK", port_link_fields, FD_NONE},
+	[MSG_PORT_IO] = {"PORT_IO", port_io_fields, FD_NONE},
+	[MSG_XSK] = {"XSK", xsk_fields, FD_MUST},
+	[MSG_XSK_BOUND] = {"XSK_BOUND", xsk_fields, FD_NONE},
+	[MSG_XSK_DROP] = {"XSK_DROP", port_id_fields, FD_NONE},
+	[MSG_XSK_MAPPED] = {"XSK_MAPPED", xsk_fields, FD_NONE},
 	[MSG_LINK] = {"LINK", none_fields, FD_MUST},
 	[MSG_SECY_ADD] = {"SECY_ADD", secy_add_fields, FD_NONE},
 	[MSG_SECY_DEL] = {"SECY_DEL", secy_id_fields, FD_NONE},

@@ -88,6 +88,14 @@ enum msg_type {
 	MSG_TRANSIT_WANT, /* packets between overlays pass by the kernel: never, if nothing is in it, always */
 	/* parent → control and forward */
 	MSG_TRANSIT, /* and whether they do now */
+	/* parent → forward */
+	MSG_XSK,       /* fd: an AF_XDP socket for a queue of a wan port's interface; answered */
+	MSG_XSK_BOUND, /* it is bound: frames come and go by it */
+	MSG_XSK_DROP,  /* all of the port's are given up */
+	/* forward → parent */
+	MSG_XSK_MAPPED, /* answers MSG_XSK: its rings are mapped, or why not */
+	/* parent → control */
+	MSG_PORT_IO, /* how a wan port's frames come and go now */
 	MSG_TYPE_COUNT
 };
 
@@ -131,6 +139,7 @@ struct msg_port_want {
 	uint32_t l2cp_peers;    /* bridged lan: 1 << enum l2cp of what is left to the kernel */
 	uint8_t mac[6];         /* overlay: its MAC address; zero: that of `over` */
 	bool dhcp;              /* wan: its address comes from the carrier */
+	bool xdp;               /* wan: AF_XDP is wanted */
 	struct msg_rules rules; /* wan: its overlay's */
 };
 
@@ -265,7 +274,22 @@ struct msg_port_give {
 	bool clear;          /* wan: an overlay's frames may, while it has no key in use */
 	uint16_t over;       /* lan: the overlay it is bridged into */
 	bool link;           /* its interface has one now */
+	bool xdp;            /* wan: AF_XDP sockets of its interface follow */
 	struct msg_rules rules; /* wan: its overlay's */
+};
+
+/* Of the interface of a wan port, whichever of those on it. */
+struct msg_xsk {
+	uint16_t port;
+	uint16_t queue;
+	uint16_t error; /* MAPPED: an errno, 0: done */
+	bool zerocopy;  /* BOUND: the driver reads and writes the packet path's memory */
+};
+
+struct msg_port_io {
+	uint16_t port;
+	bool xdp;      /* by AF_XDP */
+	char what[96]; /* how, or why not */
 };
 
 struct msg_port_link {
@@ -446,6 +470,8 @@ struct msg {
 		struct msg_port_give port_give;
 		uint16_t port_drop; /* PORT_DROP, PORT_DHCP */
 		struct msg_port_link port_link;
+		struct msg_port_io port_io;
+		struct msg_xsk xsk; /* XSK, XSK_BOUND, XSK_MAPPED; XSK_DROP is a port_drop */
 		struct msg_secy secy_add;
 		uint16_t secy; /* SECY_DEL, TUNNEL_DEL, STATS_GET, STATS_DONE */
 		struct msg_bridge bridge;

@@ -402,6 +402,10 @@ static void parent_said(struct control *c, struct msg *m, int fd, uint64_t now)
 			return;
 		}
 		break;
+	case MSG_PORT_IO:
+		if (m->port_io.port <= PLAN_PORTS_MAX)
+			c->ports[m->port_io.port - 1].io = m->port_io;
+		break;
 	case MSG_TRANSIT:
 		c->transit = m->transit;
 		break;

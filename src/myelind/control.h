@@ -84,9 +84,10 @@ struct control_port {
 	int eapol;     /* our EAPOL socket, -1: none. The ports of an interface have the same */
 	bool heard;    /* it is read here, for all of them */
 	char what[96]; /* why it is not ready */
-	uint64_t send_errors; /* MKPDUs that the kernel refused */
-	int dhcp_fd;          /* -1: none */
-	uint8_t dhcp_mac[6];  /* under which dhcp asks */
+	struct msg_port_io io; /* of a wan port with `io af-xdp`, as last told */
+	uint64_t send_errors;  /* MKPDUs that the kernel refused */
+	int dhcp_fd;           /* -1: none */
+	uint8_t dhcp_mac[6];   /* under which dhcp asks */
 	struct path_dhcp *dhcp;
 	struct path_dhcp_lease leased; /* what the parent was told; addr 0: nothing */
 	int udp[CONTROL_UDP];          /* for IKE, -1: none */

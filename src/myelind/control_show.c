@@ -509,6 +509,8 @@ static struct js *ports_build(struct control *c, const char *overlay, uint64_t n
 		js_set_bool(o, "deviates",
 			    pp->port->allow || bypass ||
 				    pp->want.allow & (MSG_ALLOW_INTEGRITY | MSG_ALLOW_CLEAR));
+		js_set_text(o, "io", p->io.xdp ? "af-xdp" : "af-packet");
+		js_set_text(o, "io-reason", p->io.what[0] ? p->io.what : NULL);
 		js_set_u64(o, "mkpdu-send-errors", p->send_errors);
 		js_set_text(o, "dhcp", p->dhcp ? path_dhcp_state(p->dhcp) : NULL);
 		addresses_put(o, c, pp->want.port);

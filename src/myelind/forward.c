@@ -22,8 +22,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FRAME_MAX 9728    /* bytes: jumbo frames with tag, SecTAG and ICV */
-#define BUFFERS 1024      /* enough for full bursts in every stage and some to spare */
 #define PORTS_MAX 160     /* descriptors to wait for */
 #define BUSY_FRAMES 32    /* a pass that moved so many is likely followed by another */
 #define SPIN_PASSES 16    /* empty passes before sleeping, when it was busy */
@@ -39,7 +37,7 @@ struct forward {
 	int signals;
 	bool stop;
 	uint64_t tick_at;
-	uint32_t seq;
+	uint32_t seq, parent_seq;
 	struct log_limit bad, lost;
 };
 
@@ -59,11 +57,56 @@ static void say(void *ctx, const struct msg *m)
 			    msg_type_name(m->type), strerror(-err));
 }
 
+static struct port *port_make(struct forward *f, const struct msg_port_give *give, int fd)
+{
+	struct port *packet;
+
+	if (give->kind != MSG_PORT_WAN)
+		return port_tap_new(fd, give->ifname, f->pool);
+	packet = port_afpacket_new(fd, give->ifname, f->pool);
+	return packet && give->xdp && f->pool->shared
+		       ? port_afxdp_new(packet, fwd_interface_io(f->fwd, give->ifname))
+		       : packet;
+}
+
+/* An AF_XDP socket of the parent's: it binds it when its rings are mapped. */
+static void xsk_take(struct forward *f, const struct msg_xsk *m, int fd)
+{
+	struct msg answer = {.type = MSG_XSK_MAPPED, .xsk = *m};
+	struct port *port = fwd_port_io(f->fwd, m->port);
+	int err = -ENOENT;
+
+	if (port && port_is_afxdp(port))
+		err = port_afxdp_map(port, m->queue, fd);
+	else
+		close(fd);
+	answer.xsk.error = (uint16_t)-err;
+	answer.seq = ++f->parent_seq;
+	err = msg_send(f->parent, &answer, -1);
+	if (err)
+		log_limited(&f->lost, LOG_LVL_WARN, "cannot tell the parent %s: %s",
+			    msg_type_name(answer.type), strerror(-err));
+}
+
+static void xsk_bound(struct forward *f, const struct msg_xsk *m)
+{
+	struct port *port = fwd_port_io(f->fwd, m->port);
+
+	if (port && port_is_afxdp(port) && port_afxdp_bound(port, m->queue, m->zerocopy) < 0)
+		log_error("%s: queue %u is not the packet path's", port->ifname, m->queue);
+}
+
+static void xsk_drop(struct forward *f, uint16_t id)
+{
+	struct port *port = fwd_port_io(f->fwd, id);
+
+	if (port && port_is_afxdp(port))
+		port_afxdp_drop(port);
+}
+
 static void port_take(struct forward *f, const struct msg_port_give *give, int fd)
 {
-	struct port *port = give->kind != MSG_PORT_WAN
-				    ? port_tap_new(fd, give->ifname, f->pool)
-				    : port_afpacket_new(fd, give->ifname, f->pool);
+	struct port *port = port_make(f, give, fd);
 	int err = port ? fwd_port_add(f->fwd, give, port) : -errno;
 
 	if (err)
@@ -83,6 +126,15 @@ static bool parent_said(struct forward *f, const struct msg *m, int fd)
 		return true;
 	case MSG_PORT_LINK:
 		fwd_port_link(f->fwd, m->port_link.port, m->port_link.link);
+		return true;
+	case MSG_XSK:
+		xsk_take(f, &m->xsk, fd);
+		return true;
+	case MSG_XSK_BOUND:
+		xsk_bound(f, &m->xsk);
+		return true;
+	case MSG_XSK_DROP:
+		xsk_drop(f, m->port_drop);
 		return true;
 	case MSG_TRANSIT:
 		fwd_transit(f->fwd, m->transit.open);
@@ -219,7 +271,9 @@ int forward_main(const struct role_args *args)
 	int ret = 1;
 
 	f.signals = role_signals_open();
-	f.pool = pkt_pool_new(BUFFERS, FRAME_MAX);
+	f.pool = pkt_pool_new_shared(ROLE_FD_POOL, ROLE_BUFFERS, ROLE_FRAME_MAX);
+	if (!f.pool) /* AF_XDP is then not to be had */
+		f.pool = pkt_pool_new(ROLE_BUFFERS, ROLE_FRAME_MAX);
 	if (state && f.pool && f.signals >= 0)
 		f.fwd = fwd_new(state, size, f.pool, say, &f);
 	if (f.fwd && fwd_lanes(f.fwd, args->lanes) < 0)

@@ -16,6 +16,7 @@
 #include "myelind/keys.h"
 #include "myelind/role.h"
 #include "myelind/wants.h"
+#include "port/port.h"
 #include "proc/files.h"
 #include "proc/netlink.h"
 #include "proc/notify.h"
@@ -171,6 +172,17 @@ static void role_begin(struct parent *p, int which)
 	}
 }
 
+/* New for each life of forward: what AF_XDP still does in a predecessor's is in nobody's way. The
+ * descriptor stays wants'. */
+static int pool_make(struct parent *p)
+{
+	size_t size = pkt_pool_size(ROLE_BUFFERS, ROLE_FRAME_MAX);
+	int fd = state_make("myelin-pool", size);
+
+	wants_pool(p->wants, fd < 0 ? -1 : fd, size);
+	return fd < 0 ? -1 : fd;
+}
+
 static int role_start(struct parent *p, int which)
 {
 	struct role *r = &p->roles[which];
@@ -187,7 +199,7 @@ static int role_start(struct parent *p, int which)
 			(char *)(uintptr_t)(p->opt->lanes ? p->opt->lanes : "0"),
 			p->opt->debug ? (char[]){"--debug"} : NULL,
 			NULL};
-	int fds[SPAWN_FDS] = {-1, r->state, -1, -1, -1, -1, -1}, ends[2], err;
+	int fds[SPAWN_FDS] = {-1, r->state, -1, -1, -1, -1, -1, -1}, ends[2], err;
 	pid_t child;
 
 	_Static_assert(ROLE_FD_LINK == SPAWN_FIRST_FD && ROLE_FD_STATE == SPAWN_FIRST_FD + 1 &&
@@ -195,7 +207,8 @@ static int role_start(struct parent *p, int which)
 			       ROLE_FD_CONFIG == SPAWN_FIRST_FD + 3 &&
 			       ROLE_FD_NETLINK == SPAWN_FIRST_FD + 4 &&
 			       ROLE_FD_ROUTES == SPAWN_FIRST_FD + 5 &&
-			       ROLE_FD_ROUTES_NL == SPAWN_FIRST_FD + 6,
+			       ROLE_FD_ROUTES_NL == SPAWN_FIRST_FD + 6 &&
+			       ROLE_FD_POOL == SPAWN_FIRST_FD + 7,
 		       "descriptors stand where role.h says");
 	err = spawn_link(ends);
 	if (err)
@@ -210,6 +223,7 @@ static int role_start(struct parent *p, int which)
 		fds[6] = netlink_routes_open();
 	} else if (which == FORWARD) {
 		fds[5] = p->routes_read;
+		fds[7] = pool_make(p);
 	}
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	child = spawn_role(argv, fds);
@@ -239,6 +253,8 @@ static void role_ended(struct parent *p, int which, int status)
 
 	r->pid = 0;
 	close_fd(&r->link);
+	if (which == FORWARD)
+		wants_pool(p->wants, -1, 0);
 	if (p->stopping || r->idle)
 		return;
 	/* A file that has run before is no reason to stop the traffic. */
@@ -420,6 +436,10 @@ static void link_read(struct parent *p, int which)
 			close_fd(&fd); /* nothing that comes this way has one */
 			if (which == CONTROL && control_said(p, &m))
 				continue;
+			if (which == FORWARD && m.type == MSG_XSK_MAPPED) {
+				wants_xsk_mapped(p->wants, &m.xsk);
+				continue;
+			}
 		}
 		log_limited(&p->bad_messages, LOG_LVL_ERROR, "%s sent %s; dropped it", r->name,
 			    got == 1 ? msg_type_name(m.type) : "something that is no message");

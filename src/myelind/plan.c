@@ -120,6 +120,7 @@ static int port_add(struct planner *w, const struct bb_port *port)
 	pp->want.allow = port->allow;
 	pp->want.mtu = port->service ? port->service->mtu : 0;
 	/* An address of its own on the wan side needs its neighbours' in clear. */
+	pp->want.xdp = port->service && port->xdp;
 	if (port->service && (port->address_count || port->dhcp))
 		pp->want.allow |= MSG_ALLOW_ARP_ND;
 	if (port->service && port->dhcp) {

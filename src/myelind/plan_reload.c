@@ -105,7 +105,7 @@ static bool want_same(const struct plan *pa, const struct plan_port *a, const st
 	return strcmp(x.ifname, y.ifname) == 0 && x.kind == y.kind && x.vlan == y.vlan &&
 	       x.outer_type == y.outer_type && x.outer_vlan == y.outer_vlan && x.mtu == y.mtu &&
 	       x.eapol_type == y.eapol_type && x.allow == y.allow && x.others == y.others &&
-	       x.l2cp_peers == y.l2cp_peers && x.dhcp == y.dhcp &&
+	       x.l2cp_peers == y.l2cp_peers && x.dhcp == y.dhcp && x.xdp == y.xdp &&
 	       msg_rules_same(&x.rules, &y.rules) &&
 	       memcmp(x.eapol_dst, y.eapol_dst, sizeof(x.eapol_dst)) == 0 && !ox == !oy &&
 	       (!ox || text_same(ox->want.ifname, oy->want.ifname));

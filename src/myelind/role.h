@@ -23,8 +23,13 @@ enum role_fd {
 	ROLE_FD_ROUTES =
 		8, /* sealed memfd with the table of routes: control writes, forward reads */
 	ROLE_FD_ROUTES_NL =
-		9, /* control: another such socket, subscribed to what routes depend on */
+		9,         /* control: another such socket, subscribed to what routes depend on */
+	ROLE_FD_POOL = 10, /* forward: a memfd for its packets, new for each life */
 };
+
+/* Forward's packets. */
+#define ROLE_FRAME_MAX 9728 /* bytes: jumbo frames with tag, SecTAG and ICV */
+#define ROLE_BUFFERS 1024   /* enough for full bursts in every stage and some to spare */
 
 /* How a role ends. Anything else (signals too) is a crash: the parent starts it again. */
 enum role_exit {

@@ -15,6 +15,7 @@ struct wants *wants_new(const struct wants_say *say)
 	if (!w)
 		return NULL;
 	w->say = *say;
+	w->pool = -1;
 	w->nl = netlink_new();
 	if (!w->nl) {
 		free(w);
@@ -33,6 +34,7 @@ void wants_free(struct wants *w)
 		want_close_fd(&w->ports[i].promisc);
 		want_close_fd(&w->ports[i].dhcp);
 	}
+	want_xdp_fini(w);
 	guarded_fini(&w->guarded);
 	netlink_free(w->nl);
 	free(w->ports);
@@ -84,6 +86,7 @@ static void port_give(struct wants *w, const struct want_port *p)
 				.clear = p->want.allow & MSG_ALLOW_CLEAR,
 				.over = p->want.kind == MSG_PORT_LAN ? p->want.over : 0,
 				.link = p->link,
+				.xdp = p->want.xdp,
 				.rules = p->want.rules,
 			},
 	};
@@ -114,6 +117,7 @@ static void port_ready(struct wants *w, const struct want_port *p, const char *w
 		snprintf(m.port_ready.what, sizeof(m.port_ready.what), "%s: cannot %s: %s",
 			 p->want.ifname, what, strerror(-p->error));
 	w->say.control(w->say.ctx, &m, p->error ? -1 : p->eapol);
+	want_xdp_tell(w, p);
 	if (!p->error && p->dhcp >= 0)
 		w->say.control(w->say.ctx, &dhcp, p->dhcp);
 	for (unsigned i = 0; !p->error && i < WANT_UDP; i++) {
@@ -189,6 +193,7 @@ static void port_open(struct wants *w, struct want_port *p, bool asked)
 	want_port_apply(w, p);
 	port_give(w, p);
 	port_ready(w, p, "");
+	want_xdp_look(w);
 }
 
 void wants_begin(struct wants *w)
@@ -215,7 +220,7 @@ static bool wan_change(struct wants *w, struct want_port *p, const struct msg_po
 	if (!p->open || was.kind != MSG_PORT_WAN || want->kind != MSG_PORT_WAN ||
 	    strcmp(was.ifname, want->ifname) != 0 || was.vlan != want->vlan ||
 	    was.outer_type != want->outer_type || was.outer_vlan != want->outer_vlan ||
-	    was.others != want->others || was.dhcp != want->dhcp)
+	    was.others != want->others || was.dhcp != want->dhcp || was.xdp != want->xdp)
 		return false;
 	if (larger && netlink_link_mtu(w->nl, p->ifindex, want_mtu(want)) < 0)
 		return false;
@@ -324,6 +329,7 @@ void wants_done(struct wants *w)
 		want_udp_close(&w->ports[i]);
 	}
 	w->port_count = kept;
+	want_xdp_look(w);
 	for (size_t i = 0; i < w->guarded.count; i++)
 		want_sockets_tell(w, w->guarded.v[i].ifname);
 	/* What a port that went had opened is shut again. */
@@ -342,6 +348,7 @@ void wants_give(struct wants *w)
 	for (size_t i = 0; i < w->port_count; i++)
 		if (w->ports[i].open)
 			port_give(w, &w->ports[i]);
+	want_xdp_look(w);
 	want_transit_give(w);
 }
 
@@ -466,5 +473,6 @@ void wants_tick(struct wants *w)
 		if (!p->open || !port_look(w, p))
 			port_open(w, p, false);
 	}
+	want_xdp_look(w);
 	want_transit_look(w);
 }

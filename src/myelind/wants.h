@@ -39,6 +39,11 @@ void wants_probe(struct wants *w, const struct msg_neighbour_probe *probe);
 /* Whether packets between overlays may pass by the kernel; mode: enum msg_cut. */
 void wants_transit(struct wants *w, uint8_t mode);
 
+/* Forward is about to be started, or is gone: the memory its packets are in (size bytes; taken, -1:
+ * none). What AF_XDP had over the former is closed. */
+void wants_pool(struct wants *w, int pool, size_t size);
+/* Forward has mapped the rings of a socket, or could not. */
+void wants_xsk_mapped(struct wants *w, const struct msg_xsk *m);
 /* Forward was started: gives it every port there is. */
 void wants_give(struct wants *w);
 /* Tells control the counters of a wan port's guards. */

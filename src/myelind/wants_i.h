@@ -5,6 +5,7 @@
  *   wants_open.c    how a port of each kind is opened
  *   wants_guard.c   what stands at a wan interface for all its ports: guards and packet sockets
  *   wants_reach.c   addresses and routes
+ *   wants_xdp.c     AF_XDP on wan interfaces
  *   wants_transit.c whether packets between overlays may pass by the kernel
  */
 #pragma once
@@ -57,8 +58,14 @@ struct want_route {
 	bool named;
 };
 
+struct want_xdp; /* wants_xdp.c's */
+
 struct wants {
 	struct wants_say say;
+	struct want_xdp **xdps; /* by interface */
+	size_t xdp_count;
+	int pool; /* forward's packets; -1: it has none that AF_XDP could use */
+	size_t pool_size;
 	struct netlink *nl;
 	struct want_port *ports;
 	size_t port_count;
@@ -127,6 +134,13 @@ int want_eapol_open(const struct wants *w, struct want_port *p);
 void want_port_apply(struct wants *w, const struct want_port *p);
 void want_routes_prune(struct wants *w);
 void want_addresses_prune(struct wants *w);
+
+/* wants_xdp.c */
+/* Looks at every interface on which AF_XDP is wanted, or was. */
+void want_xdp_look(struct wants *w);
+/* Tells control, which does not know it yet, how the frames of a port that wants it come and go. */
+void want_xdp_tell(struct wants *w, const struct want_port *p);
+void want_xdp_fini(struct wants *w);
 
 /* wants_transit.c */
 /* Nothing is to pass by the kernel before control says so. */

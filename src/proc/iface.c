@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -446,4 +448,20 @@ int iface_follow_carrier(const char *ifname)
 	if (!err)
 		err = sysctl_set("ipv6", ifname, "ignore_routes_with_linkdown");
 	return err == -ENOENT ? 0 : err; /* a kernel without IPv6 */
+}
+
+unsigned iface_rx_queues(const char *ifname)
+{
+	struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+	struct ifreq r = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+	unsigned n;
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", ifname);
+	r.ifr_data = (void *)&c;
+	rc = fd < 0 ? -1 : ioctl(fd, SIOCETHTOOL, &r);
+	if (fd >= 0)
+		close(fd);
+	n = rc < 0 ? 0 : c.combined_count + c.rx_count;
+	return n ? n : 1;
 }

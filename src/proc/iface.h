@@ -77,3 +77,6 @@ int iface_ipv6(const char *ifname);
 
 /* Routes over this interface are out of use while it has no carrier. */
 int iface_follow_carrier(const char *ifname);
+
+/* Receive queues of the interface, as its driver uses them now; at least 1. */
+unsigned iface_rx_queues(const char *ifname);

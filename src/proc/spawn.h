@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #define SPAWN_FIRST_FD 3
-#define SPAWN_FDS 7
+#define SPAWN_FDS 8
 
 /*
  * Forks and executes /proc/self/exe with argv (NULL-terminated). fds[i], when not -1, becomes
