@@ -28,6 +28,7 @@
 #define RESERVE 256          /* buffers that the rings leave in the pool */
 #define FILL_MIN 64          /* buffers that a socket has for what comes in, at least */
 #define PACKET_EVERY 16      /* bursts by AF_XDP, after which the packet socket is looked at */
+#define GROW_NS 1000000000u  /* no other socket came for so long: those there share the rest */
 #define STALL_NS 1000000000u /* nothing was completed for so long: it does not leave */
 #define BASE_MASK ((UINT64_C(1) << XSK_UNALIGNED_BUF_OFFSET_SHIFT) - 1)
 
@@ -46,6 +47,7 @@ struct xsk {
 	bool stalled; /* nothing is sent by it any more */
 	unsigned queue;
 	unsigned filled;      /* buffers lent for what comes in */
+	unsigned target;      /* and how many it should have */
 	unsigned outstanding; /* on their way out */
 	uint64_t completed;   /* so far */
 	uint64_t completed_then, stall_at;
@@ -60,6 +62,7 @@ struct afxdp {
 	size_t pitch; /* bytes from one buffer of the pool to the next */
 	unsigned count, next;
 	unsigned bursts; /* since the packet socket was looked at */
+	uint64_t grow_at;
 	struct xsk *xsk[XSK_QUEUES];
 };
 
@@ -122,11 +125,10 @@ static unsigned fill_target(const struct pkt_pool *pool)
 static void xsk_refill(struct afxdp *a, struct xsk *x)
 {
 	struct pkt_pool *pool = a->port.pool;
-	unsigned target = fill_target(pool);
 	uint32_t was = x->fill.at;
 	struct pkt p;
 
-	while (x->filled < target && pool->free > RESERVE && pkt_alloc(pool, &p)) {
+	while (x->filled < x->target && pool->free > RESERVE && pkt_alloc(pool, &p)) {
 		uint64_t base = base_of(a, p.buf);
 
 		*addr_at(&x->fill, x->fill.at++) = base;
@@ -305,6 +307,8 @@ static void afxdp_tick(struct port *port, uint64_t now)
 {
 	struct afxdp *a = afxdp_of(port);
 
+	if (!a->grow_at)
+		a->grow_at = now + GROW_NS;
 	for (unsigned i = 0; i < a->count; i++) {
 		struct xsk *x = a->xsk[i];
 
@@ -312,6 +316,8 @@ static void afxdp_tick(struct port *port, uint64_t now)
 			continue;
 		xsk_kick(a, x);
 		xsk_reap(a, x);
+		if (a->grow_at && now >= a->grow_at)
+			x->target = fill_target(port->pool);
 		xsk_refill(a, x);
 		if (!x->outstanding || x->completed != x->completed_then || !x->stall_at) {
 			x->completed_then = x->completed;
@@ -419,12 +425,19 @@ int port_afxdp_map(struct port *port, unsigned queue, int fd)
 	x->fd = fd;
 	x->queue = queue;
 	port->pool->lenders++;
+	/* The least at first, for what the kernel has is not had back: the next queue needs some, too,
+	 * and one without would lose all that comes in by it. */
+	x->target = FILL_MIN;
 	err = rings_map(x);
+	if (!err) {
+		xsk_refill(a, x);
+		err = x->filled < FILL_MIN ? -ENOBUFS : 0;
+	}
 	if (err) {
 		xsk_free(a, x);
 		return err;
 	}
-	xsk_refill(a, x);
+	a->grow_at = 0;
 	a->xsk[a->count++] = x;
 	return 0;
 }

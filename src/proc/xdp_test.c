@@ -28,7 +28,8 @@
 
 #define FRAME_MAX 9000
 #define BUFFERS 4096
-#define QUEUES 2
+#define QUEUES 4
+#define FEW_BUFFERS 1024 /* as many as the daemon has */
 
 static const uint8_t own_mac[6] = {2, 0, 0, 0, 0, 1};
 
@@ -37,7 +38,7 @@ struct fixture {
 	struct pkt_pool *pool;
 	struct port *port;
 	struct xdp *xdp;
-	unsigned ifindex, queues;
+	unsigned ifindex, queues, buffers;
 	int xsk[QUEUES];
 	int peer; /* a raw socket on the other side */
 };
@@ -106,6 +107,9 @@ static void bind_all(struct fixture *f)
 		assert_int_equal(port_afxdp_bound(f->port, q, zerocopy), 0);
 		assert_int_equal(xdp_socket_set(f->xdp, q, f->xsk[q]), 0);
 	}
+	/* Time goes by, after which no other socket is expected. */
+	f->port->ops->tick(f->port, 1);
+	f->port->ops->tick(f->port, 1 + UINT64_C(2000000000));
 }
 
 static void rules_put(struct fixture *f)
@@ -120,14 +124,15 @@ static void rules_put(struct fixture *f)
 	assert_int_equal(xdp_rules_set(f->xdp, rules, 3), 0);
 }
 
-static struct fixture *fixture_new(const char *ifname)
+static struct fixture *fixture_new(const char *ifname, unsigned buffers)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	size_t size = pkt_pool_size(BUFFERS, FRAME_MAX);
+	size_t size = pkt_pool_size(buffers, FRAME_MAX);
 
 	f->memory = memfd_create("pool", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(f->memory, (off_t)size), 0);
-	f->pool = pkt_pool_new_shared(f->memory, BUFFERS, FRAME_MAX);
+	f->buffers = buffers;
+	f->pool = pkt_pool_new_shared(f->memory, buffers, FRAME_MAX);
 	assert_non_null(f->pool);
 	f->ifindex = if_nametoindex(ifname);
 	f->port = port_afxdp_new(port_afpacket_new(raw_socket(ifname), ifname, f->pool), NULL);
@@ -151,9 +156,30 @@ static int veth_setup(void **state)
 		0);
 	wait_for_queue("w0");
 	wait_for_queue("w1");
-	f = fixture_new("w0");
-	f->queues = QUEUES;
+	f = fixture_new("w0", BUFFERS);
+	f->queues = 2;
 	assert_false(xdp_is_generic(f->xdp, &why));
+	bind_all(f);
+	f->peer = raw_socket("w1");
+	*state = f;
+	return 0;
+}
+
+/* As the daemon has it: few buffers, and more queues than one or two of them could fill by themselves. */
+static int queues_setup(void **state)
+{
+	struct fixture *f;
+
+	enter_namespace();
+	assert_int_equal(
+		system("ip link add w0 mtu 1600 numrxqueues 4 numtxqueues 4 type veth peer name w1 "
+		       "mtu 1600 numrxqueues 4 numtxqueues 4 && "
+		       "ip link set w0 address 02:00:00:00:00:01 up && ip link set w1 up"),
+		0);
+	wait_for_queue("w0");
+	wait_for_queue("w1");
+	f = fixture_new("w0", FEW_BUFFERS);
+	f->queues = QUEUES;
 	bind_all(f);
 	f->peer = raw_socket("w1");
 	*state = f;
@@ -172,7 +198,7 @@ static int generic_setup(void **state)
 			 0);
 	wait_for_queue("w0");
 	wait_for_queue("w1");
-	f = fixture_new("w0");
+	f = fixture_new("w0", BUFFERS);
 	f->queues = 1;
 	assert_true(xdp_is_generic(f->xdp, &why));
 	assert_true(why > 0);
@@ -193,7 +219,7 @@ static void close_all(struct fixture *f)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	unsigned left;
+	unsigned left, buffers = f->buffers;
 
 	close_all(f);
 	f->port->ops->tick(f->port, 1);
@@ -205,7 +231,7 @@ static int teardown(void **state)
 		close(f->peer);
 	close(f->memory);
 	free(f);
-	assert_int_equal(left, BUFFERS); /* no buffer was lost on any way */
+	assert_int_equal(left, buffers); /* no buffer was lost on any way */
 	return 0;
 }
 
@@ -293,6 +319,32 @@ static void many_frames_go_round(void **state)
 		}
 	}
 	assert_int_equal(f->port->stats.xdp_rx, 10000);
+}
+
+/* ESP between many pairs of addresses, which the kernel spreads over the queues. */
+static void every_queue_receives(void **state)
+{
+	static const uint8_t head[] = {2,    0,    0,    0, 0, 1,  2,  0, 0, 0, 0,  9,
+				       0x08, 0x00, 0x45, 0, 0, 86, 0,  1, 0, 0, 64, 50,
+				       0,    0,    10,   0, 0, 1,  10, 0, 0, 2};
+	struct fixture *f = *state;
+	struct pkt v[PKT_BURST];
+	unsigned got = 0, n;
+
+	for (unsigned i = 0; i < 200; i++) {
+		uint8_t b[100] = {0};
+
+		memcpy(b, head, sizeof(head));
+		b[29] = (uint8_t)i;
+		b[37] = 1;
+		assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
+	}
+	while (got < 200 && (n = receive(f, v, PKT_BURST)) > 0) {
+		got += n;
+		release(f, v, n);
+	}
+	assert_int_equal(got, 200);
+	assert_int_equal(f->port->stats.xdp_rx, 200);
 }
 
 struct shape {
@@ -561,6 +613,7 @@ static void a_second_program_is_refused(void **state)
 	assert_int_equal(errno, EBUSY);
 }
 
+#define ON_QUEUES(t) cmocka_unit_test_setup_teardown(t, queues_setup, teardown)
 #define ON_VETH(t) cmocka_unit_test_setup_teardown(t, veth_setup, teardown)
 #define ON_GENERIC(t)                                                                              \
 	{                                                                                          \
@@ -571,6 +624,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_VETH(frames_of_ours_arrive_by_af_xdp_whole_and_in_order),
+		ON_QUEUES(every_queue_receives),
 		ON_VETH(many_frames_go_round),
 		ON_VETH(only_what_is_ours_is_taken),
 		ON_VETH(bursts_leave_by_af_xdp_in_order),
