@@ -59,13 +59,15 @@ static void say(void *ctx, const struct msg *m)
 
 static struct port *port_make(struct forward *f, const struct msg_port_give *give, int fd)
 {
-	struct port *packet;
+	struct port *packet, *former;
 
 	if (give->kind != MSG_PORT_WAN)
 		return port_tap_new(fd, give->ifname, f->pool);
 	packet = port_afpacket_new(fd, give->ifname, f->pool);
-	return packet && give->xdp && f->pool->shared
-		       ? port_afxdp_new(packet, fwd_interface_io(f->fwd, give->ifname))
+	former = fwd_interface_io(f->fwd, give->ifname);
+	/* The ports of an interface share what does its I/O, and one that asked for AF_XDP is enough. */
+	return packet && f->pool->shared && (give->xdp || (former && port_is_afxdp(former)))
+		       ? port_afxdp_new(packet, former)
 		       : packet;
 }
 
