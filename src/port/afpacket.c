@@ -13,7 +13,7 @@
  * leave as superframes while the kernel takes them. Sealed frames of other kinds, for which Linux has
  * none, leave one by one.
  */
-#include "port/super.h"
+#include "port/received.h"
 
 #include "wire/eth.h"
 #include "wire/ip.h"
@@ -73,11 +73,6 @@ static struct afpacket *afpacket_of(const struct port *port)
 	return (struct afpacket *)(uintptr_t)port; /* port is its first member */
 }
 
-static void count(uint64_t *c, uint64_t n)
-{
-	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
-}
-
 static bool read_aux(struct msghdr *h, struct tpacket_auxdata *aux)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
@@ -103,13 +98,6 @@ static void put_tag(struct pkt *p, const struct tpacket_auxdata *aux)
 	p->data[15] = (uint8_t)aux->tp_vlan_tci;
 	p->len += TAG_LEN;
 }
-
-/* What a call of rx has so far. */
-struct received {
-	struct pkt *v;
-	unsigned n, got;
-	uint64_t bytes, errors, supers, no_buffer;
-};
 
 /* ESP in UDP over IPv4 has no checksum, by which it would not be known from the next packet's. */
 static bool is_esp_in_udp(const struct segmenter *s)
@@ -138,19 +126,12 @@ static void super_begin(struct afpacket *a, unsigned i, const struct virtio_net_
 /* Frames of the superframe at hand, as many as there is room for. */
 static void super_cut(struct afpacket *a, struct received *r)
 {
-	while (segmenter_left(&a->cut) && r->got < r->n) {
-		struct pkt *p = &r->v[r->got];
+	struct pkt *p;
 
-		if (!pkt_alloc(a->port.pool, p)) {
-			r->no_buffer++; /* and with it what is left of the superframe */
-			a->cut.at = a->cut.len;
-			return;
-		}
-		p->len = segmenter_next(&a->cut, p->data);
+	while ((p = received_cut(r, &a->cut, a->port.pool))) {
 		if (a->cut_aux.tp_status & TP_STATUS_VLAN_VALID)
 			put_tag(p, &a->cut_aux);
-		r->bytes += p->len;
-		r->got++;
+		received_add(r, p->len);
 	}
 }
 
@@ -194,8 +175,7 @@ static void message_take(struct afpacket *a, struct received *r)
 		return;
 	}
 	a->spare[i].buf = NULL;
-	r->bytes += p->len;
-	r->got++;
+	received_add(r, p->len);
 }
 
 /* Buffers for as many messages as there may be in one call. Returns how many. */
@@ -252,12 +232,7 @@ static unsigned afpacket_rx(struct port *port, struct pkt *v, unsigned n)
 		else
 			break;
 	}
-	count(&port->stats.rx_frames, r.got);
-	count(&port->stats.rx_bytes, r.bytes);
-	count(&port->stats.rx_errors, r.errors);
-	count(&port->stats.rx_supers, r.supers);
-	count(&port->stats.rx_no_buffer, r.no_buffer);
-	return r.got;
+	return received_count(&r, &port->stats);
 }
 
 /* What a call of tx has done so far. */

@@ -13,7 +13,7 @@
  * which are in the former; those on their way out are never taken back before they are completed,
  * since the kernel may not have read them yet. The worker's thread alone.
  */
-#include "port/port.h"
+#include "port/received.h"
 #include "port/xsk.h"
 
 #include <errno.h>
@@ -69,11 +69,6 @@ struct afxdp {
 static struct afxdp *afxdp_of(const struct port *port)
 {
 	return (struct afxdp *)(uintptr_t)port; /* port is its first member */
-}
-
-static void count(uint64_t *c, uint64_t n)
-{
-	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
 }
 
 static uint32_t load(const uint32_t *p)

@@ -8,7 +8,7 @@
  * possible. Superframes are the port's own memory; what leaves it are frames in buffers of the pool.
  * Without, one frame is one read or write.
  */
-#include "port/super.h"
+#include "port/received.h"
 
 #include "base/secret.h"
 
@@ -38,36 +38,13 @@ static struct tap *tap_of(const struct port *port)
 	return (struct tap *)(uintptr_t)port; /* port is its first member */
 }
 
-static void count(uint64_t *c, uint64_t n)
-{
-	__atomic_store_n(c, *c + n, __ATOMIC_RELAXED);
-}
-
-/* What a call of rx has so far. */
-struct received {
-	struct pkt *v;
-	unsigned n, got;
-	uint64_t bytes, errors, supers, no_buffer;
-};
-
-static void received_add(struct received *r, uint32_t len)
-{
-	r->v[r->got].len = len;
-	r->bytes += len;
-	r->got++;
-}
-
 /* Frames of the superframe at hand, as many as there is room for. */
 static void super_cut(struct tap *t, struct received *r)
 {
-	while (segmenter_left(&t->cut) && r->got < r->n) {
-		if (!pkt_alloc(t->port.pool, &r->v[r->got])) {
-			r->no_buffer++; /* and with it what is left of the superframe */
-			t->cut.at = t->cut.len;
-			return;
-		}
-		received_add(r, segmenter_next(&t->cut, r->v[r->got].data));
-	}
+	const struct pkt *p;
+
+	while ((p = received_cut(r, &t->cut, t->port.pool)))
+		received_add(r, p->len);
 }
 
 /* One read, into a buffer of the pool as far as it holds. False: there is nothing more. */
@@ -114,12 +91,7 @@ static unsigned tap_rx(struct port *port, struct pkt *v, unsigned n)
 	while (r.got < n && pkt_alloc(port->pool, &v[r.got]))
 		if (!frame_read(t, &r))
 			break;
-	count(&port->stats.rx_frames, r.got);
-	count(&port->stats.rx_bytes, r.bytes);
-	count(&port->stats.rx_errors, r.errors);
-	count(&port->stats.rx_supers, r.supers);
-	count(&port->stats.rx_no_buffer, r.no_buffer);
-	return r.got;
+	return received_count(&r, &port->stats);
 }
 
 /* What a call of tx has done so far. */
