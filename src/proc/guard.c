@@ -2,9 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/tag_map.h"
 
 #include <errno.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,8 +33,7 @@ struct guard {
 	struct guard_record record;
 	uint64_t retry_at; /* clock_now(): what did not stay is not tried before it; 0: it did */
 	char ifname[16];
-	struct guard_tags placed[GUARD_RULES]; /* keys of the programs' rules */
-	unsigned placed_count;
+	struct tag_map rules;
 };
 
 static int print_quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -95,46 +96,12 @@ static bool guard_attached(const struct guard *g, unsigned direction)
 	return !bpf_tc_query(&hook, &opts) && opts.prog_id == g->prog_id[direction];
 }
 
-static bool tags_listed(const struct guard_rule *rules, unsigned count,
-			const struct guard_tags *tags)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (memcmp(&rules[i].tags, tags, sizeof(*tags)) == 0)
-			return true;
-	return false;
-}
-
-static bool tags_placed(const struct guard *g, const struct guard_tags *tags)
-{
-	for (unsigned i = 0; i < g->placed_count; i++)
-		if (memcmp(&g->placed[i], tags, sizeof(*tags)) == 0)
-			return true;
-	return false;
-}
+_Static_assert(!offsetof(struct guard_rule, tags), "as struct tag_rules has it");
 
 int guard_rules_set(struct guard *g, const struct guard_rule *rules, unsigned count)
 {
-	int fd = bpf_map__fd(g->skel->maps.guard_rules), err = 0;
-
-	if (count > GUARD_RULES)
-		return -E2BIG;
-	/* First out with what is no more, then each rule in one step: a frame between the two meets
-	 * the old rule or the new one. */
-	for (unsigned i = 0; i < g->placed_count && !err;) {
-		if (tags_listed(rules, count, &g->placed[i])) {
-			i++;
-			continue;
-		}
-		err = bpf_map_delete_elem(fd, &g->placed[i]) < 0 ? -errno : 0;
-		if (!err)
-			g->placed[i] = g->placed[--g->placed_count];
-	}
-	for (unsigned i = 0; i < count && !err; i++) {
-		err = bpf_map_update_elem(fd, &rules[i].tags, &rules[i], BPF_ANY) < 0 ? -errno : 0;
-		if (!err && !tags_placed(g, &rules[i].tags))
-			g->placed[g->placed_count++] = rules[i].tags;
-	}
-	return err;
+	return tag_map_set(&g->rules, bpf_map__fd(g->skel->maps.guard_rules),
+			   &(struct tag_rules){.v = rules, .size = sizeof(*rules), .count = count});
 }
 
 /* The programs, not in place yet. NULL with errno. */

@@ -1,6 +1,6 @@
 /*
  * guard: what keeps a wan interface to ciphertext and a bridged lan port off the kernel's stack, in
- * the kernel. libbpf's one file.
+ * the kernel. libbpf is used here, in xdp.c and in tag_map.c alone.
  *
  * Two tc programs (guard.bpf.c) at clsact ingress and egress of the interface, put there by
  * netlink before anything of ours uses it. They bind every sender of the kernel, not AF_XDP and

@@ -1,7 +1,10 @@
 #include "proc/xdp.h"
 
+#include "proc/tag_map.h"
+
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +23,7 @@ struct xdp {
 	struct xdp_skel *skel;
 	int link;
 	int generic_why; /* errno; 0: in the driver */
-	struct guard_tags placed[GUARD_RULES];
-	unsigned placed_count;
+	struct tag_map rules;
 };
 
 static int attach(const struct xdp *x, unsigned ifindex, uint32_t mode)
@@ -80,44 +82,15 @@ bool xdp_is_generic(const struct xdp *x, int *why)
 	return x->generic_why != 0;
 }
 
-static bool listed(const struct xdp_rule *rules, unsigned count, const struct guard_tags *tags)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (memcmp(&rules[i].tags, tags, sizeof(*tags)) == 0)
-			return true;
-	return false;
-}
-
-static bool placed(const struct xdp *x, const struct guard_tags *tags)
-{
-	for (unsigned i = 0; i < x->placed_count; i++)
-		if (memcmp(&x->placed[i], tags, sizeof(*tags)) == 0)
-			return true;
-	return false;
-}
+_Static_assert(!offsetof(struct xdp_rule, tags), "as struct tag_rules has it");
 
 int xdp_rules_set(struct xdp *x, const struct xdp_rule *rules, unsigned count)
 {
-	int fd = bpf_map__fd(x->skel->maps.xdp_rules), err = 0;
-
-	if (count > GUARD_RULES)
-		return -E2BIG;
-	for (unsigned i = 0; i < x->placed_count && !err;) {
-		if (listed(rules, count, &x->placed[i])) {
-			i++;
-			continue;
-		}
-		err = bpf_map_delete_elem(fd, &x->placed[i]) < 0 ? -errno : 0;
-		if (!err)
-			x->placed[i] = x->placed[--x->placed_count];
-	}
-	for (unsigned i = 0; i < count && !err; i++) {
-		err = bpf_map_update_elem(fd, &rules[i].tags, &rules[i].take, BPF_ANY) < 0 ? -errno
-											   : 0;
-		if (!err && !placed(x, &rules[i].tags))
-			x->placed[x->placed_count++] = rules[i].tags;
-	}
-	return err;
+	return tag_map_set(&x->rules, bpf_map__fd(x->skel->maps.xdp_rules),
+			   &(struct tag_rules){.v = rules,
+					       .size = sizeof(*rules),
+					       .value = offsetof(struct xdp_rule, take),
+					       .count = count});
 }
 
 int xdp_socket_set(struct xdp *x, unsigned queue, int fd)
