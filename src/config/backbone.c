@@ -184,7 +184,8 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 		       {"ssh", MSG_ALLOW_SSH},
 		       {"ping", MSG_ALLOW_PING}};
 	const char *vlan = tree_leaf(t, n, "vlan"), *outer = tree_leaf(t, n, "outer-vlan"),
-		   *tpid = tree_leaf(t, n, "outer-tpid"), *id = tree_leaf(t, n, "port-id");
+		   *tpid = tree_leaf(t, n, "outer-tpid"), *id = tree_leaf(t, n, "port-id"),
+		   *io = tree_leaf(t, n, "io");
 	struct bb_prefix gateway;
 
 	p->name = backbone_text(b, n->value);
@@ -199,7 +200,7 @@ static void make_port(struct backbone *b, const struct conf_tree *t, const struc
 	p->service = backbone_service_of(b, t, tree_leaf(t, n, "service"));
 	p->addresses = backbone_prefixes(b, t, n, "address", &p->address_count);
 	p->behind_nat = tree_child(t, n, "behind-nat") != NULL;
-	p->xdp = strcmp(tree_leaf(t, n, "io") ? tree_leaf(t, n, "io") : "", "af-xdp") == 0;
+	p->xdp = io && strcmp(io, "af-xdp") == 0;
 	for (const struct conf_node *g = tree_child(t, n, "gateway"); g; g = tree_same(g))
 		if (value_prefix(g->value, &gateway) && !backbone_gateway(p, gateway.family))
 			p->gateway[gateway.family == 6] = gateway;

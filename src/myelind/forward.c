@@ -71,14 +71,22 @@ static struct port *port_make(struct forward *f, const struct msg_port_give *giv
 		       : packet;
 }
 
+/* What does that port's I/O, if it is by AF_XDP; or NULL. */
+static struct port *afxdp_port(const struct forward *f, uint16_t id)
+{
+	struct port *port = fwd_port_io(f->fwd, id);
+
+	return port && port_is_afxdp(port) ? port : NULL;
+}
+
 /* An AF_XDP socket of the parent's: it binds it when its rings are mapped. */
 static void xsk_take(struct forward *f, const struct msg_xsk *m, int fd)
 {
 	struct msg answer = {.type = MSG_XSK_MAPPED, .xsk = *m};
-	struct port *port = fwd_port_io(f->fwd, m->port);
+	struct port *port = afxdp_port(f, m->port);
 	int err = -ENOENT;
 
-	if (port && port_is_afxdp(port))
+	if (port)
 		err = port_afxdp_map(port, m->queue, fd);
 	else
 		close(fd);
@@ -92,17 +100,17 @@ static void xsk_take(struct forward *f, const struct msg_xsk *m, int fd)
 
 static void xsk_bound(struct forward *f, const struct msg_xsk *m)
 {
-	struct port *port = fwd_port_io(f->fwd, m->port);
+	struct port *port = afxdp_port(f, m->port);
 
-	if (port && port_is_afxdp(port) && port_afxdp_bound(port, m->queue, m->zerocopy) < 0)
+	if (port && port_afxdp_bound(port, m->queue, m->zerocopy) < 0)
 		log_error("%s: queue %u is not the packet path's", port->ifname, m->queue);
 }
 
 static void xsk_drop(struct forward *f, uint16_t id)
 {
-	struct port *port = fwd_port_io(f->fwd, id);
+	struct port *port = afxdp_port(f, id);
 
-	if (port && port_is_afxdp(port))
+	if (port)
 		port_afxdp_drop(port);
 }
 

@@ -179,8 +179,9 @@ static int pool_make(struct parent *p)
 	size_t size = pkt_pool_size(ROLE_BUFFERS, ROLE_FRAME_MAX);
 	int fd = state_make("myelin-pool", size);
 
-	wants_pool(p->wants, fd < 0 ? -1 : fd, size);
-	return fd < 0 ? -1 : fd;
+	fd = fd < 0 ? -1 : fd;
+	wants_pool(p->wants, fd, size);
+	return fd;
 }
 
 static int role_start(struct parent *p, int which)

@@ -119,8 +119,8 @@ static int port_add(struct planner *w, const struct bb_port *port)
 	pp->want.outer_vlan = port->outer_vlan;
 	pp->want.allow = port->allow;
 	pp->want.mtu = port->service ? port->service->mtu : 0;
+	pp->want.xdp = port->xdp;
 	/* An address of its own on the wan side needs its neighbours' in clear. */
-	pp->want.xdp = port->service && port->xdp;
 	if (port->service && (port->address_count || port->dhcp))
 		pp->want.allow |= MSG_ALLOW_ARP_ND;
 	if (port->service && port->dhcp) {

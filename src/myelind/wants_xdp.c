@@ -98,16 +98,17 @@ static void take_off(struct wants *w, struct want_xdp *x)
 	tell_all(w, x);
 }
 
+static bool wants_it(const struct want_port *p)
+{
+	return p->open && p->want.kind == MSG_PORT_WAN && p->want.xdp;
+}
+
 /* The first open port on the interface that wants it, or NULL. */
 static const struct want_port *wanted(const struct wants *w, const char *ifname)
 {
-	for (size_t i = 0; i < w->port_count; i++) {
-		const struct want_port *p = &w->ports[i];
-
-		if (p->open && p->want.kind == MSG_PORT_WAN && p->want.xdp &&
-		    !strcmp(p->want.ifname, ifname))
-			return p;
-	}
+	for (size_t i = 0; i < w->port_count; i++)
+		if (wants_it(&w->ports[i]) && !strcmp(w->ports[i].want.ifname, ifname))
+			return &w->ports[i];
 	return NULL;
 }
 
@@ -263,12 +264,9 @@ void want_xdp_tell(struct wants *w, const struct want_port *p)
 
 void want_xdp_look(struct wants *w)
 {
-	for (size_t i = 0; i < w->port_count; i++) {
-		const struct want_port *p = wanted(w, w->ports[i].want.ifname);
-
-		if (p == &w->ports[i] && !find_or_add(w, p->want.ifname))
-			log_error("%s: no memory for AF_XDP", p->want.ifname);
-	}
+	for (size_t i = 0; i < w->port_count; i++)
+		if (wants_it(&w->ports[i]) && !find_or_add(w, w->ports[i].want.ifname))
+			log_error("%s: no memory for AF_XDP", w->ports[i].want.ifname);
 	for (size_t i = 0; i < w->xdp_count; i++) {
 		struct want_xdp *x = w->xdps[i];
 		const struct want_port *p = wanted(w, x->ifname);
