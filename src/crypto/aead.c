@@ -135,30 +135,30 @@ static unsigned same_ops(const struct aead_key *const *k, unsigned n)
 	return i;
 }
 
-unsigned aead_seal_each(const struct aead_key *const *k, struct aead_op *v, unsigned n)
+/* Each packet with its own key, as many at a time as are of one backend that can. */
+static unsigned each(const struct aead_key *const *k, struct aead_op *v, unsigned n, bool open)
 {
 	unsigned good = 0;
 
 	for (unsigned i = 0, m; i < n; i += m) {
 		const struct aead_ops *ops = k[i]->ops;
+		unsigned (*many)(const struct aead_key *const *, struct aead_op *, unsigned) =
+			open ? ops->open_each : ops->seal_each;
 
-		m = ops->seal_each ? same_ops(k + i, n - i) : 1;
-		good += ops->seal_each ? ops->seal_each(k + i, v + i, m)
-				       : ops->seal(k[i]->state, v + i, m);
+		m = many ? same_ops(k + i, n - i) : 1;
+		good += many   ? many(k + i, v + i, m)
+			: open ? ops->open(k[i]->state, v + i, 1)
+			       : ops->seal(k[i]->state, v + i, 1);
 	}
 	return good;
 }
 
+unsigned aead_seal_each(const struct aead_key *const *k, struct aead_op *v, unsigned n)
+{
+	return each(k, v, n, false);
+}
+
 unsigned aead_open_each(const struct aead_key *const *k, struct aead_op *v, unsigned n)
 {
-	unsigned good = 0;
-
-	for (unsigned i = 0, m; i < n; i += m) {
-		const struct aead_ops *ops = k[i]->ops;
-
-		m = ops->open_each ? same_ops(k + i, n - i) : 1;
-		good += ops->open_each ? ops->open_each(k + i, v + i, m)
-				       : ops->open(k[i]->state, v + i, m);
-	}
-	return good;
+	return each(k, v, n, true);
 }
