@@ -10,6 +10,7 @@
 
 /* What stands where for the packets of a burst. */
 struct each {
+	uint64_t mac[PKT_BURST]; /* where they go: eth_dst_word() */
 	struct fwd_tunnel *tunnel[PKT_BURST];
 	const struct aead_key *key[PKT_BURST];
 };
@@ -29,19 +30,23 @@ static unsigned tunnels_find(struct fwd *f, const struct fwd_port *overlay, cons
 			     unsigned n, struct each *e)
 {
 	for (unsigned i = 0; i < n; i++) {
-		e->tunnel[i] = v[i].len < ETH_HEAD_LEN || v[i].data[0] & 1
-				       ? NULL
-				       : f->buckets[tunnel_bucket(eth_dst_word(v[i].data))];
-		if (!e->tunnel[i]) {
+		struct fwd_tunnel *t = NULL;
+
+		if (v[i].len >= ETH_HEAD_LEN && !(v[i].data[0] & 1)) {
+			e->mac[i] = eth_dst_word(v[i].data);
+			t = f->buckets[tunnel_bucket(e->mac[i])];
+		}
+		if (!t) {
 			n = i;
 			break;
 		}
-		fetch(e->tunnel[i]);
-		fetch((const uint8_t *)e->tunnel[i] + LINE);
-		fetch((const uint8_t *)e->tunnel[i] + 2 * LINE);
+		e->tunnel[i] = t;
+		fetch(t);
+		fetch((const uint8_t *)t + LINE);
+		fetch((const uint8_t *)t + 2 * LINE);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		struct fwd_tunnel *t = tunnel_by_word(f, overlay, eth_dst_word(v[i].data));
+		struct fwd_tunnel *t = tunnel_in_bucket(e->tunnel[i], overlay, e->mac[i]);
 
 		if (!t || !esp_express_ready(f, t) || (i && t->wan != e->tunnel[0]->wan))
 			return i;

@@ -9,33 +9,28 @@
 
 /* What stands where for packets that go through the stages together. */
 struct each {
+	uint32_t spi[TOGETHER], udp[TOGETHER]; /* esp_spi_of() */
 	const struct esp_way *way[TOGETHER];
 	const struct aead_key *key[TOGETHER];
 };
 
 /* Asks for the ways of the packets up to the first that is no ESP. Returns how many. */
-static unsigned ways_fetch(struct fwd *f, const struct pkt *v, unsigned n)
+static unsigned ways_fetch(struct fwd *f, const struct pkt *v, unsigned n, struct each *e)
 {
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t spi, udp;
-
-		if (!esp_spi_of(&v[i], &spi, &udp))
+		if (!esp_spi_of(&v[i], &e->spi[i], &e->udp[i]))
 			return i;
-		__builtin_prefetch(esp_way_place(f, spi));
+		__builtin_prefetch(esp_way_place(f, e->spi[i]));
 	}
 	return n;
 }
 
 /* Finds them, and asks for their SAs. Returns how many have one, of one overlay. */
-static unsigned ways_find(struct fwd *f, const struct fwd_port *wan, const struct pkt *v,
-			  unsigned n, struct each *e)
+static unsigned ways_find(struct fwd *f, const struct fwd_port *wan, unsigned n, struct each *e)
 {
 	for (unsigned i = 0; i < n; i++) {
-		const struct esp_way *w;
-		uint32_t spi = 0, udp = 0;
+		const struct esp_way *w = esp_way_find(f, wan, e->spi[i], e->udp[i]);
 
-		(void)esp_spi_of(&v[i], &spi, &udp);
-		w = esp_way_find(f, wan, spi, udp);
 		if (!w || (i && w->overlay != e->way[0]->overlay))
 			return i;
 		e->way[i] = w;
@@ -128,7 +123,8 @@ unsigned esp_express_in_each(struct fwd *f, struct fwd_port *wan, struct pkt *v,
 {
 	struct each e;
 
-	n = ways_find(f, wan, v, ways_fetch(f, v, n < TOGETHER ? n : TOGETHER), &e);
+	n = ways_fetch(f, v, n < TOGETHER ? n : TOGETHER, &e);
+	n = ways_find(f, wan, n, &e);
 	if (n > 1)
 		n = look(f, v, n, &e);
 	if (n < 2)

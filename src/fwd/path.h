@@ -526,14 +526,19 @@ static inline unsigned tunnel_bucket(uint64_t mac)
 	return (unsigned)(mac * UINT64_C(0x9e3779b97f4a7c15) >> 53) & (FWD_TUNNEL_BUCKETS - 1);
 }
 
-static inline struct fwd_tunnel *tunnel_by_word(struct fwd *f, const struct fwd_port *overlay,
-						uint64_t mac)
+/* The tunnel of those from t on, which hang there. */
+static inline struct fwd_tunnel *tunnel_in_bucket(struct fwd_tunnel *t,
+						  const struct fwd_port *overlay, uint64_t mac)
 {
-	struct fwd_tunnel *t = f->buckets[tunnel_bucket(mac)];
-
 	while (t && (t->mac != mac || t->overlay != overlay))
 		t = t->next_in_bucket;
 	return t;
+}
+
+static inline struct fwd_tunnel *tunnel_by_word(struct fwd *f, const struct fwd_port *overlay,
+						uint64_t mac)
+{
+	return tunnel_in_bucket(f->buckets[tunnel_bucket(mac)], overlay, mac);
 }
 
 struct fwd_tunnel *tunnel_by_mac(struct fwd *f, const struct fwd_port *overlay,
