@@ -2,26 +2,13 @@
  * The ports on the kernel, in a network namespace of the test's own: a veth pair for af_packet, an
  * interface of its own for tap. Needs root, as the parent does.
  */
+#include "port/kernel_test.h"
 #include "port/super_test.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/if_tun.h>
-#include <net/if.h>
-#include <poll.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #define FRAME_MAX 2000
 #define BUFFERS 256
@@ -55,48 +42,6 @@ struct fixture {
 	struct port *port;
 	int peer; /* a raw socket on the other side */
 };
-
-static int raw_socket(const char *ifname)
-{
-	const int on = 1;
-	struct sockaddr_ll sa = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-
-	assert_true(fd >= 0);
-	sa.sll_ifindex = (int)if_nametoindex(ifname);
-	assert_true(sa.sll_ifindex > 0);
-	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)), 0);
-	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)), 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
-}
-
-/* A namespace in which nothing speaks by itself. */
-static void enter_namespace(void)
-{
-	int fd;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		skip();
-	fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY);
-	if (fd < 0)
-		return; /* a kernel without IPv6 */
-	assert_int_equal(write(fd, "1", 1), 1);
-	close(fd);
-}
-
-/* The first of a pair to come up gets its queue a moment after the second, in the kernel's own
- * time; until then it takes frames, says so, and throws them away. */
-static void wait_for_queue(const char *ifname)
-{
-	char command[100];
-
-	snprintf(command, sizeof(command), "ip link show %s | grep -q 'qdisc noqueue'", ifname);
-	for (unsigned i = 0; system(command) != 0; i++) {
-		assert_true(i < 500);
-		usleep(10000);
-	}
-}
 
 static int packet_make(void **state, bool virtio)
 {
@@ -203,29 +148,6 @@ static void make_frame(uint8_t *b, size_t len, uint8_t serial)
 	b[13] = 0xe5;
 }
 
-/* One burst, when there is something within a generous time. */
-static unsigned receive(struct fixture *f, struct pkt *v, unsigned n)
-{
-	struct pollfd p = {.fd = f->port->ops->fd(f->port), .events = POLLIN};
-
-	poll(&p, 1, 5000);
-	return f->port->ops->rx(f->port, v, n);
-}
-
-static ssize_t peer_receive(struct fixture *f, uint8_t *b, size_t size)
-{
-	struct pollfd p = {.fd = f->peer, .events = POLLIN};
-
-	poll(&p, 1, 5000);
-	return recv(f->peer, b, size, MSG_DONTWAIT);
-}
-
-static void release(struct fixture *f, struct pkt *v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		pkt_release(f->pool, &v[i]);
-}
-
 static void frames_arrive_whole_and_in_order(void **state)
 {
 	struct fixture *f = *state;
@@ -238,7 +160,7 @@ static void frames_arrive_whole_and_in_order(void **state)
 		assert_int_equal(send(f->peer, b, 60 + i, 0), 60 + i);
 	}
 	while (got < 100) {
-		unsigned n = receive(f, v, PKT_BURST);
+		unsigned n = receive(f->port, v, PKT_BURST);
 
 		assert_in_range(n, 1, PKT_BURST);
 		for (unsigned i = 0; i < n; i++, got++) {
@@ -247,7 +169,7 @@ static void frames_arrive_whole_and_in_order(void **state)
 			assert_memory_equal(v[i].data, b, 60 + got);
 			assert_int_equal(v[i].mark, 0);
 		}
-		release(f, v, n);
+		release(f->pool, v, n);
 	}
 	assert_int_equal(f->port->ops->rx(f->port, v, PKT_BURST), 0);
 	assert_int_equal(f->port->stats.rx_frames, 100);
@@ -266,10 +188,10 @@ static void frame_longer_than_a_buffer_is_an_error_and_the_next_one_arrives(void
 	assert_int_equal(send(f->peer, b, FRAME_MAX + 1, 0), FRAME_MAX + 1);
 	assert_int_equal(send(f->peer, b, FRAME_MAX, 0), FRAME_MAX);
 	for (unsigned tries = 0; !n && tries < 3; tries++)
-		n = receive(f, v, PKT_BURST);
+		n = receive(f->port, v, PKT_BURST);
 	assert_int_equal(n, 1);
 	assert_int_equal(v[0].len, FRAME_MAX);
-	release(f, v, n);
+	release(f->pool, v, n);
 	assert_int_equal(f->port->stats.rx_frames, 1);
 	assert_int_equal(f->port->stats.rx_errors, 1);
 }
@@ -285,10 +207,10 @@ static void an_empty_pool_loses_nothing_but_time(void **state)
 		n++;
 	make_frame(b, sizeof(b), 7);
 	assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
-	assert_int_equal(receive(f, v, PKT_BURST), 0);
-	release(f, all, n);
-	assert_int_equal(receive(f, v, PKT_BURST), 1);
-	release(f, v, 1);
+	assert_int_equal(receive(f->port, v, PKT_BURST), 0);
+	release(f->pool, all, n);
+	assert_int_equal(receive(f->port, v, PKT_BURST), 1);
+	release(f->pool, v, 1);
 }
 
 /* n frames of the pool, marked or not. */
@@ -311,7 +233,7 @@ static void a_burst_goes_out_in_order(void **state)
 	prepare(f, v, PKT_BURST, PKT_SEALED);
 	assert_int_equal(f->port->ops->tx(f->port, v, PKT_BURST), PKT_BURST);
 	for (unsigned i = 0; i < PKT_BURST; i++) {
-		assert_int_equal(peer_receive(f, b, sizeof(b)), 100 + i);
+		assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 100 + i);
 		make_frame(expected, 100 + i, (uint8_t)i);
 		assert_memory_equal(b, expected, 100 + i);
 	}
@@ -330,7 +252,7 @@ static void a_frame_that_the_aead_stage_did_not_seal_stays(void **state)
 	prepare(f, v, 4, PKT_OPENED);
 	v[2].mark = PKT_SEALED;
 	assert_int_equal(f->port->ops->tx(f->port, v, 4), 1);
-	assert_int_equal(peer_receive(f, b, sizeof(b)), 102);
+	assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 102);
 	assert_int_equal(recv(f->peer, b, sizeof(b), MSG_DONTWAIT), -1);
 	assert_int_equal(f->port->stats.tx_errors, 3);
 }
@@ -345,8 +267,8 @@ static void a_frame_that_the_kernel_refuses_takes_no_other_with_it(void **state)
 	assert_int_equal(system("ip link set w0 mtu 1600"), 0);
 	v[1].len = 1800;
 	assert_int_equal(f->port->ops->tx(f->port, v, 3), 2);
-	assert_int_equal(peer_receive(f, b, sizeof(b)), 100);
-	assert_int_equal(peer_receive(f, b, sizeof(b)), 102);
+	assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 100);
+	assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 102);
 	assert_int_equal(f->port->stats.tx_errors, 1);
 }
 
@@ -368,10 +290,10 @@ static void the_tag_that_the_kernel_took_out_is_back_in_place(void **state)
 		memmove(b + 16, b + 12, sizeof(b) - 16);
 		memcpy(b + 12, tags[i], 4);
 		assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
-		assert_int_equal(receive(f, &v, 1), 1);
+		assert_int_equal(receive(f->port, &v, 1), 1);
 		assert_int_equal(v.len, sizeof(b));
 		assert_memory_equal(v.data, b, sizeof(b));
-		release(f, &v, 1);
+		release(f->pool, &v, 1);
 	}
 }
 
@@ -414,7 +336,7 @@ static void a_tap_delivers_to_the_kernel(void **state)
 	prepare(f, v, 8, PKT_OPENED);
 	assert_int_equal(f->port->ops->tx(f->port, v, 8), 8);
 	for (unsigned i = 0; i < 8; i++) {
-		assert_int_equal(peer_receive(f, b, sizeof(b)), 100 + i);
+		assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 100 + i);
 		make_frame(expected, 100 + i, (uint8_t)i);
 		assert_memory_equal(b, expected, 100 + i);
 	}
@@ -446,10 +368,10 @@ static void a_superframe_is_cut_as_the_kernel_cuts_it(void **state)
 			uint8_t ours[FRAME_MAX];
 			uint32_t len = segmenter_next(&s, ours);
 
-			assert_int_equal(receive(f, &v, 1), 1);
+			assert_int_equal(receive(f->port, &v, 1), 1);
 			assert_int_equal(v.len, len);
 			assert_memory_equal(v.data, ours, len);
-			release(f, &v, 1);
+			release(f->pool, &v, 1);
 		}
 		assert_int_equal(f->port->ops->rx(f->port, &v, 1), 0);
 		kinds[m.six * 2 + m.udp]++;
@@ -492,10 +414,10 @@ static void a_superframe_comes_in_bursts_and_goes_back_as_one(void **state)
 	for (unsigned round = 0; round < 20; round++) {
 		make_tcp(&m, 30);
 		peer_send(f, &m);
-		assert_int_equal(receive(f, v, 20), 20);
+		assert_int_equal(receive(f->port, v, 20), 20);
 		assert_int_equal(f->port->ops->rx(f->port, v + 20, PKT_BURST - 20), 11);
 		assert_int_equal(f->port->ops->tx(f->port, v, 31), 31);
-		assert_int_equal(peer_receive(f, b, sizeof(b)), sizeof(m.h) + m.len);
+		assert_int_equal(peer_receive(f->peer, b, sizeof(b)), sizeof(m.h) + m.len);
 		assert_memory_equal(b + sizeof(m.h), m.b, m.len);
 		assert_int_equal(b[1] & ~VIRTIO_NET_HDR_GSO_ECN,
 				 m.h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN);
@@ -522,12 +444,12 @@ static void an_unfinished_checksum_is_finished(void **state)
 	m.h.gso_type = VIRTIO_NET_HDR_GSO_NONE;
 	m.h.gso_size = 0;
 	peer_send(f, &m);
-	assert_int_equal(receive(f, &v, 1), 1);
+	assert_int_equal(receive(f->port, &v, 1), 1);
 	memcpy(expected, m.b, m.len);
 	model_finish(&m, expected, m.len, false);
 	assert_int_equal(v.len, m.len);
 	assert_memory_equal(v.data, expected, m.len);
-	release(f, &v, 1);
+	release(f->pool, &v, 1);
 }
 
 static void an_empty_pool_ends_a_superframe_and_says_so(void **state)
@@ -545,14 +467,14 @@ static void an_empty_pool_ends_a_superframe_and_says_so(void **state)
 	while (n < BUFFERS - 10 - kept && pkt_alloc(f->pool, &all[n]))
 		n++;
 	peer_send(f, &m);
-	assert_int_equal(receive(f, v, PKT_BURST), 10);
+	assert_int_equal(receive(f->port, v, PKT_BURST), 10);
 	assert_int_equal(f->port->stats.rx_no_buffer, 1);
-	release(f, v, 10);
-	release(f, all, n);
+	release(f->pool, v, 10);
+	release(f->pool, all, n);
 	assert_int_equal(f->port->ops->rx(f->port, v, PKT_BURST), 0);
 	peer_send(f, &m);
-	assert_int_equal(receive(f, v, PKT_BURST), 31);
-	release(f, v, 31);
+	assert_int_equal(receive(f->port, v, PKT_BURST), 31);
+	release(f->pool, v, 31);
 	assert_int_equal(f->port->stats.rx_no_buffer, 1);
 }
 
@@ -594,7 +516,7 @@ static void esp_in_udp_leaves_as_one_and_arrives_as_it_was(void **state)
 	if (!has_udp_superframes(f))
 		skip();
 	assert_int_equal(f->port->stats.tx_supers, 1);
-	assert_int_equal(peer_receive(f, b, sizeof(b)), 10 + 42 + 31 * ESP_LEN - 100);
+	assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 10 + 42 + 31 * ESP_LEN - 100);
 	assert_int_equal(b[1], VIRTIO_NET_HDR_GSO_UDP_L4);
 	assert_int_equal(recv(f->peer, b + 100, 1, MSG_DONTWAIT), -1);
 	/* Twice, with a frame between them, in whatever bursts. */
@@ -609,7 +531,7 @@ static void esp_in_udp_leaves_as_one_and_arrives_as_it_was(void **state)
 		assert_true(peer_send(f, &m));
 	}
 	for (unsigned i = 0; i < 64;) {
-		unsigned n = receive(f, v, 1 + random_below(40));
+		unsigned n = receive(f->port, v, 1 + random_below(40));
 
 		assert_true(n);
 		for (unsigned k = 0; k < n; k++, i++) {
@@ -625,7 +547,7 @@ static void esp_in_udp_leaves_as_one_and_arrives_as_it_was(void **state)
 			assert_int_equal(v[k].len, sent[which].len);
 			assert_memory_equal(v[k].data, was[which], v[k].len);
 		}
-		release(f, v, n);
+		release(f->pool, v, n);
 	}
 	assert_int_equal(f->port->ops->rx(f->port, v, PKT_BURST), 0);
 	assert_int_equal(f->port->stats.rx_supers, 2);
@@ -659,7 +581,7 @@ static void send_and_compare(struct fixture *f, bool six, unsigned tags, bool su
 	for (unsigned i = 0; i < 20; i++) {
 		struct virtio_net_hdr h;
 
-		assert_int_equal(peer_receive(f, b, sizeof(b)), sizeof(h) + len[i]);
+		assert_int_equal(peer_receive(f->peer, b, sizeof(b)), sizeof(h) + len[i]);
 		memcpy(&h, b, sizeof(h));
 		assert_int_equal(h.gso_type, VIRTIO_NET_HDR_GSO_NONE);
 		assert_true(super_checksum_finish(&h, b + sizeof(h), len[i]));
@@ -717,7 +639,7 @@ static void an_unsealed_frame_among_others_of_a_superframe_stays(void **state)
 		for (unsigned i = 0; i < 6; i++) {
 			if (i == which)
 				continue;
-			assert_int_equal(peer_receive(f, b, sizeof(b)),
+			assert_int_equal(peer_receive(f->peer, b, sizeof(b)),
 					 head + ESP_LEN - (i == 5 ? 100 : 0));
 			assert_memory_equal(b + head, was[i] + head, ESP_LEN - (i == 5 ? 100 : 0));
 		}
@@ -745,12 +667,12 @@ static void a_superframe_behind_a_tag_is_cut_to_frames_behind_tags(void **state)
 		six += m.six;
 		assert_true(segmenter_begin(&s, &m.h, m.b, m.len, FRAME_MAX));
 		assert_true(peer_send(f, &m));
-		assert_int_equal(receive(f, v, PKT_BURST), 6);
+		assert_int_equal(receive(f->port, v, PKT_BURST), 6);
 		for (unsigned i = 0; i < 6; i++) {
 			assert_int_equal(v[i].len, segmenter_next(&s, expected));
 			assert_memory_equal(v[i].data, expected, v[i].len);
 		}
-		release(f, v, 6);
+		release(f->pool, v, 6);
 	}
 	assert_true(six && six < 40);
 }

@@ -2,29 +2,16 @@
  * AF_XDP as parent and forward share it: the XDP program, sockets made here and mapped by the port on a
  * veth pair in a network namespace of the test's own. Needs root, as the parent does.
  */
+#include "port/kernel_test.h"
 #include "port/port.h"
 #include "port/xsk.h"
 #include "proc/xdp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <linux/if_tun.h>
-#include <net/if.h>
-#include <poll.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #define FRAME_MAX 9000
 #define BUFFERS 4096
@@ -42,47 +29,6 @@ struct fixture {
 	int xsk[QUEUES];
 	int peer; /* a raw socket on the other side */
 };
-
-static int raw_socket(const char *ifname)
-{
-	const int on = 1;
-	struct sockaddr_ll sa = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-
-	assert_true(fd >= 0);
-	sa.sll_ifindex = (int)if_nametoindex(ifname);
-	assert_true(sa.sll_ifindex > 0);
-	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)), 0);
-	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)), 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
-}
-
-/* A namespace in which nothing speaks by itself. */
-static void enter_namespace(void)
-{
-	int fd;
-
-	if (unshare(CLONE_NEWNET) < 0)
-		skip();
-	fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY);
-	if (fd < 0)
-		return; /* a kernel without IPv6 */
-	assert_int_equal(write(fd, "1", 1), 1);
-	close(fd);
-}
-
-/* The first of a pair to come up gets its queue a moment after the second. */
-static void wait_for_queue(const char *ifname)
-{
-	char command[100];
-
-	snprintf(command, sizeof(command), "ip link show %s | grep -q 'qdisc noqueue'", ifname);
-	for (unsigned i = 0; system(command) != 0; i++) {
-		assert_true(i < 500);
-		usleep(10000);
-	}
-}
 
 /* As the parent does it: the sockets of a former one may not be gone yet. */
 static void bind_all(struct fixture *f)
@@ -244,28 +190,6 @@ static void make_frame(uint8_t *b, size_t len, uint8_t serial)
 	b[13] = 0xe5;
 }
 
-static unsigned receive(struct fixture *f, struct pkt *v, unsigned n)
-{
-	struct pollfd p = {.fd = f->port->ops->fd(f->port), .events = POLLIN};
-
-	poll(&p, 1, 5000);
-	return f->port->ops->rx(f->port, v, n);
-}
-
-static ssize_t peer_receive(struct fixture *f, uint8_t *b, size_t size)
-{
-	struct pollfd p = {.fd = f->peer, .events = POLLIN};
-
-	poll(&p, 1, 5000);
-	return recv(f->peer, b, size, MSG_DONTWAIT);
-}
-
-static void release(struct fixture *f, struct pkt *v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		pkt_release(f->pool, &v[i]);
-}
-
 static void frames_of_ours_arrive_by_af_xdp_whole_and_in_order(void **state)
 {
 	struct fixture *f = *state;
@@ -278,7 +202,7 @@ static void frames_of_ours_arrive_by_af_xdp_whole_and_in_order(void **state)
 		assert_int_equal(send(f->peer, b, 60 + 15 * i, 0), 60 + 15 * i);
 	}
 	while (got < 100) {
-		unsigned n = receive(f, v, PKT_BURST);
+		unsigned n = receive(f->port, v, PKT_BURST);
 
 		assert_in_range(n, 1, PKT_BURST);
 		for (unsigned i = 0; i < n; i++, got++) {
@@ -288,7 +212,7 @@ static void frames_of_ours_arrive_by_af_xdp_whole_and_in_order(void **state)
 			assert_true(pkt_headroom(&v[i]) >= PKT_HEADROOM);
 			assert_true(pkt_tailroom(f->pool, &v[i]) >= PKT_TAILROOM);
 		}
-		release(f, v, n);
+		release(f->pool, v, n);
 	}
 	assert_int_equal(f->port->stats.rx_frames, 100);
 	assert_int_equal(f->port->stats.xdp_rx, 100);
@@ -309,13 +233,13 @@ static void many_frames_go_round(void **state)
 			assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
 		}
 		while (got < (round + 1) * 500u) {
-			unsigned n = receive(f, v, PKT_BURST);
+			unsigned n = receive(f->port, v, PKT_BURST);
 
 			assert_true(n > 0);
 			for (unsigned i = 0; i < n; i++)
 				assert_int_equal(v[i].data[20], (uint8_t)((got + i) % 500));
 			got += n;
-			release(f, v, n);
+			release(f->pool, v, n);
 		}
 	}
 	assert_int_equal(f->port->stats.xdp_rx, 10000);
@@ -339,9 +263,9 @@ static void every_queue_receives(void **state)
 		b[37] = 1;
 		assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
 	}
-	while (got < 200 && (n = receive(f, v, PKT_BURST)) > 0) {
+	while (got < 200 && (n = receive(f->port, v, PKT_BURST)) > 0) {
 		got += n;
-		release(f, v, n);
+		release(f->pool, v, n);
 	}
 	assert_int_equal(got, 200);
 	assert_int_equal(f->port->stats.xdp_rx, 200);
@@ -432,20 +356,20 @@ static void only_what_is_ours_is_taken(void **state)
 		struct pkt v;
 
 		assert_int_equal(send(f->peer, s->b, sizeof(s->b), 0), sizeof(s->b));
-		assert_int_equal(receive(f, &v, 1), 1);
+		assert_int_equal(receive(f->port, &v, 1), 1);
 		if ((f->port->stats.xdp_rx > before) != s->taken)
 			fail_msg("%s was %s", s->what, s->taken ? "passed on" : "taken");
 		assert_int_equal(v.len, sizeof(s->b));
 		assert_memory_equal(v.data, s->b, sizeof(s->b));
-		release(f, &v, 1);
+		release(f->pool, &v, 1);
 	}
 	/* Cut short at every length: nothing is read beyond the end. */
 	for (unsigned len = 14; len < 60; len++) {
 		struct pkt v;
 
 		assert_int_equal(send(f->peer, shapes[12].b, len, 0), len);
-		assert_int_equal(receive(f, &v, 1), 1);
-		release(f, &v, 1);
+		assert_int_equal(receive(f->port, &v, 1), 1);
+		release(f->pool, &v, 1);
 	}
 }
 
@@ -466,7 +390,7 @@ static void expect_at_peer(struct fixture *f, unsigned len)
 
 	make_frame(expected, len, (uint8_t)(len - 100));
 	memset(expected, 0xff, 6);
-	assert_int_equal(peer_receive(f, b, sizeof(b)), len);
+	assert_int_equal(peer_receive(f->peer, b, sizeof(b)), len);
 	assert_memory_equal(b, expected, len);
 }
 
@@ -528,7 +452,7 @@ static void a_frame_longer_than_a_chunk_goes_by_the_packet_socket(void **state)
 	v.mark = PKT_SEALED;
 	make_frame(v.data, v.len, 3);
 	assert_int_equal(f->port->ops->tx(f->port, &v, 1), 1);
-	assert_int_equal(peer_receive(f, b, sizeof(b)), 2500);
+	assert_int_equal(peer_receive(f->peer, b, sizeof(b)), 2500);
 	assert_int_equal(f->port->stats.xdp_tx, 0);
 }
 
@@ -544,8 +468,8 @@ static void without_sockets_the_kernel_has_the_frames(void **state)
 	for (unsigned i = 0; i < 10; i++) {
 		make_frame(b, sizeof(b), (uint8_t)i);
 		assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
-		assert_int_equal(receive(f, v, 1), 1);
-		release(f, v, 1);
+		assert_int_equal(receive(f->port, v, 1), 1);
+		release(f->pool, v, 1);
 	}
 	assert_int_equal(f->port->stats.xdp_rx, 0);
 	assert_int_equal(f->port->stats.rx_frames, 10);
@@ -554,8 +478,8 @@ static void without_sockets_the_kernel_has_the_frames(void **state)
 	expect_at_peer(f, 100);
 	bind_all(f);
 	assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
-	assert_int_equal(receive(f, v, 1), 1);
-	release(f, v, 1);
+	assert_int_equal(receive(f->port, v, 1), 1);
+	release(f->pool, v, 1);
 	assert_int_equal(f->port->stats.xdp_rx, 1);
 }
 
@@ -571,8 +495,8 @@ static void a_port_in_the_place_of_another_has_its_sockets(void **state)
 	assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
 	f->port = port_afxdp_new(port_afpacket_new(raw_socket("w0"), "w0", f->pool), former);
 	former->ops->close(former);
-	assert_int_equal(receive(f, v, 1), 1);
-	release(f, v, 1);
+	assert_int_equal(receive(f->port, v, 1), 1);
+	release(f->pool, v, 1);
 	assert_int_equal(f->port->stats.xdp_rx, 1);
 	prepare(f, v, 1, PKT_SEALED);
 	assert_int_equal(f->port->ops->tx(f->port, v, 1), 1);
@@ -593,16 +517,16 @@ static void an_empty_pool_loses_nothing_for_ever(void **state)
 	make_frame(b, sizeof(b), 7);
 	for (unsigned i = 0; i < 2 * XSK_RING; i++)
 		(void)send(f->peer, b, sizeof(b), 0);
-	release(f, all, n);
+	release(f->pool, all, n);
 	for (unsigned k = 1; k && got < 2 * XSK_RING;) {
 		k = f->port->ops->rx(f->port, v, PKT_BURST);
-		release(f, v, k);
+		release(f->pool, v, k);
 		got += k;
 	}
 	assert_true(got > 0);
 	assert_int_equal(send(f->peer, b, sizeof(b), 0), sizeof(b));
-	assert_int_equal(receive(f, v, 1), 1);
-	release(f, v, 1);
+	assert_int_equal(receive(f->port, v, 1), 1);
+	release(f->pool, v, 1);
 }
 
 static void a_second_program_is_refused(void **state)
