@@ -10,18 +10,6 @@
 
 #define PEERS 5 /* nodes 2 to 6, of tunnels ESP_TUNNEL_ID and the next ones */
 
-struct rng {
-	uint64_t s;
-};
-
-static uint32_t pick(struct rng *r, uint32_t below)
-{
-	r->s ^= r->s << 13;
-	r->s ^= r->s >> 7;
-	r->s ^= r->s << 17;
-	return (uint32_t)(r->s >> 32) % below;
-}
-
 struct frame {
 	size_t len;
 	uint8_t b[2048];

@@ -8,18 +8,6 @@
 
 #include <unistd.h>
 
-struct rng {
-	uint64_t s;
-};
-
-static uint32_t pick(struct rng *r, uint32_t below)
-{
-	r->s ^= r->s << 13;
-	r->s ^= r->s >> 7;
-	r->s ^= r->s << 17;
-	return (uint32_t)(r->s >> 32) % below;
-}
-
 #define JOBS (LANES_FLYING + 1)
 #define LEN 256
 

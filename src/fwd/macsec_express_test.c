@@ -8,18 +8,6 @@
 
 #define MOST 400 /* frames of a burst with what is made of them */
 
-struct rng {
-	uint64_t s;
-};
-
-static uint32_t pick(struct rng *r, uint32_t below)
-{
-	r->s ^= r->s << 13;
-	r->s ^= r->s >> 7;
-	r->s ^= r->s << 17;
-	return (uint32_t)(r->s >> 32) % below;
-}
-
 struct frame {
 	size_t len;
 	uint8_t b[2048];

@@ -20,6 +20,19 @@
 #define NODE_WAN 3
 #define NODE_SAID 64
 
+/* What happens: the same for the same seed, which is not 0. */
+struct rng {
+	uint64_t s;
+};
+
+static inline uint32_t pick(struct rng *r, uint32_t below)
+{
+	r->s ^= r->s << 13;
+	r->s ^= r->s >> 7;
+	r->s ^= r->s << 17;
+	return (uint32_t)(r->s >> 32) % below;
+}
+
 struct node {
 	uint8_t id; /* last octet of its address */
 	void *area;
