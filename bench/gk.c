@@ -3,6 +3,7 @@
 #include "common.h"
 
 #include "base/clock.h"
+#include "key/gikev2/policy_test.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,21 +45,11 @@ static void sign(void *ctx, uint32_t id, const void *data, size_t len)
 
 struct gks *gk_server(unsigned members, unsigned room)
 {
-	static const uint8_t der[48] = {0x30, 0x2e, 2, 1,    0, 0x30, 5, 6, 3, 0x2b,
-					0x65, 0x70, 4, 0x22, 4, 0x20, 1, 2, 3};
-	const struct ike_ts any = {
-		.type = IKE_TS_IPV4, .port_to = 65535, .to = {255, 255, 255, 255}};
-	const struct ike_ts rekey = {.type = IKE_TS_IPV4,
-				     .protocol = 17,
-				     .port_from = 848,
-				     .port_to = 848,
-				     .from = {239, 1, 1, 1},
-				     .to = {239, 1, 1, 1}};
 	const struct gks_env env = {NULL, gk_random, sign};
 	struct gks_config cfg = {.suite = ESP_AES_GCM_16_256,
 				 .flow_count = 1,
-				 .flows = {{any, any}},
-				 .rekey = {rekey, rekey},
+				 .flows = {policy_any},
+				 .rekey = policy_rekey,
 				 .tek_period_s = 3600,
 				 .kek_period_s = 86400,
 				 .atd_s = 30,
@@ -66,14 +57,12 @@ struct gks *gk_server(unsigned members, unsigned room)
 				 .sender_bits = 16,
 				 .senders_max = 1,
 				 .members_max = room,
-				 .scheme = SIGN_ED25519,
-				 .signature_len = 64,
 				 .copies = 1};
 	struct gm *m = gk_member();
 	size_t octets;
 
-	key = sign_key_load(der, sizeof(der));
-	cfg.spki_len = sign_key_public(key, cfg.spki, sizeof(cfg.spki));
+	key = policy_key();
+	policy_sign_with(&cfg, key);
 	server = gks_new(&cfg, &env, gk_now);
 	record_room = GKS_SAVE_MAX(room);
 	record = malloc(record_room);

@@ -9,6 +9,7 @@
  * that is taken is written again.
  */
 #include "key/gikev2/member.h"
+#include "key/gikev2/policy_test.h"
 #include "key/gikev2/server.h"
 
 #include <stdlib.h>
@@ -71,18 +72,10 @@ static struct gm *member_new(void)
 
 static struct gks *server_new(void)
 {
-	const struct ike_ts any = {
-		.type = IKE_TS_IPV4, .port_to = 65535, .to = {255, 255, 255, 255}};
-	const struct ike_ts rekey = {.type = IKE_TS_IPV4,
-				     .protocol = 17,
-				     .port_from = 848,
-				     .port_to = 848,
-				     .from = {239, 1, 1, 1},
-				     .to = {239, 1, 1, 1}};
 	const struct gks_config cfg = {.suite = ESP_AES_GCM_16_256,
 				       .flow_count = 1,
-				       .flows = {{any, any}},
-				       .rekey = {rekey, rekey},
+				       .flows = {policy_any},
+				       .rekey = policy_rekey,
 				       .tek_period_s = 3600,
 				       .kek_period_s = 7200,
 				       .atd_s = 10,

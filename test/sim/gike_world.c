@@ -1,6 +1,8 @@
 /* A group's key server, its network, its members and their owner. */
 #include "gike_world.h"
 
+#include "key/gikev2/policy_test.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,28 +406,17 @@ static void owner(void)
 
 void world_init(uint64_t seed)
 {
-	static const uint8_t der[48] = {0x30, 0x2e, 2, 1,    0, 0x30, 5, 6, 3, 0x2b,
-					0x65, 0x70, 4, 0x22, 4, 0x20, 1, 2, 3};
-	const struct ike_ts any = {
-		.type = IKE_TS_IPV4, .port_to = 65535, .to = {255, 255, 255, 255}};
-	struct ike_ts rekey = {.type = IKE_TS_IPV4,
-			       .protocol = 17,
-			       .port_from = 848,
-			       .port_to = 848,
-			       .from = {239, 1, 1, 1},
-			       .to = {239, 1, 1, 1}};
-
 	memset(&gw, 0, sizeof(gw));
 	gw.rnd = seed;
 	gw.now = 1000 * SECOND;
 	gw.count = 3 + (unsigned)rnd(seed % 8 ? 40 : MEMBERS_MAX - 3);
-	gw.key = sign_key_load(der, sizeof(der));
+	gw.key = policy_key();
 	gw.record = malloc(GKS_SAVE_MAX(MEMBERS_MAX));
 	gw.cfg = (struct gks_config){
 		.suite = ESP_AES_GCM_16_256,
 		.flow_count = 1,
-		.flows = {{any, any}},
-		.rekey = {rekey, rekey},
+		.flows = {policy_any},
+		.rekey = policy_rekey,
 		.tek_period_s = TEK_PERIOD,
 		.kek_period_s = 700,
 		.atd_s = 12,
@@ -436,12 +427,10 @@ void world_init(uint64_t seed)
 		.burst = 8,
 		.every_ns = 60 * SECOND,
 		.implicit = seed % 2,
-		.scheme = SIGN_ED25519,
-		.signature_len = 64,
 		.copies = 3,
 		.copy_gap_ns = 2 * SECOND,
 	};
-	gw.cfg.spki_len = sign_key_public(gw.key, gw.cfg.spki, sizeof(gw.cfg.spki));
+	policy_sign_with(&gw.cfg, gw.key);
 	gw.server = server_new();
 	server_learn();
 	server_save();

@@ -7,6 +7,7 @@
  * (test/vectors/test_gike_frames.py).
  */
 #include "key/gikev2/agent.h"
+#include "key/gikev2/policy_test.h"
 #include "key/ikev2/ikev2_lan.h"
 
 #include <errno.h>
@@ -198,19 +199,10 @@ static bool lossy(struct lan *l, unsigned from, unsigned to, struct ikev2_datagr
 
 static void gks_make(void)
 {
-	const struct ike_ts any = {
-		.type = IKE_TS_IPV4, .port_to = 65535, .to = {255, 255, 255, 255}};
-	struct ike_ts rekey = {.type = IKE_TS_IPV4,
-			       .protocol = 17,
-			       .port_from = 848,
-			       .port_to = 848,
-			       .from = {239, 1, 1, 1},
-			       .to = {239, 1, 1, 1}};
-
 	net.cfg = (struct gks_config){.suite = ESP_AES_GCM_16_256,
 				      .flow_count = 1,
-				      .flows = {{any, any}},
-				      .rekey = {rekey, rekey},
+				      .flows = {policy_any},
+				      .rekey = policy_rekey,
 				      .tek_period_s = 300,
 				      .kek_period_s = 700,
 				      .atd_s = 5,
@@ -218,11 +210,9 @@ static void gks_make(void)
 				      .sender_bits = 16,
 				      .senders_max = 2,
 				      .members_max = 20,
-				      .scheme = SIGN_ED25519,
-				      .signature_len = 64,
 				      .copies = 3,
 				      .copy_gap_ns = NS_PER_S};
-	net.cfg.spki_len = sign_key_public(net.key, net.cfg.spki, sizeof(net.cfg.spki));
+	policy_sign_with(&net.cfg, net.key);
 	for (unsigned i = 0; i < GROUPS; i++) {
 		const struct gks_env env = {&net.gks[i], random_bytes, sign};
 
@@ -248,14 +238,11 @@ static void peers_set(unsigned i, bool cert, bool keep)
 
 static void net_new(unsigned nodes, bool cert, bool keep, uint64_t seed)
 {
-	static const uint8_t der[48] = {0x30, 0x2e, 2, 1,    0, 0x30, 5, 6, 3, 0x2b,
-					0x65, 0x70, 4, 0x22, 4, 0x20, 1, 2, 3};
-
 	memset(&net, 0, sizeof(net));
 	net.rnd = seed;
 	net.l = lan_new(nodes);
 	net.l->drop = lossy;
-	net.key = sign_key_load(der, sizeof(der));
+	net.key = policy_key();
 	if (cert)
 		lan_certify(net.l, X509_KEY_ECDSA_256);
 	gks_make();

@@ -4,6 +4,7 @@
  */
 #include "crypto/keywrap.h"
 #include "key/gikev2/member.h"
+#include "key/gikev2/policy_test.h"
 #include "key/gikev2/server.h"
 
 #include <errno.h>
@@ -68,27 +69,17 @@ static void sign(void *ctx, uint32_t id, const void *data, size_t len)
 
 static int setup(void **state)
 {
-	static const uint8_t der[48] = {0x30, 0x2e, 2, 1,    0, 0x30, 5, 6, 3, 0x2b,
-					0x65, 0x70, 4, 0x22, 4, 0x20, 1, 2, 3};
-	const struct ike_ts any = {
-		.type = IKE_TS_IPV4, .port_to = 65535, .to = {255, 255, 255, 255}};
-	const struct ike_ts rekey = {.type = IKE_TS_IPV4,
-				     .protocol = 17,
-				     .port_from = 848,
-				     .port_to = 848,
-				     .from = {239, 1, 1, 1},
-				     .to = {239, 1, 1, 1}};
 	const struct gks_env env = {NULL, random_bytes, sign};
 
 	(void)state;
 	rnd_state = 7;
 	now = 1000 * SECOND;
 	installed = retired = 0;
-	key = sign_key_load(der, sizeof(der));
+	key = policy_key();
 	config = (struct gks_config){.suite = ESP_AES_GCM_16_256,
 				     .flow_count = 1,
-				     .flows = {{any, any}},
-				     .rekey = {rekey, rekey},
+				     .flows = {policy_any},
+				     .rekey = policy_rekey,
 				     .tek_period_s = 3600,
 				     .kek_period_s = 7200,
 				     .atd_s = ATD,
@@ -98,10 +89,8 @@ static int setup(void **state)
 				     .members_max = 4,
 				     .burst = 4,
 				     .every_ns = 60 * SECOND,
-				     .scheme = SIGN_ED25519,
-				     .signature_len = 64,
 				     .copies = 1};
-	config.spki_len = sign_key_public(key, config.spki, sizeof(config.spki));
+	policy_sign_with(&config, key);
 	server = gks_new(&config, &env, now);
 	assert_non_null(server);
 	return 0;
