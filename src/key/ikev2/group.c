@@ -85,15 +85,6 @@ void group_over(struct peer *p, uint16_t error, uint64_t now)
 	e->env.group.refused(e->env.group.ctx, p->cfg.tunnel, &group, error, now);
 }
 
-/* The first error of a message, or 0. */
-static uint16_t error_of(const struct ike_chain *c)
-{
-	for (unsigned i = 0; i < c->count; i++)
-		if (c->v[i].type == IKE_PL_NOTIFY && c->v[i].notify.type < IKE_N_STATUS)
-			return c->v[i].notify.type;
-	return 0;
-}
-
 void group_take(struct ike_sa *sa, const struct in *in)
 {
 	const struct ikev2_group_ops *ops = &sa->e->env.group;

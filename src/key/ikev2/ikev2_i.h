@@ -356,6 +356,8 @@ void fragment_clear(struct ike_sa *sa);
 bool table_expects(const struct ike_sa *sa, uint8_t exchange, bool response);
 enum ikev2_result table_request(struct ike_sa *sa, struct in *in);
 enum ikev2_result table_response(struct ike_sa *sa, struct in *in);
+/* The first error notification of a message, or 0. */
+uint16_t error_of(const struct ike_chain *c);
 /* How often a request of that kind is repeated. */
 unsigned table_tries(enum kind kind);
 

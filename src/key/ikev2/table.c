@@ -98,8 +98,7 @@ enum ikev2_result table_request(struct ike_sa *sa, struct in *in)
 	return IKEV2_PAYLOADS;
 }
 
-/* The first error of an answer, or 0. */
-static uint16_t error_of(const struct ike_chain *c)
+uint16_t error_of(const struct ike_chain *c)
 {
 	for (unsigned i = 0; i < c->count; i++)
 		if (c->v[i].type == IKE_PL_NOTIFY && c->v[i].notify.type < IKE_N_STATUS)
