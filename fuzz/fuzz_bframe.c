@@ -1,12 +1,12 @@
 /* Whatever a peer seals: a hello that parses builds to the very same bytes; any bytes have one
  * class of control protocol. */
+#include "fuzz.h"
+
 #include "wire/bframe.h"
 #include "wire/l2cp.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

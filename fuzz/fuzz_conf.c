@@ -3,6 +3,8 @@
  * the same in all three; whatever is refused must come with an error in range.
  * The editor's outline of what was read has the same values.
  */
+#include "fuzz.h"
+
 #include "config/backbone.h"
 #include "config/conf.h"
 #include "config/model.h"
@@ -11,8 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void round_trip(const struct conf *c, enum conf_format format)
 {

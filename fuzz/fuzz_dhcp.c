@@ -4,20 +4,14 @@
  * transaction is written, so that what lies behind that check is reached as well. Whatever comes,
  * what is leased is an address that an interface can have.
  */
+#include "fuzz.h"
+
 #include "base/clock.h"
 #include "base/rd.h"
 #include "path/dhcp.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 #define XID_AT (14 + 20 + 8 + 4)
 

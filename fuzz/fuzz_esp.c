@@ -4,6 +4,8 @@
  * stands behind an ESP header, trailer included, sealed under the right key, so that what lies
  * behind the ICV is reached as well; or a frame from the overlay.
  */
+#include "fuzz.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rd.h"
@@ -14,14 +16,6 @@
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 enum { TUNNEL = 1, OVERLAY, WAN, POOL = 256, FRAME_MAX = 1600, SPI_IN = 0x1001, SPI_OUT };
 enum { SETUP_V6 = 1, SETUP_UDP = 2, SETUP_TRANSPORT = 4, SETUP_ESN = 8, SETUP_NARROW = 16 };

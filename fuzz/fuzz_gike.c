@@ -6,18 +6,12 @@
  * Held: what was read is written again to something that reads the same and is written the same,
  * within the bounds of the codec; two payloads that agree do so after that, too.
  */
+#include "fuzz.h"
+
 #include "wire/gike.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 static uint8_t one[1 << 17], two[1 << 17];
 static struct gike_gsa gsa, gsa2;

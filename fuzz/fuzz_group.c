@@ -8,6 +8,8 @@
  * and forgets; a request leaves the key server with as many members as it has registered; a record
  * that is taken is written again.
  */
+#include "fuzz.h"
+
 #include "key/gikev2/member.h"
 #include "key/gikev2/policy_test.h"
 #include "key/gikev2/server.h"
@@ -15,13 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 #define SECOND 1000000000ull
 #define NOW (1000 * SECOND)
 

@@ -7,19 +7,13 @@
  * either are printable and end; no certificate is taken by an authority whose key nobody has, and
  * none holds a name that has an octet 0 in it.
  */
+#include "fuzz.h"
+
 #include "crypto/x509_make.h"
 #include "key/ikev2/ikev2_i.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 #define WALL INT64_C(1800000000)
 

@@ -6,18 +6,12 @@
  * Held: what was read is written again to something that reads the same and is written the same;
  * lists inside payloads that were accepted are read to their end.
  */
+#include "fuzz.h"
+
 #include "wire/ike.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 static void lists_end(const struct ike_payload *p)
 {

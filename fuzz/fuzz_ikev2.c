@@ -8,18 +8,12 @@
  * Held: what does not verify changes nothing; the engine comes to rest; whatever came, its records
  * load again.
  */
+#include "fuzz.h"
+
 #include "key/ikev2/ikev2_lan.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 enum how { RAW, SEALED, RECORD, HOW_COUNT };
 

@@ -6,19 +6,13 @@
  * Held: the result has a path of bounded length or none; keys of an SA only with LKH_OK; the path that
  * was there is as it was.
  */
+#include "fuzz.h"
+
 #include "crypto/keywrap.h"
 #include "key/gikev2/lkh.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 static struct gike_kd kd;
 static uint8_t made[2 * GIKE_KEYS_MAX][LKH_SA_WRAPPED_MAX];

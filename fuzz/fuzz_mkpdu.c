@@ -6,20 +6,14 @@
  * Held: the codec writes what it reads; a frame without a right ICV changes nothing; after
  * whatever came, the record loads again and leaves the state as it was; the engine does not spin.
  */
+#include "fuzz.h"
+
 #include "base/clock.h"
 #include "crypto/cmac.h"
 #include "key/mka/mka_lan.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 enum how { RAW, SEALED, RECORD, HOW_COUNT };
 

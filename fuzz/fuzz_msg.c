@@ -1,10 +1,10 @@
 /* Whatever bytes a role sends: what parses builds to the very same bytes. */
+#include "fuzz.h"
+
 #include "msg/msg.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

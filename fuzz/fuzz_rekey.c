@@ -6,18 +6,12 @@
  * Held: nothing that was not sealed is opened, nothing that was not signed is taken, and what is taken
  * has the payloads of a rekey.
  */
+#include "fuzz.h"
+
 #include "key/gikev2/rekey.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 static struct rekey_sa sa_init(bool signature)
 {

@@ -6,6 +6,8 @@
  * and a right ICV, so that what lies behind the ICV is reached as well; either behind the first
  * port's tags or not.
  */
+#include "fuzz.h"
+
 #include "base/log.h"
 #include "base/rd.h"
 #include "fwd/path.h"
@@ -13,14 +15,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
 
 enum { SECY = 1, OVERLAY, WAN, OTHER, OTHER_OVERLAY, OTHER_WAN, POOL = 256, FRAME_MAX = 1600 };
 
